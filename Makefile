@@ -1,0 +1,79 @@
+# Targets for building and judging aliasflat. "make help" lists them.
+
+GO       ?= go
+# Time for each fuzz target; "make check" takes a short slice, "make deep" 10m.
+FUZZTIME ?= 30s
+# A regular expression that picks fuzz targets by name.
+FUZZ     ?= .
+# The linter is pinned in a module of its own, so that its dependencies never
+# touch those of the program.
+LINT     := $(GO) tool -modfile=.tools/go.mod golangci-lint
+PLATFORMS := darwin/arm64 windows/amd64
+BENCHRUN := $(GO) run ./pkg/internal/benchrun
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help build test race check bench bench-long deep fuzz lint fmt golden demo deps cover cross
+
+help: ## Print this list.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r name what; do printf '%-11s %s\n' "$$name" "$$what"; done
+
+build: ## Build bin/aliasflat, static and without local paths.
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/aliasflat ./cmd/aliasflat
+
+deps: ## Install the name servers that the tests compare with (Debian packages), if one is missing.
+	@sh .ci/deps.sh
+
+test: deps ## Run every test, with real name servers as judges.
+	$(GO) test -timeout 15m ./...
+
+race: ## Run the short tests under the race detector.
+	@sh .ci/deps.sh cc
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 10m ./...
+
+check: test ## Everything CI runs: test, lint, race, a slice of each fuzz target, cross builds.
+	$(MAKE) lint
+	$(MAKE) race
+	$(MAKE) fuzz FUZZTIME=5s
+	$(MAKE) cross
+
+deep: deps ## Run the long figures: property tests at full size, 10 minutes of each fuzz target, long benchmarks.
+	ALIASFLAT_DEEP=1 $(GO) test -count=1 -timeout 0 ./...
+	$(MAKE) fuzz FUZZTIME=10m
+	$(MAKE) bench-long
+
+fuzz: ## Run each fuzz target for FUZZTIME (FUZZ=regexp picks some).
+	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' FUZZ='$(FUZZ)' sh .ci/fuzz.sh
+
+lint: ## Check style, likely bugs and which package imports which.
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+fmt: ## Format the Go files and sort their imports.
+	$(LINT) fmt ./...
+
+golden: ## Rewrite the expected outputs, then show what moved.
+	@dirs=$$(grep -rl --include='*_test.go' 'Bool("update"' cmd pkg | xargs -r -n1 dirname | sort -u); \
+	for dir in $$dirs; do $(GO) test "./$$dir" -update || exit 1; done
+	git diff --stat
+
+demo: ## Compile the quick start zone with the built-in resolver, offline.
+	@$(GO) run ./cmd/aliasflat compile --resolver demo: examples/quickstart/example.com.zone
+
+bench: build deps ## Measure aliasflat beside other tools, 3 rounds, and its cost from 10 k to 3 M records.
+	$(BENCHRUN) -aliasflat bin/aliasflat -rounds 3
+
+bench-long: build deps ## The same with 11 rounds.
+	$(BENCHRUN) -aliasflat bin/aliasflat -rounds 11
+
+cover: deps ## Print test coverage by package; dist/cover.out holds it by line.
+	@mkdir -p dist
+	$(GO) test -coverprofile=dist/cover.out ./...
+	@$(GO) tool cover -func=dist/cover.out | tail -n 1
+
+cross: ## Build for the platforms that the tests do not run on.
+	@for platform in $(PLATFORMS); do \
+		echo "build $$platform"; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build ./... || exit 1; \
+	done

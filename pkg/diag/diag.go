@@ -85,7 +85,7 @@ type Diagnostic struct {
 
 // Error is file:line:col: message.
 func (d *Diagnostic) Error() string {
-	return d.Span.Pos.String() + ": " + d.Message
+	return d.Span.String() + ": " + d.Message
 }
 
 // Unwrap gives the cause.

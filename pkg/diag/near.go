@@ -1,7 +1,7 @@
 package diag
 
 // Near gives the candidate that word is most likely a misspelling of: the one
-// within two edits (insertion, deletion, substitution, swap of neighbours), the
+// within two edits (insertion, deletion, substitution, swap of neighbors), the
 // nearest first, ties by the order of candidates. Letter case does not count.
 // It is empty when there is none, or when word is so short that two edits
 // would make anything of it.

@@ -212,14 +212,9 @@ func AppendName(dst, text, origin []byte) ([]byte, error) {
 		c := text[i]
 		switch c {
 		case '.':
-			n := len(dst) - lengthAt - 1
-			if n == 0 {
-				return dst[:start], ErrEmptyLabel
+			if err := closeLabel(dst[lengthAt:]); err != nil {
+				return dst[:start], err
 			}
-			if n > MaxLabelLen {
-				return dst[:start], ErrLabelTooLong
-			}
-			dst[lengthAt] = byte(n)
 			lengthAt = len(dst)
 			dst = append(dst, 0)
 			continue
@@ -236,12 +231,10 @@ func AppendName(dst, text, origin []byte) ([]byte, error) {
 			return dst[:start], nameLengthError(text)
 		}
 	}
-	n := len(dst) - lengthAt - 1
-	if n > MaxLabelLen {
-		return dst[:start], ErrLabelTooLong
-	}
-	if n > 0 {
-		dst[lengthAt] = byte(n)
+	if len(dst) > lengthAt+1 {
+		if err := closeLabel(dst[lengthAt:]); err != nil {
+			return dst[:start], err
+		}
 		if len(origin) == 0 {
 			return dst[:start], ErrRelativeName
 		}
@@ -251,6 +244,19 @@ func AppendName(dst, text, origin []byte) ([]byte, error) {
 		return dst[:start], ErrNameTooLong
 	}
 	return dst, nil
+}
+
+// closeLabel writes the length octet in front of a label that is complete.
+func closeLabel(label []byte) error {
+	n := len(label) - 1
+	if n == 0 {
+		return ErrEmptyLabel
+	}
+	if n > MaxLabelLen {
+		return ErrLabelTooLong
+	}
+	label[0] = byte(n)
+	return nil
 }
 
 // nameLengthError says which of the two limits a text broke that is too long

@@ -1,0 +1,290 @@
+package judge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	startLimit = 20 * time.Second // to answer anything, and to load a zone
+	stopLimit  = 5 * time.Second  // between SIGTERM and SIGKILL
+	pollPeriod = 20 * time.Millisecond
+	askLimit   = time.Second // for one answer
+	attempts   = 3           // ports tried: another program may take a free one first
+)
+
+// Server is a name server that runs until the test ends.
+type Server struct {
+	Addr string // 127.0.0.1:port, UDP and TCP
+	Name string // the program: named, nsd or knotd
+
+	log    *buffer
+	exited chan struct{} // closed when the process has gone
+}
+
+// StartNamed starts BIND's named as primary of the zones, which map zone name
+// to file, and returns when it answers. A zone that it refuses to load is no
+// failure here: it answers SERVFAIL, and [Server.WaitReady] would fail.
+func StartNamed(tb testing.TB, zones map[string]string) *Server {
+	tb.Helper()
+	return start(tb, "named", zones, namedConfig)
+}
+
+// StartNSD starts nsd, as [StartNamed] does named.
+func StartNSD(tb testing.TB, zones map[string]string) *Server {
+	tb.Helper()
+	return start(tb, "nsd", zones, nsdConfig)
+}
+
+// StartKnot starts knotd, as [StartNamed] does named.
+func StartKnot(tb testing.TB, zones map[string]string) *Server {
+	tb.Helper()
+	return start(tb, "knotd", zones, knotConfig)
+}
+
+// Log gives what the server has printed up to now.
+func (s *Server) Log() string { return s.log.String() }
+
+// Query asks for one RRset, over TCP so that no answer is cut short. No answer
+// fails the test; an answer with an error code does not.
+func (s *Server) Query(tb testing.TB, name string, qtype uint16) *dns.Msg {
+	tb.Helper()
+	answer, err := s.ask("tcp", name, qtype)
+	if err != nil {
+		tb.Fatalf("%s: ask for %s %s: %v\n%s", s.Name, name, dns.TypeToString[qtype], err, s.Log())
+	}
+	return answer
+}
+
+// Transfer gives all records of a zone, in the form of [NamedCompile].
+func (s *Server) Transfer(tb testing.TB, zone string) []string {
+	tb.Helper()
+	question := new(dns.Msg).SetAxfr(dns.Fqdn(zone))
+	envelopes, err := new(dns.Transfer).In(question, s.Addr)
+	if err != nil {
+		tb.Fatalf("%s: transfer %s: %v\n%s", s.Name, zone, err, s.Log())
+	}
+	var text strings.Builder
+	for envelope := range envelopes {
+		if envelope.Error != nil {
+			tb.Fatalf("%s: transfer %s: %v\n%s", s.Name, zone, envelope.Error, s.Log())
+		}
+		for _, record := range envelope.RR {
+			fmt.Fprintln(&text, record)
+		}
+	}
+	// The SOA stands at both ends of a transfer.
+	return slices.Compact(Records(text.String()))
+}
+
+// WaitReady returns the serial of a zone as soon as the server has loaded it.
+func (s *Server) WaitReady(tb testing.TB, zone string) uint32 {
+	tb.Helper()
+	var serial uint32
+	err := s.poll(tb.Context(), dns.Fqdn(zone), func(answer *dns.Msg) bool {
+		if answer.Rcode != dns.RcodeSuccess || !answer.Authoritative {
+			return false
+		}
+		for _, record := range answer.Answer {
+			if soa, ok := record.(*dns.SOA); ok {
+				serial = soa.Serial
+				return true
+			}
+		}
+		return false
+	})
+	if err != nil {
+		tb.Fatalf("%s does not serve %s: %v\n%s", s.Name, zone, err, s.Log())
+	}
+	return serial
+}
+
+// poll asks for an SOA until the answer will do.
+func (s *Server) poll(ctx context.Context, zone string, done func(*dns.Msg) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	ticker := time.NewTicker(pollPeriod)
+	defer ticker.Stop()
+	for {
+		if answer, err := s.ask("udp", zone, dns.TypeSOA); err == nil && done(answer) {
+			return nil
+		}
+		select {
+		case <-s.exited:
+			return errors.New("it has ended")
+		case <-ctx.Done():
+			return fmt.Errorf("not within %s", startLimit)
+		case <-ticker.C:
+		}
+	}
+}
+
+func (s *Server) ask(network, name string, qtype uint16) (*dns.Msg, error) {
+	client := dns.Client{Net: network, Timeout: askLimit}
+	question := new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype)
+	question.SetEdns0(1232, false)
+	answer, _, err := client.Exchange(question, s.Addr)
+	return answer, err
+}
+
+// A config writes what a server needs into dir and gives its arguments.
+type config func(dir string, port int, zones map[string]string) ([]string, error)
+
+// start runs a server on a port that was free a moment ago, and on another one
+// if it turns out not to be.
+func start(tb testing.TB, name string, zones map[string]string, write config) *Server {
+	tb.Helper()
+	path := unconfined(tb, findTool(tb, name))
+	full := make(map[string]string, len(zones))
+	for zone, file := range zones {
+		abs, err := filepath.Abs(file)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		full[strings.TrimSuffix(zone, ".")] = abs
+	}
+	var failed error
+	for range attempts {
+		// A folder of its own with a short name: the path of a Unix socket has
+		// at most 107 characters.
+		dir, err := os.MkdirTemp("", "judge") //nolint:usetesting // A name from the test would be too long.
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+		port := freePort(tb)
+		args, err := write(dir, port, full)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		server := launch(tb, name, path, dir, args, port)
+		zone := "."
+		for zone = range full {
+			break
+		}
+		failed = server.poll(tb.Context(), zone, func(*dns.Msg) bool { return true })
+		if failed == nil {
+			return server
+		}
+		failed = fmt.Errorf("%w\n%s", failed, server.Log())
+	}
+	tb.Fatalf("%s does not start: %v", name, failed)
+	return nil
+}
+
+// launch starts the process and sees to its end.
+func launch(tb testing.TB, name, path, dir string, args []string, port int) *Server {
+	tb.Helper()
+	server := &Server{
+		Addr:   fmt.Sprintf("127.0.0.1:%d", port),
+		Name:   name,
+		log:    new(buffer),
+		exited: make(chan struct{}),
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), path, args...)
+	cmd.Dir = dir
+	cmd.Stdout, cmd.Stderr = server.log, server.log
+	// Children that outlive the server hold its output open.
+	cmd.WaitDelay = stopLimit
+	endWithParent(cmd)
+	if err := cmd.Start(); err != nil {
+		tb.Fatalf("start %s: %v", name, err)
+	}
+	go func() {
+		defer close(server.exited)
+		if err := cmd.Wait(); err != nil {
+			_, _ = fmt.Fprintf(server.log, "%s: %v\n", name, err)
+		}
+	}()
+	tb.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-server.exited:
+			return
+		case <-time.After(stopLimit):
+		}
+		_ = cmd.Process.Kill()
+		<-server.exited
+	})
+	return server
+}
+
+// freePort finds a port that is free for UDP and TCP.
+func freePort(tb testing.TB) int {
+	tb.Helper()
+	var failed error
+	for range attempts {
+		tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		port := tcp.Addr().(*net.TCPAddr).Port //nolint:errcheck // A TCP listener has a TCP address.
+		udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		failed = errors.Join(err, tcp.Close())
+		if err == nil {
+			failed = errors.Join(failed, udp.Close())
+		}
+		if failed == nil {
+			return port
+		}
+	}
+	tb.Fatal(failed)
+	return 0
+}
+
+// unconfined gives a copy of the program where AppArmor is on: its profile for
+// named goes by the path and would forbid the test's folder.
+func unconfined(tb testing.TB, path string) string {
+	tb.Helper()
+	enabled, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
+	if err != nil || !strings.HasPrefix(string(enabled), "Y") {
+		return path
+	}
+	from, err := os.Open(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = from.Close() }()
+	twin := filepath.Join(tb.TempDir(), filepath.Base(path))
+	to, err := os.OpenFile(twin, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, err = io.Copy(to, from)
+	if err = errors.Join(err, to.Close()); err != nil {
+		tb.Fatal(err)
+	}
+	return twin
+}
+
+// buffer collects output while the test reads it.
+type buffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

@@ -1,0 +1,403 @@
+// How a run looks to people and to machines. The rules:
+//
+//   - The first line of a diagnostic is file:line:col: severity: message [code],
+//     which editors and grep read.
+//   - All forms show the same data in the same order.
+//   - What comes from a file is hostile: no control character of it reaches a
+//     terminal, and a line of any length takes one line of the screen.
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fatih/color"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+)
+
+const (
+	reportSchema = "aliasflat/report/v1"
+	defaultWidth = 120 // columns, where the output is no terminal
+)
+
+// report is all that a run has to say.
+type report struct {
+	Zones       []ZoneReport
+	Diagnostics diag.List // of the configuration and other things that are no zone's
+	Exit        int       // the exit status of the run
+}
+
+// ZoneReport is what came of one zone.
+type ZoneReport struct {
+	Name   string // without final dot unless it is the root; empty when not known
+	Source string
+	Output string // empty where nothing is written, "-" for standard output
+
+	Written bool // Output holds the result
+	Changed bool // the result differs from what Output held before
+
+	OldSerial *uint32 // nil: none is known
+	NewSerial *uint32 // nil: the zone was only checked, or failed
+
+	Aliases      int    // ALIAS entries
+	Addresses4   int    // A records in their place
+	Addresses6   int    // AAAA records in their place
+	MinTTL       uint32 // the least TTL of these, in seconds
+	MinTTLTarget string // the target that has it; empty: there is none
+
+	Stale bool // an ALIAS is held at its last good addresses
+
+	Diagnostics diag.List
+}
+
+// look says how text is shown.
+type look struct {
+	width int // columns
+	color bool
+	quiet bool // errors only, no summary
+}
+
+// count is the number of diagnostics of a severity in the whole report.
+func (r *report) count(s diag.Severity) int {
+	n := r.Diagnostics.Count(s)
+	for i := range r.Zones {
+		n += r.Zones[i].Diagnostics.Count(s)
+	}
+	return n
+}
+
+// stale tells whether any zone holds an ALIAS at its last good addresses.
+func (r *report) stale() bool {
+	for i := range r.Zones {
+		if r.Zones[i].Stale {
+			return true
+		}
+	}
+	return false
+}
+
+// lists are the diagnostics in the order in which they are shown.
+func (r *report) all() diag.List {
+	list := r.Diagnostics.Sorted()
+	for i := range r.Zones {
+		list = append(list, r.Zones[i].Diagnostics.Sorted()...)
+	}
+	return list
+}
+
+// render writes the report in one of formats.
+func (r *report) render(w io.Writer, format string, l look) error {
+	switch format {
+	case "json":
+		return r.renderJSON(w)
+	case "github":
+		return r.renderGitHub(w, l)
+	case "sarif":
+		return r.renderSARIF(w)
+	default:
+		return r.renderText(w, l)
+	}
+}
+
+// paint holds the colors of one rendering; without color they do nothing.
+type paint struct {
+	err, warning, code, dim, hint *color.Color
+}
+
+func newPaint(on bool) paint {
+	p := paint{
+		err:     color.New(color.FgRed, color.Bold),
+		warning: color.New(color.FgYellow, color.Bold),
+		code:    color.New(color.FgHiBlack),
+		dim:     color.New(color.FgHiBlack),
+		hint:    color.New(color.FgCyan),
+	}
+	for _, c := range []*color.Color{p.err, p.warning, p.code, p.dim, p.hint} {
+		if on {
+			c.EnableColor()
+		} else {
+			c.DisableColor()
+		}
+	}
+	return p
+}
+
+func (r *report) renderText(w io.Writer, l look) error {
+	var b strings.Builder
+	p := newPaint(l.color)
+	for _, d := range r.all() {
+		if !l.quiet || d.Severity == diag.Error {
+			writeDiagnostic(&b, d, l, p)
+		}
+	}
+	if !l.quiet {
+		for i := range r.Zones {
+			if line := r.Zones[i].summary(); line != "" {
+				b.WriteString(visible(line) + "\n")
+			}
+		}
+		if line := r.counts(); line != "" {
+			b.WriteString(line + "\n")
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeDiagnostic(b *strings.Builder, d *diag.Diagnostic, l look, p paint) {
+	severity := p.err
+	if d.Severity == diag.Warning {
+		severity = p.warning
+	}
+	if d.Span.File != "" || d.Span.Line != 0 {
+		b.WriteString(visible(d.Span.Pos.String()) + ": ")
+	}
+	b.WriteString(severity.Sprint(d.Severity.String()+":") + " " + visible(d.Message))
+	b.WriteString(" " + p.code.Sprint("["+string(d.Code)+"]") + "\n")
+	if d.Source != "" && d.Span.Line > 0 && d.Span.Column > 0 {
+		number := fmt.Sprintf("%5d", d.Span.Line)
+		blank := strings.Repeat(" ", len(number))
+		text, caret := excerpt(d.Source, d.Span.Column, l.width-len(number)-len(" | "))
+		b.WriteString(p.dim.Sprint(number+" |") + " " + text + "\n")
+		b.WriteString(p.dim.Sprint(blank+" |") + " " + caret + severity.Sprint("^") + "\n")
+	}
+	for _, n := range d.Related {
+		if n.File != "" || n.Line != 0 {
+			b.WriteString(visible(n.Pos.String()) + ": ")
+		}
+		b.WriteString(visible(n.Message) + "\n")
+	}
+	if d.Hint != "" {
+		b.WriteString(p.hint.Sprint("hint:") + " " + visible(d.Hint) + "\n")
+	}
+}
+
+// summary is the one line that tells what came of a zone. A zone with errors
+// has none, since its errors tell.
+func (z *ZoneReport) summary() string {
+	name := z.Name
+	if name == "" {
+		name = z.Source
+	}
+	switch {
+	case z.Diagnostics.HasErrors() && !z.Written:
+		return ""
+	case z.NewSerial == nil && z.Aliases == 0:
+		return name + ": checked, no ALIAS"
+	case z.NewSerial == nil:
+		return fmt.Sprintf("%s: checked, %d ALIAS", name, z.Aliases)
+	}
+	var b strings.Builder
+	b.WriteString(name + ": ")
+	switch {
+	case z.Aliases == 0:
+		b.WriteString("no ALIAS")
+	default:
+		fmt.Fprintf(&b, "%d ALIAS -> %d A + %d AAAA", z.Aliases, z.Addresses4, z.Addresses6)
+	}
+	if z.MinTTLTarget != "" {
+		fmt.Fprintf(&b, ", TTL %d (%s)", z.MinTTL, z.MinTTLTarget)
+	}
+	if z.OldSerial != nil && *z.OldSerial != *z.NewSerial {
+		fmt.Fprintf(&b, ", serial %d -> %d", *z.OldSerial, *z.NewSerial)
+	} else {
+		fmt.Fprintf(&b, ", serial %d", *z.NewSerial)
+	}
+	if z.Output != "" && z.Output != "-" && !z.Changed {
+		b.WriteString(", unchanged")
+	}
+	return b.String()
+}
+
+// status is the word for machines.
+func (z *ZoneReport) status() string {
+	switch {
+	case z.Diagnostics.HasErrors() && !z.Written:
+		return "failed"
+	case z.Written && z.Changed:
+		return "written"
+	case z.Changed:
+		return "would-change"
+	case z.NewSerial == nil:
+		return "checked"
+	default:
+		return "unchanged"
+	}
+}
+
+// counts is the last line of the text, empty when there is nothing to count.
+func (r *report) counts() string {
+	var parts []string
+	if n := r.count(diag.Error); n > 0 {
+		parts = append(parts, plural(n, "error"))
+	}
+	if n := r.count(diag.Warning); n > 0 {
+		parts = append(parts, plural(n, "warning"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// The JSON form. Fields are only ever added within one schema version.
+type jsonReport struct {
+	Schema      string           `json:"schema"`
+	Version     string           `json:"version"`
+	Zones       []jsonZone       `json:"zones"`
+	Diagnostics []jsonDiagnostic `json:"diagnostics"`
+	Exit        int              `json:"exit"`
+}
+
+type jsonZone struct {
+	Name        string           `json:"name"`
+	Source      string           `json:"source"`
+	Output      string           `json:"output"`
+	Status      string           `json:"status"`
+	Serial      jsonSerial       `json:"serial"`
+	Alias       jsonAlias        `json:"alias"`
+	Diagnostics []jsonDiagnostic `json:"diagnostics"`
+}
+
+type jsonSerial struct {
+	From *uint32 `json:"from"`
+	To   *uint32 `json:"to"`
+}
+
+type jsonAlias struct {
+	Entries   int    `json:"entries"`
+	A         int    `json:"a"`
+	AAAA      int    `json:"aaaa"`
+	TTL       uint32 `json:"ttl"`
+	TTLTarget string `json:"ttlTarget"`
+	Stale     bool   `json:"stale"`
+}
+
+type jsonPlace struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"` // bytes from 1
+	Offset int    `json:"offset"`
+	Length int    `json:"length"`
+}
+
+type jsonDiagnostic struct {
+	Severity string    `json:"severity"`
+	Code     diag.Code `json:"code"`
+	Message  string    `json:"message"`
+	Hint     string    `json:"hint,omitempty"`
+	jsonPlace
+	Related []jsonNote `json:"related,omitempty"`
+}
+
+type jsonNote struct {
+	Message string `json:"message"`
+	jsonPlace
+}
+
+func (r *report) renderJSON(w io.Writer) error {
+	out := jsonReport{
+		Schema:      reportSchema,
+		Version:     readVersion().Version,
+		Zones:       make([]jsonZone, 0, len(r.Zones)),
+		Diagnostics: jsonDiagnostics(r.Diagnostics),
+		Exit:        r.Exit,
+	}
+	for i := range r.Zones {
+		z := &r.Zones[i]
+		out.Zones = append(out.Zones, jsonZone{
+			Name:   z.Name,
+			Source: z.Source,
+			Output: z.Output,
+			Status: z.status(),
+			Serial: jsonSerial{From: z.OldSerial, To: z.NewSerial},
+			Alias: jsonAlias{
+				Entries: z.Aliases, A: z.Addresses4, AAAA: z.Addresses6,
+				TTL: z.MinTTL, TTLTarget: z.MinTTLTarget, Stale: z.Stale,
+			},
+			Diagnostics: jsonDiagnostics(z.Diagnostics),
+		})
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(out)
+}
+
+func jsonDiagnostics(list diag.List) []jsonDiagnostic {
+	out := make([]jsonDiagnostic, 0, len(list))
+	for _, d := range list.Sorted() {
+		j := jsonDiagnostic{
+			Severity: d.Severity.String(), Code: d.Code, Message: d.Message, Hint: d.Hint,
+			jsonPlace: placeOf(d.Span),
+		}
+		for _, n := range d.Related {
+			j.Related = append(j.Related, jsonNote{Message: n.Message, jsonPlace: placeOf(n.Span)})
+		}
+		out = append(out, j)
+	}
+	return out
+}
+
+func placeOf(s diag.Span) jsonPlace {
+	return jsonPlace{File: s.File, Line: s.Line, Column: s.Column, Offset: s.Offset, Length: s.Len}
+}
+
+// renderGitHub writes workflow commands, which GitHub shows beside the lines
+// of a pull request.
+func (r *report) renderGitHub(w io.Writer, l look) error {
+	var b strings.Builder
+	for _, d := range r.all() {
+		if l.quiet && d.Severity != diag.Error {
+			continue
+		}
+		var properties []string
+		if d.Span.File != "" {
+			properties = append(properties, "file="+githubProperty(d.Span.File))
+		}
+		if d.Span.Line > 0 {
+			properties = append(properties,
+				fmt.Sprintf("line=%d", d.Span.Line), fmt.Sprintf("col=%d", d.Span.Column))
+		}
+		properties = append(properties, "title="+githubProperty(string(d.Code)))
+		message := visible(d.Message)
+		for _, n := range d.Related {
+			message += "\n" + visible(n.Pos.String()+": "+n.Message)
+		}
+		if d.Hint != "" {
+			message += "\nhint: " + visible(d.Hint)
+		}
+		fmt.Fprintf(&b, "::%s %s::%s\n", d.Severity, strings.Join(properties, ","), githubData(message))
+	}
+	if !l.quiet {
+		for i := range r.Zones {
+			// The word in front keeps a zone name from being read as a command.
+			if line := r.Zones[i].summary(); line != "" {
+				b.WriteString("aliasflat: " + githubLine(visible(line)) + "\n")
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// githubData escapes the text of a workflow command.
+func githubData(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", "##[", "## [").Replace(s)
+}
+
+// githubProperty escapes a property of a workflow command.
+func githubProperty(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C", "##[", "## [").Replace(s)
+}
+
+// githubLine breaks the older command mark, which counts anywhere in a line.
+func githubLine(s string) string { return strings.ReplaceAll(s, "##[", "## [") }

@@ -1,0 +1,120 @@
+// Package config turns flags' companions, the file aliasflat.yaml and the
+// ALIASFLAT_ variables, into settings that need no more reading.
+//
+// It works in two steps: what was written, then what is needed. A mistake in
+// the file is a diagnostic with its line and column. The package opens no zone
+// file and asks no network; it does look which files a pattern names.
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// Defaults, where neither flag nor variable nor file says otherwise.
+const (
+	DefaultMaxStale      = 3 * 24 * time.Hour
+	DefaultMaxAddresses  = 64
+	DefaultGenerateLimit = 65536
+)
+
+// Config is the whole configuration, every default filled in.
+type Config struct {
+	File string // where it came from; empty: there is no file
+
+	Resolvers     []string // in order of preference; empty: those of the system
+	IncludeRoot   string   // empty: the folder of each source
+	MaxAddresses  int      // for one target and type
+	GenerateLimit int      // records that one $GENERATE may make
+	AllowNet      []netip.Prefix
+	DenyNet       []netip.Prefix
+	Timeout       time.Duration // of a whole run; 0: as long as it takes
+
+	Settings Settings // of sources that are no configured zone
+	Zones    []Zone   // patterns expanded, in the order of the file
+}
+
+// Settings are what may be said for all zones and for each.
+type Settings struct {
+	Types     []string       // A, AAAA or both
+	Siblings  string         // error, fallback, override or merge
+	TTLMin    *uint32        // seconds; nil: no bound
+	TTLMax    *uint32        // seconds; nil: no bound
+	MaxStale  time.Duration  // how long last good addresses may serve
+	OnEmpty   string         // hold, keep or drop
+	OnStale   string         // hold, fail or drop
+	Serial    string         // auto, increment, date, unixtime, keep or a number
+	Style     string         // source or canonical
+	For       string         // bind, nsd, knot or any
+	CheckName CheckNamesMode // what a bad host name is
+}
+
+// CheckNamesMode says what an owner of A, AAAA or MX that is no host name does.
+type CheckNamesMode string
+
+// The two modes, spelled as named.conf does.
+const (
+	CheckNamesFail CheckNamesMode = "fail"
+	CheckNamesWarn CheckNamesMode = "warn"
+)
+
+// Zone is one source with what is to be made of it.
+type Zone struct {
+	Name       zone.Name // the zero Name: the source tells
+	View       string    // zones of one name are told apart by it
+	Source     string
+	Output     string     // may hold {zone}: use OutputFor; empty: none
+	VerifyWith [][]string // argument lists of external checkers, which may hold {zone} and {file}
+	Settings   Settings
+	Span       diag.Span // the entry in the file
+}
+
+// OutputFor is the output with {zone} replaced by the name, lower case and
+// without its final dot. Bytes that could lead to another folder, or that a
+// file name had better not have, are written as %XX.
+func (z *Zone) OutputFor(name zone.Name) string {
+	return strings.ReplaceAll(z.Output, "{zone}", fileName(name))
+}
+
+func fileName(name zone.Name) string {
+	if name.IsRoot() {
+		return "root"
+	}
+	var b strings.Builder
+	for _, c := range []byte(strings.TrimSuffix(name.String(), ".")) {
+		switch {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// Find gives the zones whose source is the file.
+func (c *Config) Find(sameFile func(source string) bool) []*Zone {
+	var found []*Zone
+	for i := range c.Zones {
+		if sameFile(c.Zones[i].Source) {
+			found = append(found, &c.Zones[i])
+		}
+	}
+	return found
+}
+
+// Named gives the zones that were given this name in the file.
+func (c *Config) Named(name zone.Name) []*Zone {
+	var found []*Zone
+	for i := range c.Zones {
+		if c.Zones[i].Name == name {
+			found = append(found, &c.Zones[i])
+		}
+	}
+	return found
+}

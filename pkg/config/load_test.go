@@ -1,0 +1,346 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// setUp makes an empty folder the working folder, hides the configuration of
+// whoever runs the test, and writes aliasflat.yaml.
+func setUp(t *testing.T, text string) string {
+	t.Helper()
+	folder := t.TempDir()
+	t.Chdir(folder)
+	t.Setenv("HOME", folder)
+	t.Setenv("XDG_CONFIG_HOME", filepath.Join(folder, "xdg"))
+	if text != "" {
+		write(t, baseName, text)
+	}
+	return folder
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mustLoad loads a configuration that has no mistakes.
+func mustLoad(t *testing.T, path string) *Config {
+	t.Helper()
+	c, list, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) > 0 {
+		t.Fatalf("diagnostics: %v", list.Err())
+	}
+	return c
+}
+
+func TestDefaults(t *testing.T) {
+	setUp(t, "")
+	c := mustLoad(t, "")
+	want := &Config{
+		MaxAddresses:  64,
+		GenerateLimit: 65536,
+		Settings:      defaults(),
+	}
+	if diff := cmp.Diff(want, c); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEveryKey(t *testing.T) {
+	setUp(t, `
+resolvers: [udp://192.0.2.53, "file:answers.zone"]
+include-root: zones
+types: a
+siblings: merge
+ttl-min: 30
+ttl-max: 1h30m
+max-stale: 2d
+max-addresses: 80
+on-empty: keep
+on-stale: fail
+allow-net: [192.0.2.0/24, "2001:db8::1"]
+deny-net: [198.51.100.0/24]
+timeout: 90s
+generate-limit: 100
+check-names: warn
+serial: date
+style: canonical
+for: any
+zones:
+  - name: Example.COM
+    view: 010
+    source: zones/example.com.zone
+    output: out/{zone}.db
+    serial: 2026112201
+    style: source
+    for: knot
+    siblings: fallback
+    ttl-min: 60
+    ttl-max: 1d
+    check-names: fail
+    verify-with: [[named-checkzone, -q, "{zone}", "{file}"], [true, 0x10]]
+`)
+	c := mustLoad(t, baseName)
+	if got, want := c.Resolvers, []string{"udp://192.0.2.53", "file:answers.zone"}; !cmp.Equal(got, want) {
+		t.Errorf("resolvers %q", got)
+	}
+	if got := fmt.Sprint(c.AllowNet, c.DenyNet); got != "[192.0.2.0/24 2001:db8::1/128] [198.51.100.0/24]" {
+		t.Errorf("networks %s", got)
+	}
+	if c.Timeout != 90*time.Second || c.MaxAddresses != 80 || c.GenerateLimit != 100 || c.IncludeRoot != "zones" {
+		t.Errorf("timeout %v, addresses %d, generate %d, root %q", c.Timeout, c.MaxAddresses, c.GenerateLimit, c.IncludeRoot)
+	}
+	low, high := uint32(30), uint32(5400)
+	want := Settings{
+		Types: []string{"A"}, Siblings: "merge", TTLMin: &low, TTLMax: &high, MaxStale: 48 * time.Hour,
+		OnEmpty: "keep", OnStale: "fail", Serial: "date", Style: "canonical", For: "any", CheckName: CheckNamesWarn,
+	}
+	if diff := cmp.Diff(want, c.Settings); diff != "" {
+		t.Errorf("settings for all: %s", diff)
+	}
+	z := c.Zones[0]
+	want.Siblings, want.Serial, want.Style, want.For, want.CheckName = "fallback", "2026112201", "source", "knot", CheckNamesFail
+	zoneLow, zoneHigh := uint32(60), uint32(86400)
+	want.TTLMin, want.TTLMax = &zoneLow, &zoneHigh
+	if diff := cmp.Diff(want, z.Settings); diff != "" {
+		t.Errorf("settings of the zone: %s", diff)
+	}
+	if got := z.OutputFor(z.Name); got != "out/example.com.db" || z.View != "010" || z.Name != zone.MustParseName("example.com.") {
+		t.Errorf("zone %v, view %q, output %q", z.Name, z.View, got)
+	}
+	if diff := cmp.Diff([][]string{{"named-checkzone", "-q", "{zone}", "{file}"}, {"true", "0x10"}}, z.VerifyWith); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Zone names hold dots and may be written in any letter case, which viper would
+// take apart and fold if they were keys.
+func TestZoneNamesAreValues(t *testing.T) {
+	setUp(t, `
+zones:
+  - {name: Example.COM, source: a.zone, output: a.db, serial: date}
+  - {name: www.example.com, source: b.zone, output: b.db, serial: keep}
+`)
+	c := mustLoad(t, "")
+	var got []string
+	for _, z := range c.Zones {
+		got = append(got, z.Name.String()+" "+z.Settings.Serial)
+	}
+	if want := []string{"example.com. date", "www.example.com. keep"}; !cmp.Equal(got, want) {
+		t.Errorf("zones %q, want %q", got, want)
+	}
+	if found := c.Named(zone.MustParseName("WWW.example.com.")); len(found) != 1 || found[0].Source != "b.zone" {
+		t.Errorf("Named found %v", found)
+	}
+}
+
+// A variable must reach the settings although neither file nor default knows
+// its key, and it wins over the file at both levels.
+func TestEnvironment(t *testing.T) {
+	setUp(t, "serial: date\nzones: [{source: a.zone, serial: keep, ttl-max: 60}]\n")
+	t.Setenv("ALIASFLAT_TTL_MIN", "45")
+	t.Setenv("ALIASFLAT_SERIAL", "increment")
+	t.Setenv("ALIASFLAT_RESOLVERS", "udp://192.0.2.53,tcp://192.0.2.54")
+	t.Setenv("ALIASFLAT_INCLUDE_ROOT", "/srv/zones")
+	t.Setenv("ALIASFLAT_TIMEOUT", "1m")
+	c := mustLoad(t, "")
+	if c.Settings.TTLMin == nil || *c.Settings.TTLMin != 45 {
+		t.Errorf("ttl-min %v", c.Settings.TTLMin)
+	}
+	if got := c.Zones[0].Settings; got.Serial != "increment" || got.TTLMax == nil || *got.TTLMax != 60 {
+		t.Errorf("zone has serial %s and ttl-max %v", got.Serial, got.TTLMax)
+	}
+	if len(c.Resolvers) != 2 || c.IncludeRoot != "/srv/zones" || c.Timeout != time.Minute {
+		t.Errorf("resolvers %q, root %q, timeout %v", c.Resolvers, c.IncludeRoot, c.Timeout)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	tests := []struct {
+		name string
+		text string
+		want string // place, code, message and hint
+	}{
+		{"misspelled key", "timeuot: 30s\n", `aliasflat.yaml:1:1 config-unknown-key unknown key "timeuot" (did you mean timeout?)`},
+		{"misspelled zone key", "zones:\n  - source: a.zone\n    ouptut: a.db\n", `aliasflat.yaml:3:5 config-unknown-key unknown key "ouptut" (did you mean output?)`},
+		{"key of another case", "Timeout: 30s\n", `aliasflat.yaml:1:1 config-unknown-key unknown key "Timeout" (did you mean timeout?)`},
+		{"zone name as key", "zones:\n  example.com: {source: a.zone}\n", `aliasflat.yaml:2:3 config-value zones takes a list, not keys with values ()`},
+		{"key at the wrong level", "output: a.db\n", `aliasflat.yaml:1:1 config-unknown-key unknown key "output" (output belongs into an entry of zones)`},
+		{"top key in a zone", "zones:\n  - {source: a.zone, resolvers: [system]}\n", `aliasflat.yaml:2:22 config-unknown-key unknown key "resolvers" (resolvers belongs to the top of the file)`},
+		{"key twice", "timeout: 1s\ntimeout: 2s\n", `aliasflat.yaml:2:1 config-unknown-key key "timeout" stands twice ()`},
+		{"key of a later release", "listen: {dns: \"127.0.0.1:5353\"}\n", `aliasflat.yaml:1:1 config-unknown-key unknown key "listen" ()`},
+		{"no YAML", "zones:\n\t- a\n", `aliasflat.yaml:2:1 config-syntax this is no YAML: found character that cannot start any token ()`},
+		{"no mapping", "- a\n", `aliasflat.yaml:1:1 config-value keys with values belong here, not a list ()`},
+		{"bad word", "siblings: fallbck\n", `aliasflat.yaml:1:11 config-value siblings: "fallbck" is none of error, fallback, override, merge (did you mean fallback?)`},
+		{"bad duration", "max-stale: 3 days\n", `aliasflat.yaml:1:12 config-value max-stale: "3 days" is no duration (write seconds, or numbers with units as in 30s, 1h30m or 3d)`},
+		{"fraction of a TTL", "ttl-min: 1500ms\n", `aliasflat.yaml:1:10 config-value ttl-min: "1500ms" is no whole number of seconds ()`},
+		{"bounds crossed", "ttl-max: 30\nttl-min: 60\n", `aliasflat.yaml:2:10 config-value ttl-min 60 is above ttl-max 30 ()`},
+		{"bounds crossed over levels", "ttl-max: 30\nzones: [{source: a.zone, ttl-min: 60}]\n", `aliasflat.yaml:2:35 config-value ttl-min 60 is above ttl-max 30 ()`},
+		{"column in bytes", "\"ü\": {x: 1}\n# ü\nfor: [a]\n", `aliasflat.yaml:1:1 config-unknown-key unknown key "ü" ()` + "\n" + `aliasflat.yaml:3:6 config-value for takes one value, not a list ()`},
+		{"bits beyond the prefix", "allow-net: [192.0.2.1/24]\n", `aliasflat.yaml:1:13 config-value allow-net: "192.0.2.1/24" has bits set beyond its prefix (did you mean 192.0.2.0/24?)`},
+		{"too many addresses", "max-addresses: 101\n", `aliasflat.yaml:1:16 config-value max-addresses: "101" is no number from 1 to 100 ()`},
+		{"serial of zero", "serial: 0\n", `aliasflat.yaml:1:9 config-value serial: "0" is no serial from 1 to 4294967295 ()`},
+		{"bad name", "zones: [{name: a..b, source: a.zone}]\n", `aliasflat.yaml:1:16 config-value name: "a..b" is no zone name: empty label ()`},
+		{"no source", "zones:\n  - name: example.com\n", `aliasflat.yaml:2:5 config-zone the zone has no source ()`},
+		{"source from the network", "zones: [{source: \"axfr://192.0.2.1/example.com\"}]\n", `aliasflat.yaml:1:18 config-value source: "axfr://192.0.2.1/example.com" is no file (a source is a zone file, or a pattern such as zones/*.zone)`},
+		{"name twice", "zones:\n- {name: example.com, source: a.zone}\n- {name: EXAMPLE.com., source: b.zone}\n", `aliasflat.yaml:3:3 config-zone zone example.com. stands twice (give each a view of its own)`},
+		{"output twice", "zones:\n- {name: example.com, view: a, source: a.zone, output: x.db}\n- {name: example.com, view: b, source: b.zone, output: ./x.db}\n", `aliasflat.yaml:3:3 config-zone two zones have the output x.db ()`},
+		{"output is a source", "zones: [{source: a.zone, output: ./a.zone}]\n", `aliasflat.yaml:1:9 config-zone the output a.zone is a source ()`},
+		{"pattern without file", "zones: [{source: \"none/*.zone\"}]\n", `aliasflat.yaml:1:18 config-zone no file matches "none/*.zone" ()`},
+		{"verify-with is one command", "zones: [{source: a.zone, verify-with: [kzonecheck]}]\n", `aliasflat.yaml:1:40 config-value verify-with takes lists of arguments, not "kzonecheck" (write [["named-checkzone", "{zone}", "{file}"]])`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			setUp(t, test.text)
+			c, list, err := Load("")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c != nil {
+				t.Error("a configuration with mistakes was returned")
+			}
+			var lines []string
+			for _, d := range list {
+				lines = append(lines, fmt.Sprintf("%s %s %s (%s)", d.Span.Pos, d.Code, d.Message, d.Hint))
+				if d.Source == "" {
+					t.Error("the diagnostic has no source line")
+				}
+			}
+			// Every mistake of the table is one line of want, so want is never empty.
+			if got := strings.Join(lines, "\n"); got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestEnvironmentMistake(t *testing.T) {
+	setUp(t, "")
+	t.Setenv("ALIASFLAT_SIBLINGS", "both")
+	_, list, err := Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := list.Err(); got == nil || !strings.HasPrefix(got.Error(), `ALIASFLAT_SIBLINGS: siblings: "both"`) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// The nearest file wins, and one that is named must be there.
+func TestSearch(t *testing.T) {
+	setUp(t, "")
+	write(t, "xdg/aliasflat/aliasflat.yaml", "include-root: z\n")
+	if c := mustLoad(t, ""); c.IncludeRoot != filepath.Join(filepath.Dir(c.File), "z") || !strings.Contains(c.File, "xdg") {
+		t.Errorf("file %q, root %q", c.File, c.IncludeRoot)
+	}
+	write(t, baseName, "timeout: 2s\n")
+	if c := mustLoad(t, ""); c.Timeout != 2*time.Second {
+		t.Errorf("the file beside was not read: %q", c.File)
+	}
+	write(t, "other/c.yaml", "timeout: 3s\nresolvers: [\"file:a.zone\", \"file:/srv/b.zone\"]\n")
+	c := mustLoad(t, "other/c.yaml")
+	if want := []string{"file:other/a.zone", "file:/srv/b.zone"}; c.Timeout != 3*time.Second || !cmp.Equal(c.Resolvers, want) {
+		t.Errorf("timeout %v, resolvers %q", c.Timeout, c.Resolvers)
+	}
+	if _, _, err := Load("none.yaml"); !os.IsNotExist(unwrap(err)) {
+		t.Errorf("error %v for a file that does not exist", err)
+	}
+	if _, _, err := Load("xdg"); err == nil {
+		t.Error("a folder was read as a file")
+	}
+}
+
+func unwrap(err error) error {
+	if u, ok := err.(interface{ Unwrap() error }); ok {
+		return u.Unwrap()
+	}
+	return err
+}
+
+func TestPatterns(t *testing.T) {
+	setUp(t, `
+zones:
+  - {name: example.com, source: zones/example.com.zone, output: out/one.db}
+  - {source: "zones/*.zone", output: "out/{zone}.db"}
+`)
+	for _, name := range []string{"example.com", "example.net", "example.org"} {
+		write(t, "zones/"+name+".zone", "")
+	}
+	c := mustLoad(t, "")
+	var got []string
+	for i := range c.Zones {
+		got = append(got, c.Zones[i].Source+" "+c.Zones[i].Output)
+	}
+	want := []string{
+		"zones/example.com.zone out/one.db",
+		"zones/example.net.zone out/{zone}.db",
+		"zones/example.org.zone out/{zone}.db",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if found := c.Find(func(s string) bool { return s == "zones/example.net.zone" }); len(found) != 1 {
+		t.Errorf("Find gave %d zones", len(found))
+	}
+
+	write(t, baseName, "zones: [{source: \"zones/*.zone\", output: out.db}]\n")
+	_, list, err := Load("")
+	if err != nil || len(list) != 1 || list[0].Code != diag.CodeConfigZone {
+		t.Errorf("one output for three sources: %v, %v", list.Err(), err)
+	}
+	write(t, baseName, "zones: [{name: example.com, source: \"zones/*.zone\"}]\n")
+	if _, list, _ = Load(""); len(list) != 1 || !strings.Contains(list[0].Message, "cannot all have one name") {
+		t.Errorf("one name for a pattern: %v", list.Err())
+	}
+}
+
+func TestOutputFor(t *testing.T) {
+	z := Zone{Output: "out/{zone}.db"}
+	for name, want := range map[string]string{
+		"Example.COM.":               "out/example.com.db",
+		".":                          "out/root.db",
+		"0/25.2.0.192.in-addr.test.": "out/0%2F25.2.0.192.in-addr.test.db",
+		`\.\..test.`:                 "out/%5C.%5C..test.db",
+	} {
+		if got := z.OutputFor(zone.MustParseName(name)); got != want {
+			t.Errorf("OutputFor(%s) = %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestParseDuration(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"0": 0, "90": 90 * time.Second, "30s": 30 * time.Second, "3d": 72 * time.Hour, "1w2d": 9 * 24 * time.Hour,
+		"1h30m": 90 * time.Minute, "1H": time.Hour, "1.5h": 90 * time.Minute, "250ms": 250 * time.Millisecond,
+	} {
+		if got, err := parseDuration(text); err != nil || got != want {
+			t.Errorf("parseDuration(%q) = %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "h", "-1s", "1y", "1h30", "1 h", "99999999999999999999", "9999999999999999999w", "∞"} {
+		if got, err := parseDuration(text); err == nil {
+			t.Errorf("parseDuration(%q) = %v, want an error", text, got)
+		}
+	}
+	if _, err := parseTTL("2147483648"); err == nil {
+		t.Error("a TTL of 2^31 passed")
+	}
+}

@@ -149,12 +149,16 @@ func (s *Server) SetWorld(zoneText string) error {
 	return nil
 }
 
-// Fault makes the server go wrong for questions about a name. The type 0 stands for every
-// type. Of several faults for one question the first that applies to its turn counts.
+// Fault makes the server go wrong for questions about a name. The empty name stands for
+// every name, the type 0 for every type; turns are those of one name and type all the same.
+// Of several faults for one question the first that applies to its turn counts.
 func (s *Server) Fault(name string, qtype uint16, f Fault) {
+	if name != "" {
+		name = dns.CanonicalName(name)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = append(s.faults, scripted{key{dns.CanonicalName(name), qtype}, f})
+	s.faults = append(s.faults, scripted{key{name, qtype}, f})
 }
 
 // ClearFaults makes the server right again; turns are counted from 1 anew.
@@ -194,15 +198,14 @@ func (s *Server) StopLog() {
 func (s *Server) receive(q dns.Question, transport string, edns bool) (*world, *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.quiet {
-		return s.world, nil
+	if !s.quiet {
+		s.queries = append(s.queries, Query{Name: q.Name, Type: q.Qtype, Transport: transport, EDNS: edns})
 	}
-	s.queries = append(s.queries, Query{Name: q.Name, Type: q.Qtype, Transport: transport, EDNS: edns})
 	k := key{dns.CanonicalName(q.Name), q.Qtype}
 	s.counts[k]++
 	for i := range s.faults {
 		f := &s.faults[i]
-		if f.name == k.name && (f.qtype == 0 || f.qtype == k.qtype) && f.fault.applies(s.counts[k], transport) {
+		if (f.name == "" || f.name == k.name) && (f.qtype == 0 || f.qtype == k.qtype) && f.fault.applies(s.counts[k], transport) {
 			return s.world, &f.fault
 		}
 	}

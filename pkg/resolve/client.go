@@ -16,7 +16,7 @@ type Options struct {
 	QueryTimeout  time.Duration // for one question to one resolver; 0 means 2 seconds
 	TargetTimeout time.Duration // for one lookup over all resolvers; 0 means 10 seconds
 	Rounds        int           // how often the list of resolvers is gone through; 0 means 2
-	Sockets       int           // sockets at a time to one resolver, per transport; 0 means 4
+	Sockets       int           // UDP sockets to one resolver at a time; twice as many TCP connections; 0 means 4
 	ResolvConf    string        // what "system" reads; empty means /etc/resolv.conf
 }
 
@@ -103,21 +103,20 @@ func (c *Client) Close() error {
 // answer is believed when no other knows better. Lookup blocks at most for the target
 // timeout.
 func (c *Client) Lookup(ctx context.Context, target zone.Name, qtype uint16) Answer {
-	deadline := time.Now().Add(c.opts.TargetTimeout)
-	var attempts []Attempt
+	r := &run{deadline: time.Now().Add(c.opts.TargetTimeout)}
 	var failed, stale *Answer
 	again := c.order()
 	for round := 0; round < c.opts.Rounds && len(again) > 0; round++ {
-		if round > 0 && !pause(ctx, round, deadline) {
+		if round > 0 && (c.allDown() || !pause(ctx, round, r.deadline)) {
 			break
 		}
 		asked := again
 		again = nil
 		for _, u := range asked {
-			if time.Now().After(deadline) {
+			if time.Now().After(r.deadline) {
 				break
 			}
-			a := u.lookup(ctx, target, qtype, deadline, &attempts)
+			a := u.lookup(ctx, target, qtype, r)
 			switch {
 			case a.Outcome == Failure:
 				if failed == nil || tellsMore(a.Reason, failed.Reason) {
@@ -131,7 +130,7 @@ func (c *Client) Lookup(ctx context.Context, target zone.Name, qtype uint16) Ans
 					stale = &a
 				}
 			default:
-				a.Attempts = attempts
+				a.Attempts = r.attempts
 				return a
 			}
 			if ctx.Err() != nil || a.Reason == ReasonCanceled {
@@ -143,7 +142,7 @@ func (c *Client) Lookup(ctx context.Context, target zone.Name, qtype uint16) Ans
 			break
 		}
 	}
-	return settle(target, qtype, stale, failed, attempts)
+	return settle(target, qtype, stale, failed, r.attempts)
 }
 
 // settle is the answer where no resolver gave a fresh one.
@@ -177,6 +176,17 @@ func (c *Client) order() []*upstream {
 		}
 	}
 	return append(up, down...)
+}
+
+// allDown tells whether no resolver of the list has answered for a while. Nothing is asked
+// twice then: a run against a dead network ends sooner.
+func (c *Client) allDown() bool {
+	for _, u := range c.upstreams {
+		if u.downUntil.Load() == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // transient tells whether the same resolver may know better a moment later.

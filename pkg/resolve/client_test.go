@@ -184,6 +184,36 @@ func TestTCPAlone(t *testing.T) {
 	}
 }
 
+// A connection on which a query got no reply is not trusted with another.
+func TestSilentConnection(t *testing.T) {
+	server := dnstest.Start(t, testWorld)
+	setFault(t, server, "v4.example.net.", "drop,nth=2")
+	c := newClient(t, Options{QueryTimeout: 100 * time.Millisecond, Sockets: 1}, "tcp://"+server.Addr())
+	for range 3 {
+		if a := c.Lookup(t.Context(), zone.MustParseName("v4.example.net."), dns.TypeA); a.Outcome != Addresses {
+			t.Errorf("%s, %s", short(a), a.Detail)
+		}
+	}
+	if n := server.Count("v4.example.net.", dns.TypeA); n != 4 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+// The test server closes a connection after 128 queries; no lookup notices.
+func TestManyOverTCP(t *testing.T) {
+	server := dnstest.Start(t, testWorld)
+	c := newClient(t, Options{Sockets: 1}, "tcp://"+server.Addr())
+	var questions []Question
+	for i := range 500 {
+		questions = append(questions, Question{zone.MustParseName(fmt.Sprintf("n%d.wild.example.net.", i)), dns.TypeA})
+	}
+	for _, a := range All(t.Context(), c, questions, 200, nil) {
+		if a.Outcome != Addresses {
+			t.Errorf("%s: %s, %s", a.Target, short(a), a.Detail)
+		}
+	}
+}
+
 func TestDetail(t *testing.T) {
 	tests := []struct{ fault, want string }{
 		{"servfail", "SERVFAIL"},
@@ -297,6 +327,20 @@ func TestSilentResolverGoesLast(t *testing.T) {
 	}
 }
 
+// Where no resolver has answered for a while the list is gone through once.
+func TestAllSilent(t *testing.T) {
+	server := dnstest.Start(t, testWorld)
+	setFault(t, server, "v4.example.net.", "drop")
+	c := newClient(t, Options{QueryTimeout: 5 * time.Millisecond, Rounds: 3}, server.URL())
+	var attempts []int
+	for range silentLimit {
+		attempts = append(attempts, len(c.Lookup(t.Context(), zone.MustParseName("v4.example.net."), dns.TypeA).Attempts))
+	}
+	if attempts[0] != 3 || attempts[len(attempts)-1] != 1 {
+		t.Errorf("asked %v times", attempts)
+	}
+}
+
 func TestLetterCase(t *testing.T) {
 	name := zone.MustParseName("a-rather-long-name-to-have-many-letters.example.net.")
 	server := dnstest.Start(t, testWorld)
@@ -338,12 +382,16 @@ func TestCancel(t *testing.T) {
 		}
 	})
 	t.Run("close", func(t *testing.T) {
-		c := newClient(t, Options{}, server.URL())
-		before := len(server.Queries())
+		silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		c := newClient(t, Options{}, "udp://"+silent.LocalAddr().String())
 		got := make(chan Answer)
 		go func() { got <- c.Lookup(context.Background(), name, dns.TypeA) }()
-		for len(server.Queries()) == before {
-			time.Sleep(time.Millisecond)
+		if _, _, err := silent.ReadFrom(make([]byte, 512)); err != nil {
+			t.Fatal(err)
 		}
 		c.Close()
 		if a := <-got; a.Reason != ReasonCanceled || a.Detail != "the client is closed" {

@@ -19,6 +19,10 @@ const (
 	maxAsked  = 1000
 	maxForged = 20
 
+	// A server may answer the queries on one connection one after the other, so that more
+	// of them would wait for each other until they time out.
+	maxOnStream = 16
+
 	receiveBuffer = 4 << 20 // octets, for bursts of replies; the system may give less
 	maxPacket     = 1 << 16
 )
@@ -58,13 +62,24 @@ type mux struct {
 	retired bool // takes no more queries; closed when the last one is done
 }
 
-// register gives a waiter an identifier that no other query on the socket has, or false
-// if the socket takes no more.
-func (m *mux) register(w *waiter) (uint16, bool) {
+// room says whether a socket takes one more query.
+type room uint8
+
+const (
+	hasRoom room = iota
+	full         // not until another one is done
+	gone         // never again
+)
+
+// register gives a waiter an identifier that no other query on the socket has.
+func (m *mux) register(w *waiter) (uint16, room) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.retired {
-		return 0, false
+	switch {
+	case m.retired:
+		return 0, gone
+	case m.stream && len(m.waiters) >= maxOnStream:
+		return 0, full
 	}
 	id := randomID()
 	for m.waiters[id] != nil {
@@ -73,7 +88,7 @@ func (m *mux) register(w *waiter) (uint16, bool) {
 	m.waiters[id] = w
 	m.asked++
 	m.retired = !m.stream && m.asked >= maxAsked
-	return id, true
+	return id, hasRoom
 }
 
 // giveUp ends the wait for a reply with err and tells how many packets did not fit. A reply
@@ -219,6 +234,7 @@ type pool struct {
 	dial   func() (net.Conn, error)
 	stream bool
 	slots  []slot
+	turns  chan struct{} // streams only: one for each query that may be under way
 
 	running sync.WaitGroup // dialing and reading goroutines
 
@@ -242,7 +258,11 @@ type dialing struct {
 }
 
 func newPool(size int, stream bool, dial func() (net.Conn, error)) *pool {
-	return &pool{dial: dial, stream: stream, slots: make([]slot, size), open: map[*mux]struct{}{}}
+	p := &pool{dial: dial, stream: stream, slots: make([]slot, size), open: map[*mux]struct{}{}}
+	if stream {
+		p.turns = make(chan struct{}, size*maxOnStream)
+	}
+	return p
 }
 
 // close ends every query with errClosed and returns when no goroutine is left. A dial under
@@ -299,18 +319,46 @@ func (p *pool) connect() (*mux, error) {
 	return m, nil
 }
 
-// register finds a socket for the waiter, opening one where needed.
+// wait takes a turn on a pool of streams and tells how long that took. Whoever has one gives
+// it back with done.
+func (p *pool) wait(ctx context.Context) (time.Duration, error) {
+	if p.turns == nil {
+		return 0, nil
+	}
+	start := time.Now()
+	select {
+	case p.turns <- struct{}{}:
+		return time.Since(start), nil
+	case <-ctx.Done():
+		return time.Since(start), ctx.Err()
+	}
+}
+
+func (p *pool) done() {
+	if p.turns != nil {
+		<-p.turns
+	}
+}
+
+// register finds a socket for the waiter, opening one where needed. It starts at a random
+// socket, and passes over those that are full: as there are no more turns than places, one
+// has room.
 func (p *pool) register(ctx context.Context, w *waiter, expired <-chan time.Time) (*mux, uint16, error) {
-	s := &p.slots[rand.IntN(len(p.slots))]
-	for {
+	for at := rand.IntN(len(p.slots)); ; at++ {
+		s := &p.slots[at%len(p.slots)]
 		s.mu.Lock()
 		if s.current != nil {
-			if id, ok := s.current.register(w); ok {
-				m := s.current
+			id, room := s.current.register(w)
+			m := s.current
+			if room == gone {
+				s.current = nil
+			} else {
 				s.mu.Unlock()
-				return m, id, nil
+				if room == hasRoom {
+					return m, id, nil
+				}
+				continue
 			}
-			s.current = nil
 		}
 		d := s.dialing
 		if d == nil {
@@ -327,6 +375,7 @@ func (p *pool) register(ctx context.Context, w *waiter, expired <-chan time.Time
 			if d.err != nil {
 				return nil, 0, d.err
 			}
+			at-- // this socket again
 		case <-ctx.Done():
 			return nil, 0, ctx.Err()
 		case <-expired:

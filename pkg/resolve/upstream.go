@@ -42,7 +42,7 @@ type dialer func(network, address string) (net.Conn, error)
 func newUpstream(u URL, opts Options, dial dialer) *upstream {
 	up := &upstream{url: u, name: u.String(), timeout: opts.QueryTimeout}
 	address := u.hostPort()
-	up.tcp = newPool(opts.Sockets, true, func() (net.Conn, error) { return dial("tcp", address) })
+	up.tcp = newPool(2*opts.Sockets, true, func() (net.Conn, error) { return dial("tcp", address) })
 	if u.Scheme == SchemeUDP {
 		up.udp = newPool(opts.Sockets, false, func() (net.Conn, error) { return dial("udp", address) })
 	}
@@ -80,12 +80,17 @@ func (u *upstream) note(answered bool) {
 	}
 }
 
-// lookup asks this resolver alone, for as many names as the chain takes. What it asked is
-// appended to attempts.
-func (u *upstream) lookup(ctx context.Context, target zone.Name, qtype uint16, deadline time.Time, attempts *[]Attempt) Answer {
+// run is what the questions of one lookup share.
+type run struct {
+	deadline time.Time // moves on while the lookup waits for its turn behind others
+	attempts []Attempt
+}
+
+// lookup asks this resolver alone, for as many names as the chain takes.
+func (u *upstream) lookup(ctx context.Context, target zone.Name, qtype uint16, r *run) Answer {
 	c := newChain(target, qtype)
 	for {
-		m, f := u.query(ctx, c.last, qtype, deadline, attempts)
+		m, f := u.query(ctx, c.last, qtype, r)
 		if f != nil {
 			a := c.answer(target).failed(*f)
 			a.Resolver = u.name
@@ -100,7 +105,7 @@ func (u *upstream) lookup(ctx context.Context, target zone.Name, qtype uint16, d
 
 // query asks for one name until there is a reply that can be read: over TCP where the one
 // over UDP is cut short or has other letter case, without EDNS where EDNS is not understood.
-func (u *upstream) query(ctx context.Context, name zone.Name, qtype uint16, deadline time.Time, attempts *[]Attempt) (*message, *failure) {
+func (u *upstream) query(ctx context.Context, name zone.Name, qtype uint16, lookup *run) (*message, *failure) {
 	p, edns := u.udp, true
 	if p == nil {
 		p = u.tcp
@@ -113,7 +118,7 @@ func (u *upstream) query(ctx context.Context, name zone.Name, qtype uint16, dead
 		}
 		start := time.Now()
 		q := newQuery(name, qtype, edns, u.anyCase.Load())
-		r, wrong := u.exchange(ctx, p, q, deadline)
+		r, wrong := u.exchange(ctx, p, q, lookup)
 		a.Duration = time.Since(start)
 		m, f := u.readReply(ctx, r, wrong, &a)
 		switch {
@@ -131,7 +136,7 @@ func (u *upstream) query(ctx context.Context, name zone.Name, qtype uint16, dead
 			a.Err = rcodeName(m.rcode) + "; asked again without EDNS"
 			edns, m = false, nil
 		}
-		*attempts = append(*attempts, a)
+		lookup.attempts = append(lookup.attempts, a)
 		if f != nil {
 			return nil, f
 		}
@@ -148,16 +153,25 @@ func refusesEDNS(rcode int) bool {
 	return rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented || rcode == dns.RcodeBadVers
 }
 
-// exchange asks one query. A connection that the server closes while the query is on its
-// way, as servers do with idle ones, is worth one more.
-func (u *upstream) exchange(ctx context.Context, p *pool, q query, deadline time.Time) (reply, int) {
-	for last := false; ; last = true {
-		timeout := min(u.timeout, time.Until(deadline))
+// maxHangups is how often a query is asked on a further connection because the server
+// closed the one before, as servers do with idle ones or after a number of queries.
+const maxHangups = 2
+
+// exchange asks one query.
+func (u *upstream) exchange(ctx context.Context, p *pool, q query, lookup *run) (reply, int) {
+	waited, err := p.wait(ctx)
+	lookup.deadline = lookup.deadline.Add(waited)
+	if err != nil {
+		return reply{err: err}, 0
+	}
+	defer p.done()
+	for hangups := 0; ; hangups++ {
+		timeout := min(u.timeout, time.Until(lookup.deadline))
 		if timeout <= 0 {
 			return reply{err: errTimeout}, 0
 		}
 		r, wrong := p.exchange(ctx, q, timeout)
-		if last || !p.stream || !hungUp(r.err) {
+		if hangups == maxHangups || !p.stream || !hungUp(r.err) {
 			return r, wrong
 		}
 	}

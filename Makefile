@@ -75,5 +75,5 @@ cover: deps ## Print test coverage by package; dist/cover.out holds it by line.
 cross: ## Build for the platforms that the tests do not run on.
 	@for platform in $(PLATFORMS); do \
 		echo "build $$platform"; \
-		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build ./... || exit 1; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build -buildvcs=false ./... || exit 1; \
 	done

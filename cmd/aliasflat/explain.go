@@ -19,10 +19,12 @@ func newExplainCommand(a *app) *cobra.Command {
 		Long: `explain says what a code means, why it matters and what to do about it.
 Without a CODE it lists all of them.`,
 		Example: `  aliasflat explain alias-sibling`,
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, start string) ([]string, cobra.ShellCompDirective) {
 			var codes []string
 			for _, info := range diag.Codes {
-				codes = append(codes, string(info.Code)+"\t"+info.Title)
+				if strings.HasPrefix(string(info.Code), start) {
+					codes = append(codes, string(info.Code)+"\t"+info.Title)
+				}
 			}
 			return codes, cobra.ShellCompDirectiveNoFileComp
 		},

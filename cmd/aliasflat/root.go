@@ -180,7 +180,7 @@ Knot load. All else comes out as it was written.`,
 	flags.StringVar(&a.format, "format", "text", "`FORM` of the report: "+strings.Join(formats, ", "))
 	flags.StringVar(&a.reportFile, "report", "", "write the report to `FILE`; the terminal gets it as text")
 	flags.StringSliceVar(&a.failOn, "fail-on", nil,
-		"fail on `WHAT` is let pass otherwise: "+strings.Join(failOnWords, ", "))
+		"fail on `WHAT` too: "+strings.Join(failOnWords, ", "))
 	flags.BoolVar(&a.noColor, "no-color", false, "print without colors, as with NO_COLOR set")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
@@ -188,6 +188,12 @@ Knot load. All else comes out as it was written.`,
 		newExplainCommand(a),
 		newManCommand(),
 	)
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = cobra.ArbitraryArgs, noCommand
+		}
+	}
 	return root
 }
 
@@ -301,8 +307,8 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		names = append(names, c.Name())
 	}
 	if near := diag.Near(args[0], names); near != "" {
-		err.hint = fmt.Sprintf("did you mean %s %s?", cmd.Name(), near)
-	} else if info, statErr := os.Stat(args[0]); statErr == nil && !info.IsDir() {
+		err.hint = fmt.Sprintf("did you mean %s %s?", cmd.CommandPath(), near)
+	} else if info, statErr := os.Stat(args[0]); statErr == nil && !info.IsDir() && !cmd.HasParent() {
 		err.hint = fmt.Sprintf("to flatten that file: %s compile %s", cmd.Name(), args[0])
 	}
 	return err

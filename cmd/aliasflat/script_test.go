@@ -1,0 +1,165 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/aliasflat/aliasflat/pkg/dnstest"
+)
+
+// TestMain lets the test binary stand in for aliasflat: a script runs it as a
+// process of its own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"aliasflat": func() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+const scripts = "../../testdata/script"
+
+func TestScript(t *testing.T) {
+	if found, _ := filepath.Glob(filepath.Join(scripts, "*.txtar")); len(found) == 0 {
+		t.Fatalf("no scripts in %s", scripts)
+	}
+	testscript.Run(t, params(scripts))
+}
+
+// params are the settings of every script. The scripts know, beside aliasflat:
+//
+//	dns-server WORLD     start a name server that serves the zone file; $DNS is its URL
+//	dns-set WORLD        serve another zone file from here on
+//	dns-fault NAME KIND  go wrong for a name; KIND as dnstest.ParseFault reads it, "-" is every name
+//	dns-heal             be right again
+//	exit-status N CMD... run a command that must end with this exit status
+func params(dir string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       flag.Lookup("update").Value.String() == "true",
+		Setup: func(env *testscript.Env) error {
+			// Nothing of whoever runs the tests shows through.
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
+			env.Setenv("SOURCE_DATE_EPOCH", "0")
+			env.Values[serverKey{}] = &server{}
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"dns-server":  dnsServer,
+			"dns-set":     dnsSet,
+			"dns-fault":   dnsFault,
+			"dns-heal":    dnsHeal,
+			"exit-status": exitStatus,
+		},
+	}
+}
+
+// server holds the name server of one script.
+type server struct{ *dnstest.Server }
+
+type serverKey struct{}
+
+// scriptTB lets a name server live as long as its script.
+type scriptTB struct{ ts *testscript.TestScript }
+
+func (s scriptTB) Helper()                           {}
+func (s scriptTB) Fatalf(format string, args ...any) { s.ts.Fatalf(format, args...) }
+func (s scriptTB) Logf(format string, args ...any)   { s.ts.Logf(format, args...) }
+func (s scriptTB) Cleanup(f func())                  { s.ts.Defer(f) }
+
+func serverOf(ts *testscript.TestScript, started bool) *server {
+	s, ok := ts.Value(serverKey{}).(*server)
+	if !ok || started && s.Server == nil {
+		ts.Fatalf("dns-server has not been called")
+	}
+	return s
+}
+
+func usage(ts *testscript.TestScript, neg bool, args []string, count int, text string) {
+	if neg || len(args) != count {
+		ts.Fatalf("usage: %s", text)
+	}
+}
+
+func dnsServer(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "dns-server WORLD")
+	s := serverOf(ts, false)
+	s.Server = dnstest.Start(scriptTB{ts}, ts.ReadFile(args[0]))
+	ts.Setenv("DNS", s.URL())
+}
+
+func dnsSet(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "dns-set WORLD")
+	ts.Check(serverOf(ts, true).SetWorld(ts.ReadFile(args[0])))
+}
+
+func dnsFault(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 2, "dns-fault NAME KIND")
+	fault, err := dnstest.ParseFault(args[1])
+	ts.Check(err)
+	serverOf(ts, true).Fault(strings.TrimPrefix(args[0], "-"), 0, fault)
+}
+
+func dnsHeal(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 0, "dns-heal")
+	serverOf(ts, true).ClearFaults()
+}
+
+func exitStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exit-status N COMMAND [ARG...]")
+	}
+	// The message of exec.ExitError is "exit status N"; a command that could
+	// not be started has another one.
+	got := "exit status 0"
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		got = err.Error()
+	}
+	if got != "exit status "+args[0] {
+		ts.Fatalf("%s, want exit status %s", got, args[0])
+	}
+}
+
+// readmeBlock is a block of shell commands in the README that says what
+// becomes of it: one without a word after "sh" is not run.
+var readmeBlock = regexp.MustCompile("(?ms)^```sh run\n(.*?)^```$")
+
+// TestReadme runs the commands that the README shows, each block as a shell
+// script in a copy of the examples.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := readmeBlock.FindAllStringSubmatch(string(readme), -1)
+	if len(blocks) == 0 {
+		t.Fatal("the README has no block that can be run")
+	}
+	dir := t.TempDir()
+	for i, block := range blocks {
+		commands := block[1]
+		if strings.Contains(commands, "make ") {
+			continue // they build and test the whole repository, which runs this test
+		}
+		name := filepath.Join(dir, "readme"+string(rune('a'+i))+".txtar")
+		script := "cd examples/quickstart\nexec sh -e ../../block.sh\n-- block.sh --\n" + commands
+		for _, file := range []string{"examples/quickstart/example.com.zone", "examples/config/aliasflat.yaml"} {
+			text, err := os.ReadFile(filepath.Join("../..", file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			script += "-- " + file + " --\n" + string(text)
+		}
+		if err := os.WriteFile(name, []byte(script), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testscript.Run(t, params(dir))
+}

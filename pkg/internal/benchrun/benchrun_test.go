@@ -30,6 +30,10 @@ func TestMain(m *testing.M) {
 			os.Exit(compileForTest(os.Args[2:]))
 		}
 	}
+	// The race detector lets a program sleep for a second before it ends.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 

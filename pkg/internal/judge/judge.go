@@ -98,13 +98,11 @@ func run(tb testing.TB, file, tool string, args ...string) (stdout string, verdi
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = filepath.Dir(file)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	var out, both strings.Builder
-	// One writer for both streams would interleave them; the tests read the
-	// records on standard output alone.
-	cmd.Stdout = &out
-	cmd.Stderr = &both
+	// Apart, because records are read from standard output alone.
+	var out, complaints strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &complaints
 	err := cmd.Run()
-	both.WriteString(out.String())
+	both := complaints.String() + out.String()
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
@@ -112,9 +110,9 @@ func run(tb testing.TB, file, tool string, args ...string) (stdout string, verdi
 	case err != nil && !errors.As(err, &exit):
 		tb.Fatalf("%s %s: %v", tool, file, err)
 	case exit != nil && exit.ExitCode() < 0:
-		tb.Fatalf("%s %s: %v\n%s", tool, file, err, both.String())
+		tb.Fatalf("%s %s: %v\n%s", tool, file, err, both)
 	}
-	return out.String(), Verdict{OK: err == nil, Output: both.String()}
+	return out.String(), Verdict{OK: err == nil, Output: both}
 }
 
 // findTool gives the path of a program. The path of a plain user often leaves

@@ -254,6 +254,11 @@ func unconfined(tb testing.TB, path string) string {
 	if err != nil || !strings.HasPrefix(string(enabled), "Y") {
 		return path
 	}
+	return copyProgram(tb, path)
+}
+
+func copyProgram(tb testing.TB, path string) string {
+	tb.Helper()
 	from, err := os.Open(path)
 	if err != nil {
 		tb.Fatal(err)

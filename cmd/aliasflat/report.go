@@ -80,7 +80,7 @@ func (r *report) stale() bool {
 	return false
 }
 
-// lists are the diagnostics in the order in which they are shown.
+// all is the diagnostics in the order in which they are shown.
 func (r *report) all() diag.List {
 	list := r.Diagnostics.Sorted()
 	for i := range r.Zones {
@@ -154,7 +154,7 @@ func writeDiagnostic(b *strings.Builder, d *diag.Diagnostic, l look, p paint) {
 		severity = p.warning
 	}
 	if d.Span.File != "" || d.Span.Line != 0 {
-		b.WriteString(visible(d.Span.Pos.String()) + ": ")
+		b.WriteString(visible(d.Span.String()) + ": ")
 	}
 	b.WriteString(severity.Sprint(d.Severity.String()+":") + " " + visible(d.Message))
 	b.WriteString(" " + p.code.Sprint("["+string(d.Code)+"]") + "\n")
@@ -167,7 +167,7 @@ func writeDiagnostic(b *strings.Builder, d *diag.Diagnostic, l look, p paint) {
 	}
 	for _, n := range d.Related {
 		if n.File != "" || n.Line != 0 {
-			b.WriteString(visible(n.Pos.String()) + ": ")
+			b.WriteString(visible(n.String()) + ": ")
 		}
 		b.WriteString(visible(n.Message) + "\n")
 	}
@@ -193,10 +193,9 @@ func (z *ZoneReport) summary() string {
 	}
 	var b strings.Builder
 	b.WriteString(name + ": ")
-	switch {
-	case z.Aliases == 0:
+	if z.Aliases == 0 {
 		b.WriteString("no ALIAS")
-	default:
+	} else {
 		fmt.Fprintf(&b, "%d ALIAS -> %d A + %d AAAA", z.Aliases, z.Addresses4, z.Addresses6)
 	}
 	if z.MinTTLTarget != "" {
@@ -368,14 +367,14 @@ func (r *report) renderGitHub(w io.Writer, l look) error {
 				fmt.Sprintf("line=%d", d.Span.Line), fmt.Sprintf("col=%d", d.Span.Column))
 		}
 		properties = append(properties, "title="+githubProperty(string(d.Code)))
-		message := visible(d.Message)
+		message := []string{visible(d.Message)}
 		for _, n := range d.Related {
-			message += "\n" + visible(n.Pos.String()+": "+n.Message)
+			message = append(message, visible(n.String()+": "+n.Message))
 		}
 		if d.Hint != "" {
-			message += "\nhint: " + visible(d.Hint)
+			message = append(message, "hint: "+visible(d.Hint))
 		}
-		fmt.Fprintf(&b, "::%s %s::%s\n", d.Severity, strings.Join(properties, ","), githubData(message))
+		fmt.Fprintf(&b, "::%s %s::%s\n", d.Severity, strings.Join(properties, ","), githubData(strings.Join(message, "\n")))
 	}
 	if !l.quiet {
 		for i := range r.Zones {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -16,8 +17,6 @@ import (
 )
 
 var update = flag.Bool("update", false, "rewrite the expected outputs")
-
-func serial(n uint32) *uint32 { return &n }
 
 func span(file string, line, column, offset, length int) diag.Span {
 	return diag.Span{Pos: diag.Pos{File: file, Line: line, Column: column, Offset: offset}, Len: length}
@@ -35,7 +34,7 @@ func sample() *report {
 		Zones: []ZoneReport{
 			{
 				Name: "example.com", Source: "zones/example.com.zone", Output: "out/example.com.db",
-				Written: true, Changed: true, OldSerial: serial(2026112201), NewSerial: serial(2026112202),
+				Written: true, Changed: true, OldSerial: new(uint32(2026112201)), NewSerial: new(uint32(2026112202)),
 				Aliases: 2, Addresses4: 3, Addresses6: 2, MinTTL: 60, MinTTLTarget: "cdn.example.net.",
 				Diagnostics: diag.List{{
 					Severity: diag.Warning, Code: diag.CodeTargetPrivate, Span: span("zones/example.com.zone", 12, 9, 300, 16),
@@ -192,12 +191,12 @@ func TestSummary(t *testing.T) {
 		line   string
 		status string
 	}{
-		{ZoneReport{Name: "example.com", Output: "-", Changed: true, Written: true, NewSerial: serial(7), Aliases: 1, Addresses4: 1, MinTTL: 60, MinTTLTarget: "lb.example.net."}, "example.com: 1 ALIAS -> 1 A + 0 AAAA, TTL 60 (lb.example.net.), serial 7", "written"},
-		{ZoneReport{Name: "example.com", Output: "a.db", OldSerial: serial(7), NewSerial: serial(7)}, "example.com: no ALIAS, serial 7, unchanged", "unchanged"},
-		{ZoneReport{Name: "example.com", Output: "a.db", Changed: true, OldSerial: serial(7), NewSerial: serial(8)}, "example.com: no ALIAS, serial 7 -> 8", "would-change"},
+		{ZoneReport{Name: "example.com", Output: "-", Changed: true, Written: true, NewSerial: new(uint32(7)), Aliases: 1, Addresses4: 1, MinTTL: 60, MinTTLTarget: "lb.example.net."}, "example.com: 1 ALIAS -> 1 A + 0 AAAA, TTL 60 (lb.example.net.), serial 7", "written"},
+		{ZoneReport{Name: "example.com", Output: "a.db", OldSerial: new(uint32(7)), NewSerial: new(uint32(7))}, "example.com: no ALIAS, serial 7, unchanged", "unchanged"},
+		{ZoneReport{Name: "example.com", Output: "a.db", Changed: true, OldSerial: new(uint32(7)), NewSerial: new(uint32(8))}, "example.com: no ALIAS, serial 7 -> 8", "would-change"},
 		{ZoneReport{Source: "a.zone", Aliases: 3}, "a.zone: checked, 3 ALIAS", "checked"},
 		{ZoneReport{Name: "example.com"}, "example.com: checked, no ALIAS", "checked"},
-		{ZoneReport{Name: "example.com", NewSerial: serial(1), Diagnostics: diag.List{{Severity: diag.Error}}}, "", "failed"},
+		{ZoneReport{Name: "example.com", NewSerial: new(uint32(1)), Diagnostics: diag.List{{Severity: diag.Error}}}, "", "failed"},
 	}
 	for _, test := range tests {
 		if got := test.zone.summary(); got != test.line {
@@ -215,14 +214,19 @@ func TestOutcomeStatus(t *testing.T) {
 		outcome outcome
 		status  int
 	}{
-		{outcomeUsage, 2}, {outcomeSource, 1}, {outcomeLocked, 6}, {outcomeGuarded, 5},
-		{outcomeWorld, 4}, {outcomeStale, 7}, {outcomeChanges, 3},
+		{outcomeUsage, 2},
+		{outcomeSource, 1},
+		{outcomeLocked, 6},
+		{outcomeGuarded, 5},
+		{outcomeWorld, 4},
+		{outcomeStale, 7},
+		{outcomeChanges, 3},
 	}
 	var all outcome
-	for i := len(order) - 1; i >= 0; i-- {
-		all |= order[i].outcome
-		if got := all.status(); got != order[i].status {
-			t.Errorf("outcome %b has status %d, want %d", all, got, order[i].status)
+	for _, step := range slices.Backward(order) {
+		all |= step.outcome
+		if got := all.status(); got != step.status {
+			t.Errorf("outcome %b has status %d, want %d", all, got, step.status)
 		}
 	}
 	if got := outcome(0).status(); got != 0 {
@@ -285,7 +289,7 @@ func TestColored(t *testing.T) {
 	}
 	for _, test := range tests {
 		getenv := func(name string) string {
-			for _, pair := range strings.Fields(test.env) {
+			for pair := range strings.FieldsSeq(test.env) {
 				if key, value, _ := strings.Cut(pair, "="); key == name {
 					return value
 				}

@@ -125,7 +125,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // status prints an error that nobody has printed and gives the exit status.
 func (a *app) status(cmd *cobra.Command, err error, bySignal int) int {
 	if bySignal != 0 {
-		fmt.Fprintln(a.stderr, "aliasflat: interrupted; nothing more was written")
+		a.say("aliasflat: interrupted; nothing more was written")
 		return bySignal
 	}
 	var (
@@ -144,19 +144,22 @@ func (a *app) status(cmd *cobra.Command, err error, bySignal int) int {
 		a.complain(cmd, usageError{message: err.Error()})
 		return outcomeUsage.status()
 	default:
-		fmt.Fprintf(a.stderr, "aliasflat: %s\n", visible(err.Error()))
+		a.say("aliasflat: " + err.Error())
 		return outcomeWorld.status()
 	}
 }
 
 func (a *app) complain(cmd *cobra.Command, err usageError) {
-	fmt.Fprintf(a.stderr, "%s: %s\n", cmd.CommandPath(), visible(err.message))
+	a.say(cmd.CommandPath() + ": " + err.message)
 	hint := err.hint
 	if hint == "" {
 		hint = fmt.Sprintf("%s --help lists what there is", cmd.CommandPath())
 	}
-	fmt.Fprintf(a.stderr, "hint: %s\n", visible(hint))
+	a.say("hint: " + hint)
 }
+
+// say prints one line for people. There is nobody to tell when even that fails.
+func (a *app) say(line string) { _, _ = fmt.Fprintln(a.stderr, visible(line)) }
 
 func newRootCommand(a *app) *cobra.Command {
 	root := &cobra.Command{

@@ -104,6 +104,7 @@ const (
 	CodePortableQuotedOwner Code = "portable-quoted-owner"
 	CodePortableHex         Code = "portable-hex"
 	CodePortableDate        Code = "portable-date"
+	CodePortableDirective   Code = "portable-directive"
 	CodePortableOutOfZone   Code = "portable-out-of-zone"
 	CodePortableBelowDNAME  Code = "portable-below-dname"
 	CodePortableType        Code = "portable-type"

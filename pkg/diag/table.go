@@ -115,7 +115,7 @@ of the file (RFC 2308 section 4).
     $TTL 3600`},
 	{CodeBadClass, Error, "the class is not known", `
 Between the owner and the type a TTL and a class may stand, each once. The class is
-IN; CH, HS and the generic CLASSnnn are recognised, but no zone of theirs can be
+IN; CH, HS and the generic CLASSnnn are recognized, but no zone of theirs can be
 flattened. Two classes in one record are refused too.
 
     www IN A 192.0.2.1`},
@@ -513,6 +513,11 @@ BIND writes $DATE into its own dumps and skips it when it reads a file. All othe
 refuse the line. Delete it or make it a comment.
 
     ; $DATE 20261122000000`},
+	{CodePortableDirective, Warning, "NSD reads control entries in upper case only", `
+BIND and Knot take $ttl and $origin in any letter case. NSD from 4.10 on reads
+control entries in upper case only and refuses others. Write them in upper case.
+
+    $ORIGIN example.com.`},
 	{CodePortableOutOfZone, Warning, "NSD refuses a record outside of the zone", `
 BIND and Knot ignore a record whose owner lies outside of the zone; NSD does not load
 the zone. Delete the record.

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/aliasflat/aliasflat/pkg/config"
+)
+
+// settings reads the configuration, for the commands that need one. Its
+// mistakes are printed to w, the stream of the command's report.
+func (a *app) settings(w io.Writer) (*config.Config, error) {
+	c, list, err := config.Load(a.configFile)
+	switch {
+	case err != nil:
+		return nil, usageError{message: err.Error()}
+	case list.HasErrors():
+		return nil, a.finish(w, &report{Diagnostics: list}, outcomeUsage)
+	default:
+		return c, nil
+	}
+}
+
+// sameFile makes the test whether a configured source is the file that was
+// named: by its path, or because both paths lead to one file.
+func sameFile(named string) func(source string) bool {
+	clean := filepath.Clean(named)
+	info, err := os.Stat(named)
+	return func(source string) bool {
+		if filepath.Clean(source) == clean {
+			return true
+		}
+		other, otherErr := os.Stat(source)
+		return err == nil && otherErr == nil && os.SameFile(info, other)
+	}
+}

@@ -1,0 +1,255 @@
+// Package flatten turns rules and answers into the address RRsets that stand in
+// place of ALIAS entries.
+//
+// It is pure: it says which questions are open, is given the answers, and
+// decides the same way for the same answers. It asks no resolver, reads no
+// clock, and writes nothing.
+package flatten
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/miekg/dns"
+
+	"github.com/aliasflat/aliasflat/pkg/alias"
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// RRset is the addresses of one type that an owner name gets.
+type RRset struct {
+	Type      uint16 // A or AAAA
+	TTL       uint32
+	Addresses []netip.Addr // sorted, without duplicates
+}
+
+// Result is what becomes of one rule.
+type Result struct {
+	Rule    *alias.Rule
+	RRsets  []RRset  // A before AAAA; empty where nothing stands in its place
+	Drop    []uint16 // types whose explicit records are taken out
+	Failed  bool     // nothing can be published for the owner
+	Outcome map[uint16]resolve.Outcome
+}
+
+// Run flattens the zones of one run.
+type Run struct {
+	graph   *alias.Graph
+	members []*alias.Member
+	answers map[resolve.Question]resolve.Answer
+	memo    map[key]*found
+}
+
+type key struct {
+	rule  *alias.Rule
+	qtype uint16
+}
+
+// New starts a run over zones whose rules are checked.
+func New(graph *alias.Graph, members []*alias.Member) *Run {
+	return &Run{graph: graph, members: members, answers: map[resolve.Question]resolve.Answer{}}
+}
+
+// Open gives the questions that are not answered yet, each once, in the order
+// of the rules. An answer may open new ones: a chain that comes back into a
+// zone of the run goes on with the zone's own data.
+func (f *Run) Open() []resolve.Question {
+	var open []resolve.Question
+	asked := map[resolve.Question]bool{}
+	f.memo = map[key]*found{}
+	for _, m := range f.members {
+		for i := range m.Rules {
+			r := &m.Rules[i]
+			for _, qtype := range qtypes {
+				if !r.Wants(qtype) {
+					continue
+				}
+				c := f.chase(m.View, r.Target, qtype)
+				if c.open && !asked[c.question] {
+					asked[c.question] = true
+					open = append(open, c.question)
+				}
+			}
+		}
+	}
+	return open
+}
+
+// Answer takes answers in.
+func (f *Run) Answer(questions []resolve.Question, answers []resolve.Answer) {
+	for i, q := range questions {
+		f.answers[q] = answers[i]
+	}
+	f.memo = map[key]*found{}
+}
+
+var qtypes = [...]uint16{dns.TypeA, dns.TypeAAAA}
+
+// chased is the way from a target to its end, through zones of the run and
+// answers of resolvers.
+type chased struct {
+	open     bool
+	question resolve.Question
+	ttl      uint32 // the least on the way
+	steps    int
+	walk     alias.Walk      // where it ended, if in a zone of the run
+	answer   *resolve.Answer // where it ended, if outside
+	loop     bool
+}
+
+// chase follows a target as far as the answers go.
+func (f *Run) chase(view string, target zone.Name, qtype uint16) chased {
+	c := chased{ttl: resolve.MaxTTL}
+	visited := map[zone.Name]bool{}
+	for name := target; ; {
+		if visited[name] || c.steps > alias.MaxSteps {
+			c.loop = true
+			return c
+		}
+		visited[name] = true
+		w := f.graph.Walk(view, name, qtype)
+		for _, l := range w.Links {
+			c.ttl = min(c.ttl, l.TTL)
+		}
+		c.steps += len(w.Links)
+		c.walk = w
+		if w.End != alias.EndOutside {
+			return c
+		}
+		q := resolve.Question{Target: w.Last, Type: qtype}
+		a, ok := f.answers[q]
+		if !ok {
+			c.open, c.question = true, q
+			return c
+		}
+		back := f.comesBack(view, &a)
+		if back < 0 {
+			c.answer = &a
+			return c
+		}
+		for _, l := range a.Chain[:back+1] {
+			c.ttl = min(c.ttl, l.TTL)
+		}
+		c.steps += back + 1
+		name = a.Chain[back].Target
+	}
+}
+
+// comesBack gives the first link of an answer's chain that leads into a zone
+// of the run, or -1.
+func (f *Run) comesBack(view string, a *resolve.Answer) int {
+	return slices.IndexFunc(a.Chain, func(l resolve.Link) bool { return f.graph.Serving(view, l.Target) != nil })
+}
+
+// found is what a rule has for one type.
+type found struct {
+	outcome   resolve.Outcome
+	addresses []netip.Addr
+	ttl       uint32
+	answer    *resolve.Answer // that said so; nil inside the run
+	inner     *alias.Rule     // the ALIAS that said so
+	loop      bool
+	busy      bool
+}
+
+// find gives what the target of a rule has for a type, TTL bounds not applied.
+func (f *Run) find(m *alias.Member, r *alias.Rule, qtype uint16) *found {
+	k := key{r, qtype}
+	if got := f.memo[k]; got != nil {
+		if got.busy {
+			return &found{outcome: resolve.Failure, loop: true}
+		}
+		return got
+	}
+	got := &found{busy: true}
+	f.memo[k] = got
+	c := f.chase(m.View, r.Target, qtype)
+	*got = f.end(m, c, qtype)
+	got.ttl = min(got.ttl, c.ttl, r.Entry.TTL)
+	return got
+}
+
+func (f *Run) end(m *alias.Member, c chased, qtype uint16) found {
+	switch {
+	case c.loop:
+		return found{outcome: resolve.Failure, loop: true}
+	case c.answer != nil:
+		a := c.answer
+		return found{outcome: a.Outcome, addresses: a.Addresses, ttl: a.TTL, answer: a}
+	}
+	switch w := c.walk; w.End {
+	case alias.EndAddresses:
+		return found{outcome: resolve.Addresses, addresses: w.Addresses, ttl: w.TTL}
+	case alias.EndRule:
+		return f.published(m, w, qtype)
+	case alias.EndNoData:
+		return found{outcome: resolve.NoData}
+	case alias.EndNXDomain:
+		return found{outcome: resolve.NXDomain}
+	case alias.EndLoop, alias.EndTooLong, alias.EndOutside:
+	}
+	return found{outcome: resolve.Failure, loop: true}
+}
+
+// published gives what another ALIAS of the run publishes for a type.
+func (f *Run) published(m *alias.Member, w alias.Walk, qtype uint16) found {
+	owner := f.graph.Serving(m.View, w.Last)
+	rr := f.rrset(owner, w.Rule, qtype)
+	got := found{outcome: resolve.Addresses, addresses: rr.Addresses, ttl: rr.TTL, inner: w.Rule}
+	if len(rr.Addresses) == 0 {
+		in := f.find(owner, w.Rule, qtype)
+		got = *in
+		got.inner, got.busy = w.Rule, false
+	}
+	return got
+}
+
+// rrset gives the RRset of a type that a rule's owner name has in the end,
+// explicit siblings included.
+func (f *Run) rrset(m *alias.Member, r *alias.Rule, qtype uint16) RRset {
+	explicit, ttl := r.Addresses(qtype)
+	if !r.Wants(qtype) {
+		return RRset{Type: qtype, TTL: ttl, Addresses: explicit}
+	}
+	got := f.find(m, r, qtype)
+	rr := RRset{Type: qtype, TTL: bound(r, got.ttl), Addresses: got.addresses}
+	switch {
+	case got.outcome != resolve.Addresses:
+		rr.Addresses = nil
+		if r.Siblings == alias.SiblingsMerge || r.Siblings == alias.SiblingsFallback && got.outcome == resolve.Failure {
+			return RRset{Type: qtype, TTL: ttl, Addresses: explicit}
+		}
+	case r.Siblings == alias.SiblingsMerge && len(explicit) > 0:
+		rr.Addresses = slices.Concat(rr.Addresses, explicit)
+		slices.SortFunc(rr.Addresses, netip.Addr.Compare)
+		rr.Addresses = slices.Compact(rr.Addresses)
+		rr.TTL = min(rr.TTL, ttl)
+	}
+	return rr
+}
+
+// Zone gives what becomes of each rule of a zone, and the problems, each at
+// its ALIAS entry. All questions must be answered.
+func (f *Run) Zone(m *alias.Member) ([]Result, diag.List) {
+	results := make([]Result, len(m.Rules))
+	var problems diag.List
+	for i := range m.Rules {
+		var list diag.List
+		results[i], list = f.rule(m, &m.Rules[i])
+		problems = append(problems, list...)
+	}
+	return results, problems
+}
+
+// bound holds a TTL within the rule's bounds.
+//
+// The lower bound is a promise about load, not about freshness: every expiry
+// costs a rebuild and a transfer.
+func bound(r *alias.Rule, ttl uint32) uint32 {
+	if r.TTLMax != 0 {
+		ttl = min(ttl, r.TTLMax)
+	}
+	return max(ttl, r.TTLMin)
+}

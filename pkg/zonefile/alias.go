@@ -1,0 +1,96 @@
+package zonefile
+
+import (
+	"strings"
+
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// AliasEntry is an ALIAS entry as it stands in the source.
+type AliasEntry struct {
+	Place   Place
+	Owner   zone.Name
+	TTL     uint32    // its own, or what the entries before it give it
+	Keyword string    // ALIAS, ANAME or TYPE65401, as written
+	Target  Field     // the first field of the RDATA
+	Fields  []Field   // what follows it
+	Origin  zone.Name // completes a relative target
+
+	Comment  string   // the last comment, from its semicolon; empty without
+	Comments []string // those before it, which only parentheses allow
+
+	owner    []byte // wire form, case as written
+	explicit bool
+	context  *saved
+}
+
+// Field is one field of the RDATA of an ALIAS entry.
+type Field struct {
+	Text   string // without quotes, escapes as written
+	Quoted bool
+	Glued  bool // no white space before it
+	Place  Place
+}
+
+// OwnerText is the absolute owner name, letter case as written.
+func (a *AliasEntry) OwnerText() string { return string(zone.AppendNameText(nil, a.owner)) }
+
+// Aliases gives all ALIAS entries in the order of reading.
+func (z *Zone) Aliases() []AliasEntry {
+	var entries []AliasEntry
+	s := z.settings
+	s.hashOnly = true
+	var r *reader
+	for i := range z.Marks {
+		m := &z.Marks[i]
+		if m.Kind != MarkALIAS {
+			continue
+		}
+		var a AliasEntry
+		s.each = func(r *reader, e *Entry, h *head) { a = r.aliasEntry(e, h) }
+		if r == nil {
+			r = newReader(&s, m.place.seg, m.context.restore())
+		} else {
+			r.seg, r.text = m.place.seg, m.place.seg.text
+			r.reset(m.context.restore())
+		}
+		r.read(int(m.place.start), int(m.place.end))
+		a.Place, a.context = Place{m.place}, &m.context
+		entries = append(entries, a)
+	}
+	return entries
+}
+
+func (r *reader) aliasEntry(e *Entry, h *head) AliasEntry {
+	owner, _ := zone.NameFromWire(r.ctx.ownerName())
+	origin, _ := zone.NameFromWire(r.ctx.origin)
+	a := AliasEntry{
+		Owner:    owner,
+		TTL:      h.ttl,
+		Keyword:  string(e.Tokens[h.typeAt].raw(r.text)),
+		Origin:   origin,
+		owner:    []byte(string(r.ctx.ownerName())),
+		explicit: h.explicit,
+	}
+	for i, tok := range e.Tokens[h.typeAt+1:] {
+		f := Field{
+			Text: string(tok.content(r.text)), Quoted: tok.Quoted, Glued: tok.Glued,
+			Place: Place{place{r.seg, tok.Start, tok.End}},
+		}
+		if i == 0 {
+			a.Target = f
+		} else {
+			a.Fields = append(a.Fields, f)
+		}
+	}
+	spans := e.comments(r.text)
+	for i, c := range spans {
+		text := strings.TrimRight(string(r.text[c[0]:c[1]]), " \t\r")
+		if i == len(spans)-1 && (len(spans) == 1 && !e.Parens || c[0] > int(e.lastEnd())) {
+			a.Comment = text
+		} else {
+			a.Comments = append(a.Comments, text)
+		}
+	}
+	return a
+}

@@ -1,0 +1,427 @@
+package zonefile
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/miekg/dns"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// Checks of the whole zone. They run over the index, where all records of an
+// owner name lie together, and note candidates; only those that are shown are
+// looked at again in the text.
+
+// candidate is a record that breaks a rule, and the record it breaks it with.
+type candidate struct {
+	code  diag.Code
+	pos   uint32
+	other uint32
+	typ   uint16
+	n     int
+}
+
+// Limits of BIND 9.18 for a zone that it loads (max-records-per-type,
+// max-types-per-name).
+const (
+	maxRecordsPerType = 100
+	maxTypesPerName   = 100
+)
+
+// check judges the zone after reading.
+func (b *builder) check() {
+	z := b.zone
+	found := z.checkOwners()
+	found = append(found, z.checkHosts()...)
+	b.reportCandidates(found)
+	b.checkApex()
+	b.checkBelowDNAME()
+}
+
+// checkOwners goes through the records of each owner name, on all workers.
+func (z *Zone) checkOwners() []candidate {
+	workers := z.options.Workers
+	parts := make([]ownerCheck, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			c := &parts[w]
+			for i := w; i < bucketCount; i += workers {
+				bucket := &z.index.buckets[i]
+				for lo := 0; lo < bucket.n; {
+					hi := bucket.groupEnd(lo)
+					if hi-lo > 1 {
+						c.buf = bucket.slice(lo, hi, c.buf)
+						c.owner(c.buf)
+					}
+					lo = hi
+				}
+			}
+		})
+	}
+	wg.Wait()
+	var all []candidate
+	for i := range parts {
+		all = append(all, parts[i].found...)
+		z.duplicates += parts[i].duplicates
+		z.duplicateN += parts[i].duplicateN
+	}
+	return all
+}
+
+type ownerCheck struct {
+	found      []candidate
+	buf        []tuple
+	duplicates uint64
+	duplicateN int
+}
+
+// owner judges the records at one owner name, sorted by type and RDATA.
+func (c *ownerCheck) owner(s []tuple) {
+	types, cname := 0, -1
+	for lo := 0; lo < len(s); {
+		hi := lo + 1
+		for hi < len(s) && s[hi].typ() == s[lo].typ() {
+			hi++
+		}
+		if s[lo].typ() == dns.TypeCNAME {
+			cname = lo
+		}
+		types++
+		if hi-lo > 1 {
+			c.rrset(s[lo:hi])
+		}
+		lo = hi
+	}
+	if types > maxTypesPerName {
+		c.note(diag.CodeRRsetTooBig, s[len(s)-1], s[0], types)
+	}
+	if cname < 0 || types == 1 {
+		return
+	}
+	for _, t := range s {
+		if !besideCNAME(t.typ()) {
+			later, earlier := t, s[cname]
+			if later.pos < earlier.pos {
+				later, earlier = earlier, later
+			}
+			c.note(diag.CodeCNAMEAndOther, later, earlier, 0)
+			return
+		}
+	}
+}
+
+// besideCNAME tells whether a type may stand beside a CNAME; ALIAS is judged
+// elsewhere.
+func besideCNAME(typ uint16) bool {
+	switch typ {
+	case dns.TypeCNAME, dns.TypeRRSIG, dns.TypeNSEC, dns.TypeSIG, dns.TypeNXT, dns.TypeKEY, typeALIAS:
+		return true
+	}
+	return false
+}
+
+// rrset judges one RRset of several records.
+func (c *ownerCheck) rrset(s []tuple) {
+	first := s[0]
+	for _, t := range s[1:] {
+		if t.pos < first.pos {
+			first = t
+		}
+	}
+	typ, distinct, mismatch := s[0].typ(), 1, false
+	for i := 1; i < len(s); i++ {
+		if s[i].ttl != s[0].ttl && !mismatch && typ != typeALIAS {
+			mismatch = true
+		}
+		if s[i].rdata == s[i-1].rdata && typ != typeALIAS && typ != dns.TypeSOA {
+			c.duplicates += hashRecord(s[i].owner, s[i].rdata, s[i].ttl)
+			c.duplicateN++
+			c.note(diag.CodeDuplicateRecord, s[i], s[i-1], 0)
+			continue
+		}
+		distinct++
+	}
+	if mismatch {
+		for _, t := range s {
+			if t.ttl != first.ttl {
+				c.note(diag.CodeTTLMismatch, t, first, 0)
+				break
+			}
+		}
+	}
+	switch {
+	case typ == dns.TypeSOA:
+		c.note(diag.CodeSeveralSOA, s[len(s)-1], first, 0)
+	case distinct > 1 && typ == dns.TypeCNAME:
+		c.note(diag.CodeSeveralCNAME, s[len(s)-1], s[0], 0)
+	case distinct > 1 && typ == dns.TypeDNAME:
+		c.note(diag.CodeSeveralDNAME, s[len(s)-1], s[0], 0)
+	case distinct > maxRecordsPerType && typ != typeALIAS:
+		c.note(diag.CodeRRsetTooBig, first, first, distinct)
+	}
+}
+
+func (c *ownerCheck) note(code diag.Code, t, other tuple, n int) {
+	pos, earlier := t.pos, other.pos
+	if pos < earlier {
+		pos, earlier = earlier, pos
+	}
+	c.found = append(c.found, candidate{code: code, pos: pos, other: earlier, typ: t.typ(), n: n})
+}
+
+// checkHosts looks for the addresses of in-domain hosts of NS, MX and SRV.
+func (z *Zone) checkHosts() []candidate {
+	workers := z.options.Workers
+	parts := make([][]candidate, workers)
+	var wg sync.WaitGroup
+	refs := z.index.refs
+	for w := range workers {
+		wg.Go(func() {
+			lo, hi := len(refs)*w/workers, len(refs)*(w+1)/workers
+			for _, ref := range refs[lo:hi] {
+				if c, bad := z.checkHost(ref); bad {
+					parts[w] = append(parts[w], c)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return slices.Concat(parts...)
+}
+
+func (z *Zone) checkHost(ref ref) (candidate, bool) {
+	c := candidate{code: diag.CodeHostWithoutAddress, pos: ref.pos, typ: ref.typ}
+	for _, t := range z.index.owner(ref.target) {
+		switch t.typ() {
+		case dns.TypeA, dns.TypeAAAA:
+			return c, false
+		case typeALIAS:
+			c.code, c.other = diag.CodeAliasNSHost, t.pos
+			return c, ref.typ == dns.TypeNS
+		case dns.TypeCNAME:
+			c.code, c.other = diag.CodePointsAtCNAME, t.pos
+			return c, true
+		}
+	}
+	return c, true
+}
+
+// reportCandidates looks at the first candidates of each kind in the text.
+func (b *builder) reportCandidates(found []candidate) {
+	slices.SortFunc(found, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.pos, b.pos), cmp.Compare(a.code, b.code), cmp.Compare(a.other, b.other))
+	})
+	shown := map[diag.Code]int{}
+	for _, c := range found {
+		if shown[c.code] >= maxFindings {
+			continue
+		}
+		d, at := b.zone.judge(c)
+		if d == nil {
+			continue
+		}
+		shown[d.Code]++
+		b.report(finding{at, d})
+	}
+}
+
+// judge compares the names and RDATA of a candidate, where so far only hashes
+// were compared, and gives the diagnostic and its place.
+func (z *Zone) judge(c candidate) (*diag.Diagnostic, place) {
+	p, e := z.placeAt(c.pos)
+	p = tokenPlace(p, e, c.typ)
+	switch c.code {
+	case diag.CodeHostWithoutAddress, diag.CodePointsAtCNAME, diag.CodeAliasNSHost:
+		return z.judgeHost(c, p, e), p
+	}
+	d := faultRecord(c)
+	if c.code == diag.CodeSeveralSOA && z.sameRecord(c) {
+		d = faultRecord(candidate{code: diag.CodeDuplicateRecord, typ: c.typ})
+		if z.servers&NSD != 0 {
+			d.Severity = diag.Error
+		}
+	}
+	if c.other != c.pos {
+		q, f := z.placeAt(c.other)
+		q = tokenPlace(q, f, c.typ)
+		span, source := q.span()
+		d.Related = append(d.Related, diag.Note{Span: span, Source: source, Message: "the other record is here"})
+	}
+	return d, p
+}
+
+// tokenPlace narrows the place of an entry to its first field, and that of a
+// record without an owner field to its type.
+func tokenPlace(p place, e *Entry, typ uint16) place {
+	i := 0
+	if e.Blank {
+		i, _ = typeToken(p.seg.text, e, typ)
+	}
+	if i < len(e.Tokens) {
+		p.start, p.end = e.Tokens[i].Start, e.Tokens[i].End
+	}
+	return p
+}
+
+func (z *Zone) sameRecord(c candidate) bool {
+	var rdata [2]string
+	for i, pos := range []uint32{c.pos, c.other} {
+		p, e := z.placeAt(pos)
+		at, ok := typeToken(p.seg.text, e, c.typ)
+		if !ok {
+			return false
+		}
+		wire, verified, fault := appendRDATA(nil, c.typ, p.seg.text, e.Tokens[at+1:], p.seg.originAt(e.Start), true)
+		if !verified || fault != nil {
+			return false
+		}
+		rdata[i] = string(wire)
+	}
+	return rdata[0] == rdata[1]
+}
+
+func faultRecord(c candidate) *diag.Diagnostic {
+	typ := TypeName(c.typ)
+	switch c.code {
+	case diag.CodeCNAMEAndOther:
+		return problem(c.code, "CNAME and other data at one owner name", "a CNAME stands alone (RFC 1034 section 3.6.2); ALIAS may stand beside other types")
+	case diag.CodeSeveralCNAME, diag.CodeSeveralDNAME:
+		return problem(c.code, "second, different "+typ+" at one owner name", "an owner name has one "+typ)
+	case diag.CodeSeveralSOA:
+		return problem(c.code, "second, different SOA record", "a zone has one SOA")
+	case diag.CodeDuplicateRecord:
+		return notice(c.code, typ+" record stands here twice", "delete one")
+	case diag.CodeTTLMismatch:
+		return notice(c.code, typ+" record has another TTL than the first of its RRset", "all records of an RRset have one TTL (RFC 2181 section 5.2); servers pick differently")
+	case diag.CodeRRsetTooBig:
+		return problem(c.code, count(c.n, typ+" record")+" at one owner name", "BIND loads no zone with more than 100 records in an RRset, or 100 types at a name")
+	}
+	panic("aliasflat: internal error: no text for " + string(c.code))
+}
+
+// judgeHost looks at a host without addresses of its own: a wildcard may give
+// it some, and below a zone cut they are not this zone's to give.
+func (z *Zone) judgeHost(c candidate, p place, e *Entry) *diag.Diagnostic {
+	at, ok := typeToken(p.seg.text, e, c.typ)
+	if !ok {
+		return nil
+	}
+	wire, _, fault := appendRDATA(nil, c.typ, p.seg.text, e.Tokens[at+1:], p.seg.originAt(e.Start), true)
+	offset, _ := targetOffset(c.typ)
+	if fault != nil || len(wire) <= offset {
+		return nil
+	}
+	host, err := zone.NameFromWire(wire[offset:])
+	if err != nil {
+		return nil
+	}
+	apexNS := c.typ == dns.TypeNS && z.isApex(p, e)
+	cut := z.Cut(host)
+	switch {
+	case c.code == diag.CodeAliasNSHost:
+		return notice(c.code, "name server "+host.String()+" is an ALIAS: the glue at the parent does not follow it", "")
+	case c.code == diag.CodePointsAtCNAME && apexNS:
+		return problem(diag.CodeApexNSCNAME, "name server "+host.String()+" is a CNAME", "name servers refuse the zone; give it addresses (RFC 2181 section 10.3)")
+	case c.code == diag.CodePointsAtCNAME:
+		return notice(c.code, TypeName(c.typ)+" points at "+host.String()+", which is a CNAME", "RFC 2181 section 10.3 wants a host with addresses")
+	case !cut.IsZero() && c.typ != dns.TypeNS:
+		return nil
+	case !cut.IsZero() && apexNS:
+		return nil
+	case !cut.IsZero():
+		return notice(diag.CodeMissingGlue, "name server "+host.String()+" has no glue", "write its A or AAAA records here: nobody can reach "+cut.String()+" without")
+	case z.wildcardAddress(host):
+		return nil
+	case apexNS:
+		return problem(diag.CodeApexNSAddress, "name server "+host.String()+" has no A or AAAA record", "name servers refuse the zone; add one")
+	}
+	return notice(c.code, TypeName(c.typ)+" points at "+host.String()+", which has no A or AAAA record", "add one, or write the dot that makes the name absolute")
+}
+
+// isApex tells whether the record at a place belongs to the apex.
+func (z *Zone) isApex(_ place, e *Entry) bool {
+	hash := hashOf(z.Name)
+	for _, t := range z.index.owner(hash) {
+		q, f := z.placeAt(t.pos)
+		if f.Start == e.Start && q.seg.base+uint32(f.Start) == t.pos && t.typ() == dns.TypeNS && f.End == e.End {
+			return true
+		}
+	}
+	return false
+}
+
+// wildcardAddress tells whether a wildcard gives a name addresses, or an ALIAS
+// there will (RFC 4592 §3.3.1).
+func (z *Zone) wildcardAddress(name zone.Name) bool {
+	if z.Exists(name) {
+		return false
+	}
+	n := name.Parent()
+	for n.IsIn(z.Name) && n != z.Name && !z.Exists(n) {
+		n = n.Parent()
+	}
+	for _, t := range z.index.owner(hashOf(n.Wildcard())) {
+		switch t.typ() {
+		case dns.TypeA, dns.TypeAAAA, dns.TypeCNAME, typeALIAS:
+			return true
+		}
+	}
+	return false
+}
+
+// checkApex wants one SOA and at least one NS.
+func (b *builder) checkApex() {
+	z := b.zone
+	top := place{z.segs[0], 0, 0}
+	if b.errors > 0 {
+		return // the record that is missing may be the broken one
+	}
+	if !z.Has(z.Name, dns.TypeSOA) {
+		b.report(finding{top, problem(diag.CodeNoSOA, "zone "+z.Name.String()+" has no SOA record", "is this its file? --origin names the zone")})
+		return
+	}
+	if !z.Has(z.Name, dns.TypeNS) {
+		at := top
+		if p, ok := z.PlaceOf(z.Name, dns.TypeSOA); ok {
+			at = p.place
+		}
+		b.report(finding{at, problem(diag.CodeNoApexNS, "zone "+z.Name.String()+" has no NS record at its apex", "BIND and Knot refuse it")})
+	}
+}
+
+// checkBelowDNAME looks for owner names below a DNAME, which answers for them
+// (RFC 6672 §2.4).
+func (b *builder) checkBelowDNAME() {
+	z := b.zone
+	if z.dnames == 0 {
+		return
+	}
+	owners := map[uint64]bool{}
+	for i := range z.index.buckets {
+		bucket := &z.index.buckets[i]
+		for j := range bucket.n {
+			if t := bucket.at(j); t.typ() == dns.TypeDNAME {
+				owners[t.owner] = true
+			}
+		}
+	}
+	z.walk(func(r *reader, e *Entry, h *head) {
+		wire := r.lower[:r.lowerLen]
+		for i := int(wire[0]) + 1; len(wire)-i >= len(z.apex); i += int(wire[i]) + 1 {
+			if owners[hashName(wire[i:])] && h.typ != typeALIAS {
+				d := faultPortable(diag.CodePortableBelowDNAME, "record below a DNAME", NSD|Knot)
+				if z.servers&(NSD|Knot) != 0 {
+					d.Severity = diag.Error
+					d.Hint = "delete it: the DNAME answers for the name"
+				}
+				tok := e.Tokens[0]
+				b.report(finding{place{r.seg, tok.Start, tok.End}, d})
+				return
+			}
+		}
+	})
+}

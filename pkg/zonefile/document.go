@@ -1,0 +1,150 @@
+package zonefile
+
+import (
+	"bytes"
+	"sort"
+	"strings"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+)
+
+// file is one source text.
+type file struct {
+	name  string // as the user named it
+	path  string // within what $INCLUDE may read; empty when it is not there
+	text  []byte
+	crlf  bool    // some line ends in CR LF
+	high  bool    // some byte is above 127
+	lines []int32 // number of line feeds before each multiple of lineStep
+}
+
+const lineStep = 1 << 16
+
+func newFile(name string, text []byte) *file {
+	return &file{name: name, text: text, crlf: bytes.IndexByte(text, '\r') >= 0, high: hasHighByte(text)}
+}
+
+// hasHighByte tells whether text has a byte above 127, eight at a time.
+func hasHighByte(text []byte) bool {
+	for len(text) >= 64 {
+		b := text[:64]
+		var or byte
+		for _, c := range b {
+			or |= c
+		}
+		if or >= 0x80 {
+			return true
+		}
+		text = text[64:]
+	}
+	for _, c := range text {
+		if c >= 0x80 {
+			return true
+		}
+	}
+	return false
+}
+
+// pos turns an offset into a place with line and column.
+func (f *file) pos(offset int) diag.Pos {
+	if f.lines == nil {
+		f.lines = append(f.lines, 0)
+		for at := 0; at < len(f.text); at += lineStep {
+			n := bytes.Count(f.text[at:min(at+lineStep, len(f.text))], []byte{'\n'})
+			f.lines = append(f.lines, f.lines[len(f.lines)-1]+int32(n))
+		}
+	}
+	block := offset / lineStep
+	line := int(f.lines[block]) + bytes.Count(f.text[block*lineStep:offset], []byte{'\n'})
+	start := bytes.LastIndexByte(f.text[:offset], '\n') + 1
+	return diag.Pos{File: f.name, Offset: offset, Line: line + 1, Column: offset - start + 1}
+}
+
+// maxSourceLine bounds how much of a line a diagnostic carries along.
+const maxSourceLine = 4096
+
+// line is the text of the line that offset is on, without its end, cut to a
+// bearable length.
+func (f *file) line(offset int) string {
+	start := bytes.LastIndexByte(f.text[:offset], '\n') + 1
+	end := min(lineEnd(f.text, offset), start+maxSourceLine)
+	return strings.TrimSuffix(string(f.text[start:max(start, end)]), "\r")
+}
+
+// segment is a text in the order of reading: the zone file, a file that
+// $INCLUDE reads at one place, or the lines that a $GENERATE stands for.
+type segment struct {
+	*file
+	base    uint32   // global position of its first byte
+	parent  *segment // nil for the zone file
+	at, end int32    // the entry in the parent that led here
+	made    bool     // lines of a $GENERATE, which no file holds
+	depth   int
+	origins []originAt // every origin in force, by where it begins
+}
+
+type originAt struct {
+	offset int32
+	name   []byte // wire form, case as written
+}
+
+// originAt gives the origin in force at an offset.
+func (s *segment) originAt(offset int32) []byte {
+	i := sort.Search(len(s.origins), func(i int) bool { return s.origins[i].offset > offset })
+	if i == 0 {
+		return nil
+	}
+	return s.origins[i-1].name
+}
+
+// place is a span of a segment.
+type place struct {
+	seg        *segment
+	start, end int32
+}
+
+// span locates a place in a file that the user has: a line that $GENERATE made
+// is shown as its control entry.
+func (p place) span() (diag.Span, string) {
+	for p.seg.made {
+		p = place{p.seg.parent, p.seg.at, p.seg.end}
+		p.end = int32(lineEnd(p.seg.text, int(p.start)))
+	}
+	return diag.Span{Pos: p.seg.pos(int(p.start)), Len: max(0, int(p.end-p.start))}, p.seg.line(int(p.start))
+}
+
+// included gives the notes that lead from a place back to the zone file.
+func (p place) included() []diag.Note {
+	var notes []diag.Note
+	for seg := p.seg; seg.parent != nil; seg = seg.parent {
+		if seg.made {
+			continue
+		}
+		at := place{seg.parent, seg.at, int32(lineEnd(seg.parent.text, int(seg.at)))}
+		span, source := at.span()
+		notes = append(notes, diag.Note{Span: span, Message: "included from here", Source: source})
+	}
+	return notes
+}
+
+// isBefore tells whether a is read before b.
+func isBefore(a, b place) bool {
+	da, db := a.seg.depth, b.seg.depth
+	for ; da > db; da-- {
+		a = place{a.seg.parent, a.seg.at, a.seg.end}
+		if a.seg == b.seg {
+			return a.start < b.start
+		}
+	}
+	for ; db > da; db-- {
+		b = place{b.seg.parent, b.seg.at, b.seg.end}
+		if a.seg == b.seg {
+			return a.start <= b.start
+		}
+	}
+	for a.seg != b.seg {
+		a = place{a.seg.parent, a.seg.at, a.seg.end}
+		b = place{b.seg.parent, b.seg.at, b.seg.end}
+	}
+	return a.start < b.start
+}

@@ -1,0 +1,201 @@
+package zonefile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// One constructor for each thing that can be wrong with an entry. Places are
+// added by whoever reports them.
+
+func problem(code diag.Code, message, hint string) *diag.Diagnostic {
+	return &diag.Diagnostic{Severity: diag.Error, Code: code, Message: message, Hint: hint}
+}
+
+func notice(code diag.Code, message, hint string) *diag.Diagnostic {
+	return &diag.Diagnostic{Severity: diag.Warning, Code: code, Message: message, Hint: hint}
+}
+
+// quote shows what was read, cut to a bearable length.
+func quote(text []byte) string {
+	const most = 60
+	if len(text) > most {
+		return strconv.Quote(string(text[:most])) + "..."
+	}
+	return strconv.Quote(string(text))
+}
+
+func nameText(wire []byte) string { return string(zone.AppendNameText(nil, wire)) }
+
+func faultScan(f scanFault, entry []byte) *diag.Diagnostic {
+	switch f {
+	case scanUnclosedParen:
+		return problem(diag.CodeUnclosedParen, "parenthesis is never closed", "add the closing parenthesis, or delete this one")
+	case scanUnopenedParen:
+		return problem(diag.CodeUnopenedParen, "closing parenthesis without an opening one", "delete it, or add the opening parenthesis")
+	case scanUnclosedQuote:
+		return problem(diag.CodeUnclosedQuote, "quotation mark is not closed on its line", "close it before the line ends; a string may be split into several")
+	case scanBareCR:
+		return problem(diag.CodeBareCR, "carriage return that no line feed follows", "end lines with a line feed, with or without a carriage return before it")
+	case scanOK:
+	}
+	panic("aliasflat: internal error: no fault in " + quote(entry))
+}
+
+func faultNoOwner() *diag.Diagnostic {
+	return problem(diag.CodeNoOwner, "line begins with white space, and there is no owner name to repeat", "begin the line with an owner name, or with @ for the origin")
+}
+
+func faultInheritedAfterOrigin(owner, origin []byte) *diag.Diagnostic {
+	return notice(diag.CodeInheritedOwnerAfterOrigin,
+		fmt.Sprintf("record behind $ORIGIN %s belongs to %s, the owner name before it", nameText(origin), nameText(owner)),
+		"write the owner name; @ is the origin")
+}
+
+func faultName(text []byte, err error) *diag.Diagnostic {
+	if bytes.HasPrefix(text, []byte("\xef\xbb\xbf")) {
+		return faultByteOrderMark()
+	}
+	q := quote(text)
+	switch {
+	case errors.Is(err, zone.ErrBadEscape):
+		return problem(diag.CodeBadEscape, "name "+q+" has an escape that stands for no octet", `an escape is \ and one character that is no digit, or \ and three digits up to 255`)
+	case errors.Is(err, zone.ErrEmptyLabel):
+		return problem(diag.CodeEmptyLabel, "name "+q+" has an empty label", "write one dot between labels")
+	case errors.Is(err, zone.ErrLabelTooLong):
+		return problem(diag.CodeLabelTooLong, "name "+q+" has a label of more than 63 octets", "")
+	case errors.Is(err, zone.ErrNameTooLong):
+		return problem(diag.CodeNameTooLong, "name "+q+" is longer than 255 octets with its origin", "")
+	default:
+		return problem(diag.CodeBadName, "name "+q+" cannot be an owner name", "")
+	}
+}
+
+func faultByteOrderMark() *diag.Diagnostic {
+	return problem(diag.CodeByteOrderMark, "file begins with a UTF-8 byte order mark", "save it without one: no name server reads it")
+}
+
+func faultRelativeLooking(text, wire []byte) *diag.Diagnostic {
+	return notice(diag.CodeRelativeLooking, fmt.Sprintf("name %s means %s", quote(text), nameText(wire)), "end it with a dot if it is absolute")
+}
+
+func faultNoType(entry []byte) *diag.Diagnostic {
+	d := problem(diag.CodeMissingRDATA, "record ends before its type", "a record is: owner name, TTL, class, type, RDATA")
+	return withOddBytes(d, entry)
+}
+
+// withOddBytes turns a fault into what caused it: bytes that look like white
+// space and are none.
+func withOddBytes(d *diag.Diagnostic, entry []byte) *diag.Diagnostic {
+	switch {
+	case bytes.Contains(entry, []byte("\xef\xbb\xbf")):
+		return faultByteOrderMark()
+	case bytes.Contains(entry, []byte("\u00a0")):
+		return problem(diag.CodeNoBreakSpace, "no-break space between fields", "replace U+00A0, which comes from copied web pages, by a space")
+	case bytes.ContainsFunc(entry, func(c rune) bool { return c < ' ' && c != '\t' && c != '\n' && c != '\r' }):
+		return problem(diag.CodeControlCharacter, "control character among the fields", "only space and tab separate fields")
+	}
+	return d
+}
+
+func faultQuoted(text []byte) *diag.Diagnostic {
+	return problem(diag.CodeQuotedField, "quoted "+quote(text)+" where TTL, class or type belongs", "remove the quotation marks")
+}
+
+func faultMetaType(text []byte) *diag.Diagnostic {
+	return problem(diag.CodeMetaType, "type "+quote(text)+" exists in queries only, not in zones", "")
+}
+
+func faultUnknownType(text, entry []byte) *diag.Diagnostic {
+	if text[0] == '$' {
+		return problem(diag.CodeIndentedDirective, "control entry "+quote(text)+" does not begin in the first column", "remove what stands before it")
+	}
+	if text[0] == '#' {
+		return problem(diag.CodeUnknownType, "type "+quote(text)+" is unknown", "; starts a comment")
+	}
+	hint := "an unknown type is written as TYPE and its number"
+	if near := diag.Near(string(text), typeNames); near != "" {
+		hint = "did you mean " + near + "?"
+	}
+	return withOddBytes(problem(diag.CodeUnknownType, "type "+quote(text)+" is unknown", hint), entry)
+}
+
+func faultClass(text []byte) *diag.Diagnostic {
+	return problem(diag.CodeClassMismatch, "class "+quote(text)+" is not IN", "only zones of class IN are handled")
+}
+
+func faultTwoTTLs(text []byte) *diag.Diagnostic {
+	return problem(diag.CodeBadTTL, "second TTL "+quote(text), "a record has one TTL")
+}
+
+func faultTTL(text []byte, status ttlStatus) *diag.Diagnostic {
+	if status == ttlTooBig {
+		return problem(diag.CodeTTLTooBig, "TTL "+quote(text)+" is larger than 2147483647", "RFC 2181 section 8 allows 31 bits; BIND reads more as 0")
+	}
+	return problem(diag.CodeBadTTL, quote(text)+" is neither a TTL nor a type", "a TTL is seconds, or numbers each with one of w, d, h, m, s: 1h30m")
+}
+
+func faultNoTTL() *diag.Diagnostic {
+	return problem(diag.CodeNoTTL, "record has no TTL, and none stands before it", "write $TTL at the top of the zone")
+}
+
+func faultUnverified(typ uint16) *diag.Diagnostic {
+	return notice(diag.CodeUnverifiedRDATA, "could not verify the RDATA of type "+TypeName(typ), "it is passed through as written")
+}
+
+func faultRDATATooLong(n int) *diag.Diagnostic {
+	return problem(diag.CodeRDATATooLong, "RDATA of "+strconv.Itoa(n)+" octets", "65535 are the most")
+}
+
+func faultBadHost(owner bool, typ uint16, wire []byte) *diag.Diagnostic {
+	what := "RDATA of " + TypeName(typ)
+	if owner {
+		what = "owner name of " + TypeName(typ)
+	}
+	return problem(diag.CodeBadHostname, what+" "+nameText(wire)+" is not a host name",
+		"host names have letters, digits and inner hyphens (RFC 952, RFC 1123); check-names: warn accepts it")
+}
+
+func faultWildcardNS() *diag.Diagnostic {
+	return problem(diag.CodeWildcardNS, "NS record at a wildcard", "name servers refuse it (RFC 4592 section 4.2)")
+}
+
+func faultSOANotApex(owner, apex []byte) *diag.Diagnostic {
+	return problem(diag.CodeSOANotApex, "SOA record at "+nameText(owner)+", which is not the apex "+nameText(apex), "is this the file of another zone? --origin names the zone")
+}
+
+func faultUnknownDirective(text []byte) *diag.Diagnostic {
+	hint := `an owner name that begins with $ is written \$`
+	if near := diag.Near(string(text), []string{"$ORIGIN", "$TTL", "$INCLUDE", "$GENERATE"}); near != "" {
+		hint = "did you mean " + near + "?"
+	}
+	return problem(diag.CodeUnknownDirective, "control entry "+quote(text)+" is unknown", hint)
+}
+
+func faultDirectiveArgument(directive []byte, want string) *diag.Diagnostic {
+	return problem(diag.CodeDirectiveArgument, strings.ToUpper(string(directive))+" without "+want, "")
+}
+
+func faultDirectiveJunk(directive, text []byte) *diag.Diagnostic {
+	return problem(diag.CodeDirectiveJunk, quote(text)+" behind the argument of "+strings.ToUpper(string(directive)), "delete it, or put ; before it")
+}
+
+func faultInclude(code diag.Code, path, message, hint string) *diag.Diagnostic {
+	return problem(code, "$INCLUDE "+strconv.Quote(path)+" "+message, hint)
+}
+
+func faultMore(n int) *diag.Diagnostic {
+	return problem(diag.CodeMoreErrors, strconv.Itoa(n)+" more errors are not shown", "mend the ones above first")
+}
+
+// faultPortable is a place that some servers read otherwise than BIND. It is
+// an error where the output is for one of them and cannot be put right.
+func faultPortable(code diag.Code, what string, differ Servers) *diag.Diagnostic {
+	return notice(code, what+": "+differ.String()+" "+differ.verb("differ"), "")
+}

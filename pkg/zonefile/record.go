@@ -1,0 +1,242 @@
+package zonefile
+
+import (
+	"bytes"
+
+	"github.com/miekg/dns"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// checkRecord judges one record by itself; false means it is refused.
+func (r *reader) checkRecord(e *Entry, h *head, wire []byte) bool {
+	owner := r.lower[:r.lowerLen]
+	switch h.typ {
+	case dns.TypeSOA:
+		if !bytes.Equal(owner, r.apex) {
+			r.fail(e, e.Start, e.Start+1, faultSOANotApex(r.ctx.ownerName(), r.apex))
+			return false
+		}
+	case dns.TypeNS:
+		if owner[0] == 1 && owner[1] == '*' {
+			tok := e.Tokens[h.typeAt]
+			r.fail(e, tok.Start, tok.End, faultWildcardNS())
+			return false
+		}
+	}
+	if !r.checkNames(e, h, wire) {
+		return false
+	}
+	if offset, ok := targetOffset(h.typ); ok && offset < len(wire) && bytes.HasSuffix(wire, r.doubled) {
+		tok := e.Tokens[len(e.Tokens)-1]
+		if text := tok.raw(r.text); text[len(text)-1] != '.' {
+			r.warn(e, tok.Start, tok.End, faultRelativeLooking(text, wire[offset:]))
+		}
+	}
+	if h.explicit && (h.ttl == 0 || h.ttl > 7*86400) && h.typ != dns.TypeSOA {
+		tok := e.Tokens[h.ttlAt]
+		r.warn(e, tok.Start, tok.End, faultTTLOdd(h.ttl))
+	}
+	return true
+}
+
+func faultTTLOdd(ttl uint32) *diag.Diagnostic {
+	if ttl == 0 {
+		return notice(diag.CodeTTLOdd, "TTL 0: no resolver caches this", "")
+	}
+	return notice(diag.CodeTTLOdd, "TTL of more than a week", "resolvers cap it; a change takes that long to be seen")
+}
+
+func (r *reader) checkNames(e *Entry, h *head, wire []byte) bool {
+	badOwner, badRDATA := checkHostNames(h.typ, r.lower[:r.lowerLen], wire)
+	if !badOwner && !badRDATA {
+		return true
+	}
+	start, end := e.Tokens[0].Start, e.Tokens[0].End
+	name := r.ctx.ownerName()
+	if !badOwner {
+		start, end = e.Tokens[h.typeAt+1].Start, e.lastEnd()
+		offset, _ := targetOffset(h.typ)
+		name = wire[offset:]
+		name = name[:zone.WireNameLen(name)]
+	}
+	d := faultBadHost(badOwner, h.typ, name)
+	d.Severity = r.options.CheckNames
+	if d.Severity != diag.Error {
+		d.Severity = diag.Warning
+		r.warn(e, start, end, d)
+		return true
+	}
+	r.fail(e, start, end, d)
+	return false
+}
+
+// warnTTL tells that servers give a record without TTL different ones, once
+// for a stretch of text, and remembers each such record where it matters.
+func (r *reader) warnTTL(e *Entry, h *head) {
+	tok := e.Tokens[h.typeAt]
+	if r.seen[diag.CodePortableNoTTL] == 0 {
+		r.warn(e, tok.Start, tok.End, faultPortable(diag.CodePortableNoTTL, "record without TTL and no $TTL before it", NSD|Knot|PowerDNS))
+	}
+	r.needsRepair = true
+}
+
+// portable finds what BIND reads and others do not, or read otherwise.
+func (r *reader) portable(e *Entry, h *head) {
+	if r.hashOnly {
+		return
+	}
+	if !e.Parens && !e.odd && !r.seg.high && !r.needsRepair && !r.ctx.outside &&
+		(!h.explicit || e.Tokens[h.ttlAt].End-e.Tokens[h.ttlAt].Start < 4 || !combinedUnits(e.Tokens[h.ttlAt].raw(r.text))) &&
+		(h.classAt < 0 || e.Tokens[h.classAt].End-e.Tokens[h.classAt].Start == 2) && plainType(h.typ) && !numbered(e.Tokens[h.typeAt].raw(r.text)) {
+		return
+	}
+	code, what, differ := r.portableProblem(e, h)
+	if r.needsRepair {
+		r.needsRepair = false
+		if differ == 0 {
+			if r.servers&(NSD|Knot) != 0 {
+				if m := r.mark(e, h, MarkRepair); m != nil {
+					m.differ, m.code = NSD|Knot, diag.CodePortableNoTTL
+				}
+			}
+			return
+		}
+	}
+	if differ != 0 && kindOf(h.typ, r.strip) != MarkSOA {
+		r.repair(e, MarkRepair, code, what, differ)
+	}
+}
+
+// portableProblem gives the first thing in a record that servers differ on.
+func (r *reader) portableProblem(e *Entry, h *head) (diag.Code, string, Servers) {
+	text := r.text
+	var differ Servers
+	var code diag.Code
+	var what string
+	note := func(c diag.Code, w string, s Servers) {
+		if differ == 0 {
+			code, what = c, w
+		}
+		differ |= s
+	}
+	if r.ctx.outside {
+		note(diag.CodePortableOutOfZone, "out-of-zone record", NSD)
+	}
+	if e.Parens {
+		open := bytes.IndexByte(text[e.Start:e.End], '(') + int(e.Start)
+		switch {
+		case text[e.Start] == '(':
+			note(diag.CodePortableParen, "parenthesis in the first column", NSD|Knot|PowerDNS)
+		case e.Nested:
+			note(diag.CodePortableParen, "parenthesis inside parentheses", NSD|Knot)
+		case e.Blank && open < int(e.Tokens[0].Start):
+			note(diag.CodePortableParen, "parenthesis in place of the owner name", NSD|PowerDNS)
+		case open < int(e.Tokens[h.typeAt].Start):
+			note(diag.CodePortableParen, "parenthesis before the type", PowerDNS)
+		}
+	}
+	if h.explicit && combinedUnits(e.Tokens[h.ttlAt].raw(text)) {
+		note(diag.CodePortableTTLUnits, "TTL "+quote(e.Tokens[h.ttlAt].raw(text))+" with several units", NSD|PowerDNS)
+	}
+	if h.classAt >= 0 && e.Tokens[h.classAt].End-e.Tokens[h.classAt].Start > 2 {
+		note(diag.CodePortableClass, "class as a number", Knot)
+	}
+	if !e.Blank && e.Tokens[0].Quoted {
+		note(diag.CodePortableQuotedOwner, "quoted owner name", Knot|PowerDNS)
+	}
+	r.portableTokens(e, h, note)
+	return code, what, differ
+}
+
+func (r *reader) portableTokens(e *Entry, h *head, note func(diag.Code, string, Servers)) {
+	text := r.text
+	svcb := h.typ == dns.TypeSVCB || h.typ == dns.TypeHTTPS
+	generic := h.typeAt+1 < len(e.Tokens) && string(e.Tokens[h.typeAt+1].raw(text)) == `\#`
+	if numbered(e.Tokens[h.typeAt].raw(text)) && !generic {
+		note(diag.CodePortableType, "type as a number with ordinary RDATA", Knot)
+	}
+	if unknownToKnot(h.typ) {
+		note(diag.CodePortableType, "type "+TypeName(h.typ), Knot)
+	}
+	for i, tok := range e.Tokens {
+		raw := tok.raw(text)
+		if tok.Glued && !svcb && (tok.Quoted || e.Tokens[i-1].Quoted) {
+			note(diag.CodePortableStrings, "strings without white space between them", Knot)
+		}
+		if hasControl(raw) {
+			if bytes.IndexByte(raw, '\n') >= 0 {
+				note(diag.CodePortableNewline, "line end inside quotes", NSD|Knot)
+			} else {
+				note(diag.CodePortable8Bit, "control character in a string", Knot|NSD)
+			}
+		}
+		if r.seg.high && hasHighByte(raw) {
+			note(diag.CodePortable8Bit, "bytes above 127", Knot)
+		}
+		if i <= h.typeAt {
+			continue
+		}
+		if generic && i > h.typeAt+2 && len(raw)%2 == 1 {
+			note(diag.CodePortableHex, "odd number of hexadecimal digits in a field", Knot)
+		}
+		if (h.typ == dns.TypeTXT || h.typ == dns.TypeSPF) && string(raw) == "@" {
+			note(diag.CodePortableStrings, "bare @ as a string", NSD|PowerDNS)
+		}
+		if svcb && bytes.HasPrefix(raw, []byte("dohpath=")) {
+			note(diag.CodePortableType, "service parameter dohpath", Knot)
+		}
+	}
+}
+
+// numbered tells whether a type is written as TYPEn.
+func numbered(typ []byte) bool { return len(typ) > 4 && foldEqual(typ[:4], "TYPE") }
+
+// plainType tells whether servers agree on a type whatever its RDATA.
+func plainType(typ uint16) bool {
+	switch typ {
+	case dns.TypeA, dns.TypeAAAA, dns.TypeNS, dns.TypeCNAME, dns.TypeMX, dns.TypeSRV, dns.TypePTR, dns.TypeCAA,
+		dns.TypeDS, dns.TypeSSHFP, dns.TypeTLSA, dns.TypeDNSKEY, dns.TypeRRSIG, dns.TypeNSEC, dns.TypeNSEC3, dns.TypeSOA:
+		return true
+	}
+	return false
+}
+
+// hasControl tells whether a token holds control characters.
+func hasControl(raw []byte) bool {
+	for _, c := range raw {
+		if c < ' ' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+// unknownToKnot tells whether Knot 3.2 has no mnemonic for a type that BIND
+// knows by one.
+func unknownToKnot(typ uint16) bool {
+	switch typ {
+	case dns.TypeMD, dns.TypeMF, dns.TypeMB, dns.TypeMG, dns.TypeMR, dns.TypeNULL, dns.TypeX25, dns.TypeISDN,
+		dns.TypeGPOS, dns.TypePX, dns.TypeNXT, dns.TypeEID, dns.TypeNIMLOC, dns.TypeAPL, dns.TypeHIP,
+		dns.TypeNINFO, dns.TypeRKEY, dns.TypeTALINK, dns.TypeUINFO, dns.TypeUID, dns.TypeGID, dns.TypeAVC,
+		dns.TypeTA, dns.TypeDLV, dns.TypeKEY, dns.TypeSIG, dns.TypeNSAPPTR:
+		return true
+	}
+	switch typ { // types without a constant in miekg/dns
+	case 11, 22, 34, 38, 40, 259: // WKS, NSAP, ATMA, A6, SINK, DOA
+		return true
+	}
+	return false
+}
+
+// outOfZone notes that records at an owner are not in the zone.
+func (r *reader) outOfZone(e *Entry, tok Token) {
+	if !r.hashOnly {
+		r.warn(e, tok.Start, tok.End, faultOutOfZone(r.ctx.ownerName(), r.apex))
+	}
+}
+
+func faultOutOfZone(owner, apex []byte) *diag.Diagnostic {
+	return notice(diag.CodeOutOfZone, "owner name "+nameText(owner)+" is not in zone "+nameText(apex)+": BIND and Knot ignore the record, NSD refuses the zone", "")
+}

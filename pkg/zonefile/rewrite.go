@@ -1,0 +1,503 @@
+package zonefile
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+
+	"github.com/miekg/dns"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// Rewrite says what of a source is to be changed.
+type Rewrite struct {
+	Aliases  [][]byte       // what stands in place of each ALIAS entry: whole lines, by Aliases; may be empty
+	Siblings map[Place]bool // address records that go: their RRsets are in Aliases
+	Serial   *zone.Serial   // nil keeps the serial's text
+}
+
+// Text is a text in parts, most of which lie in the source.
+type Text struct {
+	parts [][]byte
+	size  int64
+}
+
+// Len is the length in bytes.
+func (t *Text) Len() int64 { return t.size }
+
+// WriteTo writes the text.
+func (t *Text) WriteTo(w io.Writer) (int64, error) {
+	var n int64
+	for _, p := range t.parts {
+		k, err := w.Write(p)
+		n += int64(k)
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// Bytes is the text in one piece.
+func (t *Text) Bytes() []byte { return bytes.Join(t.parts, nil) }
+
+func (t *Text) add(p []byte) {
+	if len(p) > 0 {
+		t.parts = append(t.parts, p)
+		t.size += int64(len(p))
+	}
+}
+
+func (t *Text) endsLine() bool {
+	return len(t.parts) == 0 || bytes.HasSuffix(t.parts[len(t.parts)-1], []byte{'\n'})
+}
+
+// edit is a change of one entry, and what it means for the entries behind it.
+type edit struct {
+	place
+	text     []byte // whole lines
+	inline   bool   // text replaces a span inside an entry
+	opens    *segment
+	expand   bool // opens is written out in place of the entry
+	context  *saved
+	owner    []byte // of the record, wire form, case as written
+	ttl      uint32 // that a record behind it inherits
+	explicit bool   // the record has a TTL of its own
+	lastTTL  uint32 // of the last record in text
+	moved    bool   // opens ends with another owner name
+}
+
+// Rewrite gives the source with the changes, $INCLUDE inlined and entries
+// behind a change made explicit where they would mean something else
+// otherwise; these are listed.
+func (z *Zone) Rewrite(w Rewrite) (*Text, []Place) {
+	rw := &rewriter{zone: z, eol: "\n", edits: map[*segment][]edit{}}
+	if z.segs[0].crlf && bytes.Contains(z.segs[0].text, []byte("\r\n")) && z.servers&Knot == 0 {
+		rw.eol = "\r\n"
+	}
+	rw.collect(w)
+	rw.segment(z.segs[0])
+	return &rw.out, rw.explicit
+}
+
+type rewriter struct {
+	zone     *Zone
+	edits    map[*segment][]edit
+	out      Text
+	explicit []Place
+	eol      string
+
+	// What the next records mean in the source but not in the output.
+	ownerDiffers bool
+	ttlDiffers   bool
+	owner        []byte // that a blank owner field means, if ownerDiffers
+	ttl          uint32 // that a missing TTL means, if ttlDiffers
+}
+
+// collect makes the edits, by segment and in order.
+func (rw *rewriter) collect(w Rewrite) {
+	z := rw.zone
+	alias := 0
+	aliases := z.Aliases()
+	siblings := rw.siblingEdits(w.Siblings)
+	put := func(e edit) {
+		for len(siblings) > 0 && isBefore(siblings[0].place, e.place) {
+			s := siblings[0]
+			siblings = siblings[1:]
+			rw.edits[s.seg] = append(rw.edits[s.seg], s)
+		}
+		rw.edits[e.seg] = append(rw.edits[e.seg], e)
+	}
+	for i := range z.Marks {
+		m := &z.Marks[i]
+		if m.Kind == MarkALIAS {
+			put(aliasEdit(&aliases[alias], w.Aliases[alias]))
+			alias++
+			continue
+		}
+		if e, ok := rw.markEdit(m, w.Serial); ok {
+			put(e)
+		}
+	}
+	for _, s := range siblings {
+		rw.edits[s.seg] = append(rw.edits[s.seg], s)
+	}
+	for i := range z.Marks {
+		rw.expandNeeded(&z.Marks[i])
+	}
+}
+
+func aliasEdit(a *AliasEntry, text []byte) edit {
+	e := edit{place: a.Place.place, text: text, context: a.context, owner: a.owner, ttl: a.TTL, explicit: a.explicit}
+	if len(text) > 0 {
+		e.lastTTL = lastTTL(text, a.TTL)
+	}
+	return e
+}
+
+// lastTTL gives the TTL of the last of our own lines: owner, TTL, class, type.
+func lastTTL(text []byte, none uint32) uint32 {
+	lines := bytes.Split(bytes.TrimRight(text, "\r\n"), []byte{'\n'})
+	for i := len(lines) - 1; i >= 0; i-- {
+		fields := bytes.Fields(lines[i])
+		if len(fields) < 4 || fields[0][0] == ';' {
+			continue
+		}
+		if n, err := strconv.ParseUint(string(fields[1]), 10, 32); err == nil {
+			return uint32(n)
+		}
+	}
+	return none
+}
+
+// expandNeeded has a $GENERATE written out where something in it changes, or
+// where the output is for a server that does not know it.
+func (rw *rewriter) expandNeeded(m *Mark) {
+	if m.child == nil {
+		return
+	}
+	edits := rw.edits[m.place.seg]
+	for i := range edits {
+		if edits[i].opens == m.child {
+			edits[i].expand = m.Kind == MarkInclude || len(rw.edits[m.child]) > 0 || rw.zone.servers&(NSD|Knot) != 0
+		}
+	}
+}
+
+// markEdit makes the edit that a mark asks for.
+func (rw *rewriter) markEdit(m *Mark, serial *zone.Serial) (edit, bool) {
+	e := edit{place: m.place, context: &m.context}
+	switch m.Kind {
+	case MarkALIAS:
+		return e, false
+	case MarkSOA:
+		return rw.serialEdit(m, serial)
+	case MarkInclude, MarkGenerate:
+		if m.child == nil {
+			return e, false
+		}
+		e.opens, e.moved = m.child, m.moved
+		return e, true
+	case MarkSigned, MarkSigning, MarkZONEMD:
+		rw.record(&e)
+		return e, true
+	case MarkRepair:
+		rec := rw.record(&e)
+		if m.code == diag.CodePortableOutOfZone {
+			return e, true
+		}
+		e.text = rec
+		e.lastTTL = e.ttl
+		return e, true
+	case MarkDirective:
+		e.text = rw.directive(m)
+		return e, true
+	}
+	return e, false
+}
+
+// record reads the record of an edit, fills in what it leaves behind, and
+// gives it as one explicit line with its comments.
+func (rw *rewriter) record(e *edit) []byte {
+	var line []byte
+	s := rw.zone.settings
+	s.hashOnly = true
+	seen := false
+	s.each = func(r *reader, entry *Entry, h *head) {
+		seen = true
+		e.owner, e.ttl, e.explicit = bytes.Clone(r.ctx.ownerName()), h.ttl, h.explicit
+		line = rw.explicitLine(r, entry, h)
+	}
+	r := newReader(&s, e.seg, e.context.restore())
+	r.read(int(e.start), int(e.end))
+	if !seen { // an out-of-zone record
+		e.owner, e.ttl = bytes.Clone(r.ctx.ownerName()), r.ctx.ttl
+		e.explicit = r.ctx.ttl != e.context.ttl
+	}
+	return line
+}
+
+func (rw *rewriter) explicitLine(r *reader, entry *Entry, h *head) []byte {
+	var line []byte
+	comments := entry.comments(r.text)
+	for i, c := range comments {
+		if i < len(comments)-1 || c[0] < int(entry.lastEnd()) {
+			line = append(append(line, r.text[c[0]:c[1]]...), rw.eol...)
+		}
+	}
+	line = zone.AppendNameText(line, r.ctx.ownerName())
+	line = append(strconv.AppendUint(append(line, ' '), uint64(h.ttl), 10), " IN "...)
+	line = append(append(line, TypeName(h.typ)...), ' ')
+	line = r.appendRDATAText(line, entry, h)
+	if n := len(comments); n > 0 && comments[n-1][0] >= int(entry.lastEnd()) {
+		line = append(append(line, ' '), r.text[comments[n-1][0]:comments[n-1][1]]...)
+	}
+	return append(line, rw.eol...)
+}
+
+// appendRDATAText appends the RDATA of an entry on one line, names absolute;
+// where it could not be verified, as it stands.
+func (r *reader) appendRDATAText(dst []byte, e *Entry, h *head) []byte {
+	tokens := e.Tokens[h.typeAt+1:]
+	wire, verified, fault := appendRDATA(nil, h.typ, r.text, tokens, r.ctx.origin, false)
+	if verified && fault == nil {
+		return AppendRDATAText(dst, h.typ, wire)
+	}
+	for i, tok := range tokens {
+		if i > 0 {
+			dst = append(dst, ' ')
+		}
+		dst = append(dst, tok.raw(r.text)...)
+	}
+	return dst
+}
+
+// directive gives a control entry in the form that all servers read.
+func (rw *rewriter) directive(m *Mark) []byte {
+	var e Entry
+	scanEntry(m.place.seg.text, int(m.place.start), &e)
+	text := m.place.seg.text
+	word := e.Tokens[0].raw(text)
+	var line []byte
+	switch {
+	case foldEqual(word, "$ORIGIN"):
+		wire, err := zone.AppendName(nil, e.Tokens[1].content(text), m.context.origin)
+		if err != nil {
+			return text[e.Start:e.End]
+		}
+		line = zone.AppendNameText([]byte("$ORIGIN "), wire)
+	case foldEqual(word, "$TTL"):
+		ttl, _ := parseTTL(e.Tokens[1].raw(text))
+		line = strconv.AppendUint([]byte("$TTL "), uint64(ttl), 10)
+	default: // $DATE
+		return nil
+	}
+	for _, c := range e.comments(text) {
+		line = append(append(line, ' '), text[c[0]:c[1]]...)
+	}
+	return append(line, rw.eol...)
+}
+
+// serialEdit replaces the digits of the serial and nothing else.
+func (rw *rewriter) serialEdit(m *Mark, serial *zone.Serial) (edit, bool) {
+	tok, ok := m.serialToken()
+	if serial == nil || !ok {
+		return edit{}, false
+	}
+	text := strconv.AppendUint(nil, uint64(*serial), 10)
+	if bytes.Equal(text, tok.raw(m.place.seg.text)) {
+		return edit{}, false
+	}
+	return edit{place: place{m.place.seg, tok.Start, tok.End}, text: text, inline: true}, true
+}
+
+// serialToken finds the token of the serial; false for an SOA in generic form.
+func (m *Mark) serialToken() (Token, bool) {
+	var e Entry
+	text := m.place.seg.text
+	scanEntry(text, int(m.place.start), &e)
+	i, ok := typeToken(text, &e, dns.TypeSOA)
+	if !ok || i+3 >= len(e.Tokens) || string(e.Tokens[i+1].raw(text)) == `\#` {
+		return Token{}, false
+	}
+	return e.Tokens[i+3], true
+}
+
+// siblingEdits makes the edits that take address records out. What stands
+// before each is found by reading the zone once more.
+func (rw *rewriter) siblingEdits(places map[Place]bool) []edit {
+	if len(places) == 0 {
+		return nil
+	}
+	var edits []edit
+	rw.zone.walk(func(r *reader, e *Entry, h *head) {
+		p := r.place(e)
+		if !places[Place{p}] {
+			return
+		}
+		before := r.saveBefore()
+		edits = append(edits, edit{
+			place: p, context: &before, owner: bytes.Clone(r.ctx.ownerName()), ttl: h.ttl, explicit: h.explicit,
+			text: rw.keptComments(r, e),
+		})
+	})
+	return edits
+}
+
+// keptComments gives the comments of a record that goes, as lines of their own.
+func (rw *rewriter) keptComments(r *reader, e *Entry) []byte {
+	var lines []byte
+	for _, c := range e.comments(r.text) {
+		lines = append(append(lines, r.text[c[0]:c[1]]...), rw.eol...)
+	}
+	return lines
+}
+
+// segment writes one segment.
+func (rw *rewriter) segment(seg *segment) {
+	pos := 0
+	for _, e := range rw.edits[seg] {
+		start := int(e.start)
+		pos = rw.settle(seg, pos, start)
+		rw.copy(seg, pos, start)
+		rw.apply(seg, &e)
+		pos = int(e.end)
+		if e.opens != nil && !e.expand {
+			pos = start
+			rw.copy(seg, pos, int(e.end))
+			pos = int(e.end)
+		}
+	}
+	pos = rw.settle(seg, pos, len(seg.text))
+	rw.copy(seg, pos, len(seg.text))
+	if seg.parent != nil && !rw.out.endsLine() {
+		rw.out.add([]byte(rw.eol))
+	}
+}
+
+// copy passes a stretch of the source through.
+func (rw *rewriter) copy(seg *segment, from, to int) {
+	part := seg.text[from:to]
+	if seg.crlf && rw.eol == "\n" && rw.zone.servers&Knot != 0 {
+		part = bytes.ReplaceAll(part, []byte("\r\n"), []byte("\n"))
+	}
+	rw.out.add(part)
+}
+
+// apply writes an edit and notes what it leaves behind.
+func (rw *rewriter) apply(seg *segment, e *edit) {
+	switch {
+	case e.inline:
+		rw.out.add(e.text)
+		return
+	case e.opens != nil:
+		if e.expand || rw.ttlDiffers {
+			e.expand = true
+			rw.open(seg, e)
+		}
+		return
+	}
+	if len(e.text) > 0 && !rw.out.endsLine() {
+		rw.out.add([]byte(rw.eol))
+	}
+	text := e.text
+	if n := len(rw.eol); int(e.end) == len(seg.text) && len(text) > n && !bytes.HasSuffix(seg.text, []byte{'\n'}) {
+		text = text[:len(text)-n] // the source has no line end here either
+	}
+	rw.out.add(text)
+	if e.owner == nil {
+		return // a control entry
+	}
+	hasRecords := e.lastTTL != 0 || bytes.Contains(e.text, []byte(" IN "))
+	if !hasRecords {
+		rw.nothingLeft(e)
+		return
+	}
+	rw.ownerDiffers = false
+	rw.owner = e.owner
+	rw.ttlDiffers = !e.context.hasDefault && e.lastTTL != e.ttl
+	rw.ttl = e.ttl
+}
+
+// nothingLeft notes what goes along with a record that is taken out.
+func (rw *rewriter) nothingLeft(e *edit) {
+	before := e.context
+	if rw.ownerDiffers || !before.hasOwner || before.owner != string(e.owner) {
+		rw.ownerDiffers = true
+		rw.owner = e.owner
+	}
+	if e.explicit && !before.hasDefault && (rw.ttlDiffers || !before.hasTTL || before.ttl != e.ttl) {
+		rw.ttlDiffers = true
+		rw.ttl = e.ttl
+	}
+	if e.explicit {
+		rw.ttl = e.ttl
+	}
+}
+
+// open writes what an $INCLUDE or $GENERATE reads in place of it.
+func (rw *rewriter) open(_ *segment, e *edit) {
+	origin := e.context.origin
+	inner := e.opens.originAt(0)
+	if !bytes.Equal(inner, origin) {
+		rw.origin(inner)
+	}
+	rw.segment(e.opens)
+	if last := e.opens.origins[len(e.opens.origins)-1].name; !bytes.Equal(last, origin) {
+		rw.origin(origin)
+	}
+	if e.moved {
+		rw.ownerDiffers = true
+		rw.owner = []byte(e.context.owner)
+	}
+}
+
+func (rw *rewriter) origin(name []byte) {
+	line := zone.AppendNameText([]byte("$ORIGIN "), name)
+	rw.out.add(append(line, rw.eol...))
+}
+
+// settle passes entries through, from one offset up to another at most, until
+// they mean in the output what they mean in the source.
+func (rw *rewriter) settle(seg *segment, pos, to int) int {
+	var e Entry
+	for pos < to && (rw.ownerDiffers || rw.ttlDiffers) {
+		scanEntry(seg.text, pos, &e)
+		switch {
+		case len(e.Tokens) == 0:
+			rw.copy(seg, pos, int(e.End))
+		case e.directive(seg.text) && !seg.made:
+			if foldEqual(e.Tokens[0].raw(seg.text), "$TTL") {
+				rw.ttlDiffers = false
+			}
+			rw.copy(seg, pos, int(e.End))
+		default:
+			rw.makeExplicit(seg, &e, to)
+		}
+		pos = min(int(e.End), to)
+	}
+	return pos
+}
+
+// makeExplicit writes a record with the owner name and TTL that it inherits in
+// the source, where it would inherit others.
+func (rw *rewriter) makeExplicit(seg *segment, e *Entry, to int) {
+	changed := false
+	first := 1
+	at := int(e.Start)
+	if e.Blank {
+		first = 0
+		if rw.ownerDiffers {
+			rw.out.add(zone.AppendNameText(nil, rw.owner))
+			changed = true
+		}
+	}
+	if !hasTTL(seg.text, e, first) && rw.ttlDiffers && first < len(e.Tokens) {
+		tok := e.Tokens[first]
+		rw.copy(seg, at, int(tok.Start))
+		rw.out.add(append(strconv.AppendUint(nil, uint64(rw.ttl), 10), ' '))
+		at = int(tok.Start)
+		changed = true
+	}
+	rw.copy(seg, at, min(int(e.End), to)) // the serial may be replaced behind to
+	rw.ownerDiffers, rw.ttlDiffers = false, false
+	if changed {
+		rw.explicit = append(rw.explicit, Place{place{seg, e.Start, e.End}})
+	}
+}
+
+// hasTTL tells whether a record has a TTL of its own.
+func hasTTL(text []byte, e *Entry, first int) bool {
+	for i := first; i < len(e.Tokens) && i < first+2; i++ {
+		raw := e.Tokens[i].raw(text)
+		if _, status := parseTTL(raw); status == ttlOK {
+			return true
+		}
+		if _, ok := parseClass(raw); !ok {
+			return false
+		}
+	}
+	return false
+}

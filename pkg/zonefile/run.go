@@ -1,0 +1,238 @@
+package zonefile
+
+import (
+	"bytes"
+	"sync"
+)
+
+// A long run of entries is read in pieces, side by side. What a piece needs of
+// the text before it is guessed: that it begins with an entry, which origin
+// and $TTL are in force (control entries are found by a quick look), and that
+// its first record has an owner name of its own. Pieces are taken over in
+// order, and each guess is held against how the piece before really ended; a
+// wrong guess costs reading that piece again, never a wrong result.
+
+// pieceLen is the length of a piece; runs of less than two pieces are read in
+// one go.
+const pieceLen = 1 << 20
+
+// run reads entries from one offset to another in a context, which it leaves
+// as it is at the offset where it stopped. It stops in front of a barrier.
+func (b *builder) run(seg *segment, ctx *context, from, to int) (stop int, barrier bool) {
+	workers := b.zone.options.Workers
+	if to-from < 2*pieceLen || workers < 2 {
+		return b.runAlone(seg, ctx, from, to)
+	}
+	p := &pieces{b: b, seg: seg, ctx: ctx, stop: from, to: to, free: make(chan struct{}, 2*workers)}
+	p.cut(from, to)
+	p.workers(workers)
+	return p.stop, p.barrier
+}
+
+// runAlone reads entries on this goroutine.
+func (b *builder) runAlone(seg *segment, ctx *context, from, to int) (stop int, barrier bool) {
+	r := newReader(&b.zone.settings, seg, ctx)
+	for stop = from; stop < to && !r.stuck; {
+		stop = r.read(stop, min(stop+pieceLen, to))
+		b.take(seg, &r.out)
+		r.out = collector{tuples: r.out.tuples[:0]}
+	}
+	*ctx = r.ctx
+	return stop, r.barrier
+}
+
+// pieces is one run that is read in pieces.
+type pieces struct {
+	b       *builder
+	seg     *segment
+	to      int
+	free    chan struct{} // bounds the pieces that wait to be taken over
+	mu      sync.Mutex
+	list    []*piece
+	nextOut int // the first piece that is not taken over
+	ctx     *context
+	stop    int // where the pieces taken over end
+	barrier bool
+	spare   []*reader
+}
+
+// piece is a stretch of text and what was found in it.
+type piece struct {
+	from, to int
+	guess    context
+	reader   *reader
+	end      int
+}
+
+// cut chooses the pieces and guesses their contexts.
+func (p *pieces) cut(from, to int) {
+	text := p.seg.text
+	look := newReader(&settings{apex: p.b.zone.apex, doubled: p.b.zone.doubled, options: p.b.zone.options, hashOnly: true}, p.seg, p.ctx)
+	directive := nextDirective(text, from-1, to)
+	for at := from; at < to; {
+		end := to
+		if at+2*pieceLen < to {
+			end = pieceStart(text, at+pieceLen, to)
+		}
+		guess := context{
+			origin: look.ctx.origin, defaultTTL: look.ctx.defaultTTL, hasDefault: look.ctx.hasDefault,
+			newOrigin: look.ctx.newOrigin, guessed: true,
+		}
+		p.list = append(p.list, &piece{from: at, to: end, guess: guess})
+		for ; directive < end; directive = nextDirective(text, directive, to) {
+			scanEntry(text, directive, &look.entry)
+			if look.entry.fault == scanOK && len(look.entry.Tokens) > 0 {
+				look.remember()
+				look.directive(&look.entry)
+				look.out = collector{}
+			}
+		}
+		at = end
+	}
+}
+
+// nextDirective gives the offset after pos of a line that begins with $, or to.
+func nextDirective(text []byte, pos, to int) int {
+	for i := pos + 1; i < to; i++ {
+		n := bytes.IndexByte(text[i:to], '$')
+		if n < 0 {
+			break
+		}
+		i += n
+		if i == 0 || text[i-1] == '\n' {
+			return i
+		}
+	}
+	return to
+}
+
+// pieceStart gives the offset of a line at or behind pos that probably begins
+// an entry with another owner name than the line before.
+func pieceStart(text []byte, pos, to int) int {
+	last := []byte(nil)
+	for tries := 0; tries < 1000; tries++ {
+		n := bytes.IndexByte(text[pos:to], '\n')
+		if n < 0 {
+			return to
+		}
+		pos += n + 1
+		if pos >= to {
+			return to
+		}
+		if classes[text[pos]] != classOther || text[pos] == '$' {
+			continue
+		}
+		owner := text[pos:to]
+		if i := bytes.IndexAny(owner[:min(len(owner), 300)], " \t\n"); i >= 0 {
+			owner = owner[:i]
+		}
+		if last != nil && !bytes.Equal(owner, last) {
+			return pos
+		}
+		last = owner
+	}
+	return pos
+}
+
+// workers reads all pieces and takes them over.
+func (p *pieces) workers(n int) {
+	next := make(chan *piece)
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			for pc := range next {
+				p.read(pc)
+			}
+		})
+	}
+	for _, pc := range p.list {
+		p.free <- struct{}{}
+		next <- pc
+	}
+	close(next)
+	wg.Wait()
+}
+
+// read reads one piece and takes over what is ready, in order.
+func (p *pieces) read(pc *piece) {
+	r := p.reader(&pc.guess)
+	end := r.read(pc.from, pc.to)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pc.reader, pc.end = r, end
+	for p.nextOut < len(p.list) && p.list[p.nextOut].reader != nil {
+		done := p.list[p.nextOut]
+		p.takeOver(done)
+		done.reader = nil
+		p.nextOut++
+		<-p.free
+	}
+}
+
+// takeOver joins a piece to those before it, reading it again where its
+// guesses were wrong.
+func (p *pieces) takeOver(pc *piece) {
+	if p.barrier || p.stop >= pc.to {
+		p.spare = append(p.spare, pc.reader) // an entry reaches over the whole piece, or reading has stopped
+		return
+	}
+	r := pc.reader
+	if p.fits(pc) {
+		p.b.take(p.seg, &r.out)
+		next := r.ctx
+		if !next.hasOwner {
+			next.owner, next.ownerLen, next.hasOwner, next.outside = p.ctx.owner, p.ctx.ownerLen, p.ctx.hasOwner, p.ctx.outside
+		}
+		if !next.setTTL {
+			next.ttl = p.ctx.ttl
+		}
+		next.hasTTL = next.hasTTL || p.ctx.hasTTL
+		next.guessed = false
+		*p.ctx = next
+		p.stop = pc.end
+	} else {
+		p.stop, p.barrier = p.b.runAlone(p.seg, p.ctx, p.stop, pc.to)
+	}
+	p.spare = append(p.spare, r)
+}
+
+// fits tells whether a piece was read in the context it really has.
+func (p *pieces) fits(pc *piece) bool {
+	c, g, r := p.ctx, &pc.guess, pc.reader
+	switch {
+	case p.stop != pc.from, r.stuck:
+		return false
+	case !bytes.Equal(c.origin, g.origin), c.hasDefault != g.hasDefault, c.defaultTTL != g.defaultTTL:
+		return false
+	}
+	first := r.ctx.firstHash
+	if first == 0 || !c.hasOwner {
+		return true
+	}
+	var lower [256]byte
+	n := copy(lower[:], c.ownerName())
+	return hashLower(lower[:n]) != first
+}
+
+// reader gives a reader for a piece, a used one if there is one.
+func (p *pieces) reader(guess *context) *reader {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.spare); n > 0 {
+		r := p.spare[n-1]
+		p.spare = p.spare[:n-1]
+		r.reset(guess)
+		return r
+	}
+	return newReader(&p.b.zone.settings, p.seg, guess)
+}
+
+// reset makes a used reader a new one that keeps its memory.
+func (r *reader) reset(ctx *context) {
+	r.ctx = *ctx
+	r.out = collector{tuples: r.out.tuples[:0]}
+	r.stuck, r.barrier, r.needsRepair = false, false, false
+	clear(r.seen)
+	r.refCache = [256]uint64{}
+	r.resume()
+}

@@ -1,0 +1,393 @@
+// Package zonefile reads zone files (RFC 1035 §5) without losing a byte, and
+// writes them again with only what must change changed.
+//
+// A text is cut into entries that, joined, are the text. Records are checked
+// and indexed by owner name; the few entries that a rewrite may touch are
+// remembered with what the entries before them mean for them. Where name
+// servers differ, the reading is that of BIND 9.18.
+//
+// The package does no I/O: $INCLUDE reads through an fs.FS that is handed in.
+// It knows that ALIAS entries exist, but not what they mean.
+package zonefile
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"math"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// Options say how a zone file is read. The zero value reads a zone without
+// $INCLUDE as BIND does.
+type Options struct {
+	Origin        zone.Name     // zone name; zero: found in the text or its name
+	Includes      fs.FS         // what $INCLUDE may read; nil refuses every $INCLUDE
+	IncludeRoot   string        // the folder Includes stands for, as shown and as absolute paths begin
+	Path          string        // where in Includes the source lies; empty when it does not
+	GenerateLimit int           // records of one $GENERATE; 0 means 65536
+	CheckNames    diag.Severity // of owners and hosts that are no host names; 0 means Error
+	For           Servers       // servers the output must suit; 0 means BIND
+	StripDNSSEC   bool          // DNSSEC records are to go
+	Workers       int           // goroutines; 0 means GOMAXPROCS
+}
+
+// Limits of a source.
+const (
+	DefaultGenerateLimit = 65536
+	maxIncludeDepth      = 16
+	maxVirtual           = 1 << 20 // records of all $GENERATE entries of a zone
+)
+
+// Zone is a zone file that was read. It does not change.
+type Zone struct {
+	Name  zone.Name
+	Marks []Mark     // in the order of reading
+	Found diag.List  // problems, in the order of the text
+	Count int        // records other than ALIAS and what is stripped
+	Sum   uint64     // of the hashes of these records, the serial apart
+	index index      // all records by owner name
+	segs  []*segment // by base
+	settings
+	wildcardNames []uint64
+	ents          map[uint64]struct{}
+	dnames        int
+	duplicates    uint64 // sum of the hashes of records that stand there again
+	duplicateN    int
+}
+
+// Read reads a zone file. Problems are in Found; a zone with errors must not
+// be published, and answers questions as well as it can. The error is for a
+// text that cannot be a zone file at all.
+func Read(name string, text []byte, options Options) *Zone {
+	return read(name, text, options, false)
+}
+
+// Summarize reads a zone file only for the set of its records: Sum, Count and
+// the marks.
+func Summarize(name string, text []byte, options Options) *Zone {
+	return read(name, text, options, true)
+}
+
+func read(name string, text []byte, options Options, hashOnly bool) *Zone {
+	if options.Workers == 0 {
+		options.Workers = runtime.GOMAXPROCS(0)
+	}
+	if options.GenerateLimit == 0 {
+		options.GenerateLimit = DefaultGenerateLimit
+	}
+	if options.CheckNames == 0 {
+		options.CheckNames = diag.Error
+	}
+	if options.For == 0 {
+		options.For = BIND
+	}
+	z := &Zone{Name: options.Origin}
+	b := &builder{zone: z, found: map[diag.Code]int{}}
+	z.settings = settings{options: &options, strip: options.StripDNSSEC, servers: options.For, hashOnly: hashOnly}
+	main := newFile(name, text)
+	main.path = options.Path
+	top := b.open(main, nil, nil)
+	if top == nil {
+		return z
+	}
+	if z.Name.IsZero() {
+		z.Name = FindOrigin(name, text)
+	}
+	if z.Name.IsZero() {
+		b.report(finding{place{top, 0, 0}, problem(diag.CodeNoZoneName, "no zone name: no $ORIGIN before the first record, no absolute owner name at the SOA, no file name that is one", "say --origin NAME")})
+		b.finish()
+		return z
+	}
+	z.apex = []byte(z.Name.Wire())
+	z.doubled = append(bytes.Clone(z.apex[:len(z.apex)-1]), z.apex...)
+	if z.Name.IsRoot() {
+		z.doubled = []byte{0xff} // nothing is below the root twice
+	}
+	ctx := &context{origin: z.apex}
+	b.segment(top, ctx)
+	b.finish()
+	if !hashOnly {
+		z.index.finish(options.Workers)
+		b.check()
+	}
+	z.Found = b.list()
+	return z
+}
+
+// FindOrigin finds the zone name in a source: the first $ORIGIN before a
+// record, else an absolute SOA owner, else a file name that is a zone name.
+// It is zero when there is none.
+func FindOrigin(fileName string, text []byte) zone.Name {
+	var e Entry
+	for pos, records := 0, 0; pos < len(text) && records < 1000; pos = int(e.End) {
+		scanEntry(text, pos, &e)
+		if len(e.Tokens) == 0 || e.fault != scanOK {
+			continue
+		}
+		first := e.Tokens[0].raw(text)
+		if e.directive(text) {
+			if records == 0 && len(e.Tokens) > 1 && foldEqual(first, "$ORIGIN") {
+				if n, err := zone.ParseName(string(e.Tokens[1].content(text)), zone.Name{}); err == nil {
+					return n
+				}
+			}
+			continue
+		}
+		records++
+		for _, tok := range e.Tokens[1:min(len(e.Tokens), 4)] {
+			if foldEqual(tok.raw(text), "SOA") && !e.Blank {
+				if n, err := zone.ParseName(string(first), zone.Name{}); err == nil {
+					return n
+				}
+			}
+		}
+	}
+	return nameOfFile(fileName)
+}
+
+// nameOfFile gives the zone name that a file name is: example.com,
+// example.com.zone, example.com.db or db.example.com.
+func nameOfFile(path string) zone.Name {
+	base := path[strings.LastIndexAny(path, `/\`)+1:]
+	base = strings.TrimPrefix(base, "db.")
+	for _, suffix := range []string{".zone", ".db"} {
+		base = strings.TrimSuffix(base, suffix)
+	}
+	if !strings.Contains(base, ".") || strings.ContainsAny(base, "*\\ <>") {
+		return zone.Name{}
+	}
+	for _, suffix := range []string{".txt", ".conf", ".bak", ".tmp", ".in", ".hosts"} {
+		if strings.HasSuffix(base, suffix) {
+			return zone.Name{}
+		}
+	}
+	n, err := zone.ParseName(base, zone.Root)
+	if err != nil {
+		return zone.Name{}
+	}
+	return n
+}
+
+// builder reads the segments of a zone one after the other.
+type builder struct {
+	zone     *Zone
+	next     uint64 // global position of the next segment
+	findings []finding
+	found    map[diag.Code]int // by code, to report no more than is bearable
+	errors   int
+	virtual  int // records that $GENERATE made
+}
+
+// open makes a segment of a file, at its place in the global positions.
+func (b *builder) open(f *file, parent *segment, at *Entry) *segment {
+	seg := &segment{file: f, parent: parent, base: uint32(b.next)}
+	if parent != nil {
+		seg.at, seg.end, seg.depth = at.Start, at.End, parent.depth+1
+	}
+	if b.next+uint64(len(f.text)) > math.MaxInt32 {
+		b.report(finding{place{seg, 0, 0}, problem(diag.CodeUnreadable, "source and what it includes have more than 2 GiB", "split the zone")})
+		return nil
+	}
+	b.next += uint64(len(f.text)) + 1
+	b.zone.segs = append(b.zone.segs, seg)
+	if f.crlf && parent == nil {
+		b.crlf(seg)
+	}
+	return seg
+}
+
+func (b *builder) crlf(seg *segment) {
+	if i := bytes.Index(seg.text, []byte("\r\n")); i >= 0 {
+		b.report(finding{place{seg, int32(i), int32(i + 2)}, faultPortable(diag.CodePortableCRLF, "lines that end in CR LF", Knot)})
+	}
+}
+
+// segment reads a whole segment in a context, and leaves the context as it is
+// behind the segment.
+func (b *builder) segment(seg *segment, ctx *context) {
+	seg.origins = append(seg.origins, originAt{0, ctx.origin})
+	for pos := 0; pos < len(seg.text); {
+		limit := len(seg.text)
+		if !seg.made {
+			limit = nextBarrier(seg.text, pos)
+			if c := seg.text[pos]; c == '$' && pos+1 < len(seg.text) && bytes.IndexByte([]byte("IiGg"), seg.text[pos+1]) >= 0 {
+				limit = pos + 1
+			}
+		}
+		stop, barrier := b.run(seg, ctx, pos, limit)
+		if !barrier {
+			pos = stop
+			continue
+		}
+		var e Entry
+		scanEntry(seg.text, stop, &e)
+		b.enter(seg, ctx, &e)
+		pos = int(e.End)
+	}
+}
+
+// nextBarrier gives the offset after pos of a line that looks like $INCLUDE or
+// $GENERATE, or the end of the text. It may stand inside quotes or
+// parentheses; the reading will tell.
+func nextBarrier(text []byte, pos int) int {
+	for i := pos + 1; i < len(text); i++ {
+		n := bytes.IndexByte(text[i:], '$')
+		if n < 0 {
+			break
+		}
+		i += n
+		if text[i-1] == '\n' && i+1 < len(text) && bytes.IndexByte([]byte("IiGg"), text[i+1]) >= 0 {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// enter follows an $INCLUDE or expands a $GENERATE.
+func (b *builder) enter(seg *segment, ctx *context, e *Entry) {
+	word := e.Tokens[0].raw(seg.text)
+	kind := MarkInclude
+	var child *segment
+	inner := *ctx
+	if foldEqual(word, "$GENERATE") {
+		kind = MarkGenerate
+		child = b.generate(seg, e)
+	} else {
+		child = b.include(seg, &inner, e)
+	}
+	r := newReader(&b.zone.settings, seg, ctx)
+	r.entry = *e
+	r.remember()
+	m := r.mark(e, nil, kind)
+	m.child = child
+	at := len(b.zone.Marks)
+	b.zone.Marks = append(b.zone.Marks, *m)
+	if kind == MarkGenerate && !b.zone.hashOnly {
+		b.report(finding{place{seg, e.Tokens[0].Start, e.Tokens[0].End}, faultPortable(diag.CodePortableGenerate, "$GENERATE", NSD|Knot)})
+	}
+	if child == nil {
+		return
+	}
+	b.segment(child, &inner)
+	b.zone.Marks[at].moved = !inner.sameOwner(ctx)
+	// Origin and owner are those before the entry; what it left of TTLs stays.
+	ctx.ttl, ctx.hasTTL = inner.ttl, inner.hasTTL
+	ctx.defaultTTL, ctx.hasDefault = inner.defaultTTL, inner.hasDefault
+}
+
+// generate expands a $GENERATE into a segment of its own.
+func (b *builder) generate(seg *segment, e *Entry) *segment {
+	limit := min(b.zone.options.GenerateLimit, maxVirtual-b.virtual)
+	text, count, fault := expandGenerate(nil, seg.text, e.Tokens[1:], limit)
+	if fault != nil {
+		i := min(1+fault.Token, len(e.Tokens)-1)
+		tok := e.Tokens[i]
+		b.report(finding{
+			place{seg, tok.Start, tok.End},
+			&diag.Diagnostic{Severity: diag.Error, Code: fault.Code, Message: fault.Message, Hint: fault.Hint},
+		})
+		return nil
+	}
+	b.virtual += count
+	f := newFile(seg.name, text)
+	child := b.open(f, seg, e)
+	if child != nil {
+		child.made = true
+	}
+	return child
+}
+
+// take moves what a reader gathered into the zone.
+func (b *builder) take(seg *segment, c *collector) {
+	z := b.zone
+	z.index.add(c.tuples)
+	z.index.refs = append(z.index.refs, c.refs...)
+	z.Marks = append(z.Marks, c.marks...)
+	z.Sum += c.sum
+	z.Count += c.count
+	z.dnames += c.dnames
+	seg.origins = append(seg.origins, c.origins...)
+	b.errors += c.errors
+	for _, f := range c.found {
+		b.report(f)
+	}
+}
+
+// maxErrors is how many errors of a file are shown.
+const maxErrors = 20
+
+// report keeps a finding unless there are enough of its kind.
+func (b *builder) report(f finding) {
+	b.found[f.d.Code]++
+	if n := b.found[f.d.Code]; n > maxFindings {
+		return
+	}
+	b.findings = append(b.findings, f)
+}
+
+// finish completes the problems of the reading.
+func (b *builder) finish() {
+	b.zone.Found = b.list()
+}
+
+// list turns findings into diagnostics with their places.
+func (b *builder) list() diag.List {
+	var list diag.List
+	errors := map[string]int{}
+	hidden := map[string]int{}
+	var last finding
+	for _, f := range b.findings {
+		b.zone.locate(f.d, f.place)
+		if f.d.Severity == diag.Error {
+			file := f.d.Span.File
+			errors[file]++
+			if errors[file] > maxErrors {
+				hidden[file]++
+				last = f
+				continue
+			}
+		}
+		list = append(list, f.d)
+	}
+	for file, n := range hidden {
+		d := faultMore(n)
+		d.Span = diag.Span{Pos: diag.Pos{File: file}}
+		d.Span.Pos = last.d.Span.Pos
+		d.Span.File = file
+		list = append(list, d)
+	}
+	return list.Sorted()
+}
+
+// locate fills in where a diagnostic is.
+func (z *Zone) locate(d *diag.Diagnostic, p place) {
+	d.Span, d.Source = p.span()
+	d.Related = append(d.Related, p.included()...)
+}
+
+// count is a number as words read it: 1 record, 2 records.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// ParseTTL reads a TTL: seconds, or numbers each with a unit as in 1h30m.
+func ParseTTL(s string) (uint32, error) {
+	ttl, status := parseTTL([]byte(s))
+	switch status {
+	case ttlOK:
+		return ttl, nil
+	case ttlTooBig:
+		return 0, fmt.Errorf("TTL %q is larger than 2147483647", s)
+	default:
+		return 0, fmt.Errorf("%q is no TTL", s)
+	}
+}

@@ -37,7 +37,7 @@ type generateReader struct {
 // does. One thing is refused that BIND lets pass: a number that does not fit
 // 31 bits, which BIND wraps around.
 //
-// With limit 0 the limit is 65536 records. Above the limit nothing is
+// With limit 0 the limit is 65536 records, with a negative one none. Above the limit nothing is
 // expanded; with a fault nothing is appended.
 func expandGenerate(dst, text []byte, tokens []Token, limit int) (out []byte, count int, fault *Fault) {
 	if limit == 0 {
@@ -345,11 +345,12 @@ func (g *generator) checkLine(owner, rhs []byte) *Fault {
 	if bytes.IndexByte(owner, '\n') >= 0 || bytes.IndexByte(owner, '\r') >= 0 {
 		return badGenerateLine(g.lhsToken, "the owner name goes on over a line end")
 	}
+	if bytes.IndexByte(rhs, '\n') >= 0 || bytes.IndexByte(rhs, '\r') >= 0 {
+		return badGenerateLine(g.rhsToken, "the right-hand side goes on over a line end")
+	}
 	depth, quoted, used := 0, false, false
 	for i := 0; i < len(rhs); i++ {
 		switch c := rhs[i]; {
-		case c == '\n' || c == '\r':
-			return badGenerateLine(g.rhsToken, "the right-hand side goes on over a line end")
 		case c == '\\':
 			if i++; i == len(rhs) {
 				return badGenerateLine(g.rhsToken, "the right-hand side ends in a backslash")

@@ -20,6 +20,7 @@ type field uint8
 const (
 	fieldName        field = iota + 1 // a domain name
 	fieldQuotedName                   // a domain name that may stand in quotes
+	fieldSigner                       // the signer's name of an RRSIG
 	fieldU8                           // a decimal number of one octet
 	fieldU16                          // of two octets
 	fieldU32                          // of four octets
@@ -60,51 +61,52 @@ const (
 
 // Layouts that several types share.
 var (
-	layoutName      = []field{fieldName}
-	layoutTwoNames  = []field{fieldName, fieldName}
-	layoutHost      = []field{fieldU16, fieldName}
-	layoutStrings   = []field{fieldStrings}
-	layoutDS        = []field{fieldU16, fieldAlgorithm, fieldDigestType, fieldDSDigest}
-	layoutDNSKEY    = []field{fieldKeyFlags, fieldProtocol, fieldAlgorithm, fieldBase64}
-	layoutTLSA      = []field{fieldU8, fieldU8, fieldU8, fieldHex}
-	layoutSignature = []field{
-		fieldType, fieldAlgorithm, fieldU8, fieldU32, fieldTime, fieldTime, fieldU16, fieldName, fieldBase64,
-	}
-	layoutSVCB = []field{fieldU16, fieldQuotedName, fieldSvcParams}
+	layoutName     = []field{fieldName}
+	layoutTwoNames = []field{fieldName, fieldName}
+	layoutHost     = []field{fieldU16, fieldName}
+	layoutStrings  = []field{fieldStrings}
+	layoutDS       = []field{fieldU16, fieldAlgorithm, fieldDigestType, fieldDSDigest}
+	layoutDNSKEY   = []field{fieldKeyFlags, fieldProtocol, fieldAlgorithm, fieldBase64}
+	layoutTLSA     = []field{fieldU8, fieldU8, fieldU8, fieldHex}
+	layoutSVCB     = []field{fieldU16, fieldQuotedName, fieldSvcParams}
 )
 
 // layouts says, for the types with a checker of our own, what their RDATA is
 // made of.
 var layouts = [...][]field{
-	typeA:          {fieldA},
-	typeNS:         layoutName,
-	typeCNAME:      layoutName,
-	typeSOA:        {fieldName, fieldName, fieldU32, fieldPeriod, fieldPeriod, fieldPeriod, fieldPeriod},
-	typeMB:         layoutName,
-	typeMG:         layoutName,
-	typeMR:         layoutName,
-	typePTR:        layoutName,
-	typeHINFO:      {fieldString, fieldString},
-	typeMINFO:      layoutTwoNames,
-	typeMX:         layoutHost,
-	typeTXT:        layoutStrings,
-	typeRP:         layoutTwoNames,
-	typeAFSDB:      layoutHost,
-	typeRT:         layoutHost,
-	typeNSAPPTR:    layoutName,
-	typeSIG:        layoutSignature,
-	typeKEY:        {fieldKeyFlags, fieldProtocol, fieldAlgorithm, fieldKeyBase64},
-	typePX:         {fieldU16, fieldName, fieldName},
-	typeAAAA:       {fieldAAAA},
-	typeLOC:        {fieldLocation},
-	typeSRV:        {fieldU16, fieldU16, fieldU16, fieldName},
-	typeNAPTR:      {fieldU16, fieldU16, fieldString, fieldString, fieldRegexp, fieldName},
-	typeKX:         layoutHost,
-	typeCERT:       {fieldCertType, fieldU16, fieldAlgorithm, fieldBase64},
-	typeDNAME:      layoutName,
-	typeDS:         layoutDS,
-	typeSSHFP:      {fieldU8, fieldU8, fieldSSHDigest},
-	typeRRSIG:      layoutSignature,
+	typeA:       {fieldA},
+	typeNS:      layoutName,
+	typeCNAME:   layoutName,
+	typeSOA:     {fieldName, fieldName, fieldU32, fieldPeriod, fieldPeriod, fieldPeriod, fieldPeriod},
+	typeMB:      layoutName,
+	typeMG:      layoutName,
+	typeMR:      layoutName,
+	typePTR:     layoutName,
+	typeHINFO:   {fieldString, fieldString},
+	typeMINFO:   layoutTwoNames,
+	typeMX:      layoutHost,
+	typeTXT:     layoutStrings,
+	typeRP:      layoutTwoNames,
+	typeAFSDB:   layoutHost,
+	typeRT:      layoutHost,
+	typeNSAPPTR: layoutName,
+	typeSIG: {
+		fieldType, fieldAlgorithm, fieldU8, fieldU32, fieldTime, fieldTime, fieldU16, fieldName, fieldBase64,
+	},
+	typeKEY:   {fieldKeyFlags, fieldProtocol, fieldAlgorithm, fieldKeyBase64},
+	typePX:    {fieldU16, fieldName, fieldName},
+	typeAAAA:  {fieldAAAA},
+	typeLOC:   {fieldLocation},
+	typeSRV:   {fieldU16, fieldU16, fieldU16, fieldName},
+	typeNAPTR: {fieldU16, fieldU16, fieldString, fieldString, fieldRegexp, fieldName},
+	typeKX:    layoutHost,
+	typeCERT:  {fieldCertType, fieldU16, fieldAlgorithm, fieldBase64},
+	typeDNAME: layoutName,
+	typeDS:    layoutDS,
+	typeSSHFP: {fieldU8, fieldU8, fieldSSHDigest},
+	typeRRSIG: {
+		fieldType, fieldAlgorithm, fieldU8, fieldU32, fieldTime, fieldTime, fieldU16, fieldSigner, fieldBase64,
+	},
 	typeNSEC:       {fieldName, fieldTypesNeeded},
 	typeDNSKEY:     layoutDNSKEY,
 	typeDHCID:      {fieldBase64},
@@ -200,6 +202,8 @@ func (r *rdataReader) field(f field) *Fault {
 	switch f {
 	case fieldName:
 		return r.name()
+	case fieldSigner:
+		return r.signer()
 	case fieldQuotedName:
 		return r.quotedName()
 	case fieldU8:
@@ -286,6 +290,23 @@ func (r *rdataReader) quotedName() *Fault {
 	}
 	r.next++
 	return r.appendName(r.tokens[r.next-1].content(r.text))
+}
+
+// signer reads the signer's name of an RRSIG. It has no more labels than the
+// owner, whose number stands in the fourth octet (RFC 4034 §3.1.3).
+func (r *rdataReader) signer() *Fault {
+	at := len(r.dst)
+	if fault := r.name(); fault != nil {
+		return fault
+	}
+	labels := 0
+	for b := r.dst[at:]; b[0] != 0; b = b[b[0]+1:] {
+		labels++
+	}
+	if labels > int(r.dst[r.start+3]) {
+		return r.badSigner(r.dst[r.start+3])
+	}
+	return nil
 }
 
 func (r *rdataReader) appendName(text []byte) *Fault {

@@ -20,7 +20,7 @@ func (r *rdataReader) at(token int, code diag.Code, message, hint string) *Fault
 // describe says what a field wants.
 func describe(f field) string {
 	switch f {
-	case fieldName, fieldQuotedName:
+	case fieldName, fieldQuotedName, fieldSigner:
 		return "a domain name"
 	case fieldU8:
 		return "a number from 0 to 255"
@@ -189,6 +189,11 @@ func (r *rdataReader) badName(text []byte, err error) *Fault {
 	default:
 		return r.at(token, diag.CodeBadName, quoteText(text)+" is no domain name", "")
 	}
+}
+
+func (r *rdataReader) badSigner(labels byte) *Fault {
+	message := quoteText(r.tokens[r.next-1].raw(r.text)) + " has more labels than the owner's " + strconv.Itoa(int(labels))
+	return r.at(r.next-1, diag.CodeBadRDATA, message, "the signer is the zone that the owner is in")
 }
 
 func (r *rdataReader) badNumber(f field, tok []byte, limit uint64) *Fault {

@@ -17,13 +17,13 @@ import (
 // Octets that do not fit their type come out in the generic form (RFC 3597 §5).
 func AppendRDATAText(dst []byte, t uint16, rdata []byte) []byte {
 	layout := layoutOf(t)
-	if layout == nil || !printsPlainly(t) || !checkWire(t, rdata, false) {
+	if layout == nil || !printsPlainly(t) || !checkWire(t, rdata, false) || isOddForm(t, rdata) {
 		return appendForeignText(dst, t, rdata)
 	}
 	at := 0
 	for i, f := range layout {
 		n := wireLen(f, rdata, at)
-		if n > 0 && i > 0 {
+		if i > 0 && (n > 0 || f == fieldLongText || f == fieldLongQuoted) {
 			dst = append(dst, ' ')
 		}
 		dst = appendFieldText(dst, f, rdata[at:at+n])
@@ -45,10 +45,27 @@ func printsPlainly(t uint16) bool {
 	}
 }
 
+// isOddForm tells whether an RDATA is one of the few whose text BIND reads and
+// NSD or Knot does not: a KEY without a key, an SSHFP without a fingerprint, an
+// NSEC with type 0.
+func isOddForm(t uint16, rdata []byte) bool {
+	switch t {
+	case typeKEY:
+		return len(rdata) == 4
+	case typeSSHFP:
+		return len(rdata) == 2
+	case typeNSEC:
+		bitmap := rdata[zone.WireNameLen(rdata):]
+		return bitmap[0] == 0 && bitmap[2]&0x80 != 0
+	default:
+		return false
+	}
+}
+
 // appendFieldText prints one field. It is a flat switch over the kinds.
 func appendFieldText(dst []byte, f field, b []byte) []byte {
 	switch f {
-	case fieldName, fieldQuotedName:
+	case fieldName, fieldQuotedName, fieldSigner:
 		return zone.AppendNameText(dst, b)
 	case fieldU8, fieldProtocol, fieldAlgorithm, fieldDigestType, fieldHashType:
 		return appendDecimal(dst, uint64(b[0]))

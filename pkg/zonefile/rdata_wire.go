@@ -16,7 +16,7 @@ func checkWire(t uint16, rdata []byte, fold bool) bool {
 		if n < 0 {
 			return false
 		}
-		if fold && (f == fieldName || f == fieldQuotedName) {
+		if fold && (f == fieldName || f == fieldQuotedName || f == fieldSigner) {
 			zone.FoldCase(rdata[at : at+n])
 		}
 		at += n
@@ -29,7 +29,7 @@ func checkWire(t uint16, rdata []byte, fold bool) bool {
 func wireLen(f field, rdata []byte, at int) int {
 	b := rdata[at:]
 	switch f {
-	case fieldName, fieldQuotedName:
+	case fieldName, fieldQuotedName, fieldSigner:
 		return need(zone.WireNameLen(b) > 0, zone.WireNameLen(b))
 	case fieldU8, fieldProtocol, fieldAlgorithm, fieldDigestType, fieldHashType:
 		return fixedLen(b, 1)

@@ -306,3 +306,20 @@ func cycle(path []zone.Name) []zone.Name {
 	}
 	return append(slices.Clone(path), path[0])
 }
+
+// Through gives the zones of the run that a rule's targets lead through.
+func (g *Graph) Through(m *Member, r *Rule) []*Member {
+	var zones []*Member
+	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		if !r.Wants(qtype) {
+			continue
+		}
+		path, _ := g.follow(m.View, r, qtype)
+		for _, n := range path[1:] {
+			if s := g.Serving(m.View, n); s != nil && !slices.Contains(zones, s) {
+				zones = append(zones, s)
+			}
+		}
+	}
+	return zones
+}

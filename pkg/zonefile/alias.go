@@ -37,6 +37,11 @@ func (a *AliasEntry) OwnerText() string { return string(zone.AppendNameText(nil,
 
 // Aliases gives all ALIAS entries in the order of reading.
 func (z *Zone) Aliases() []AliasEntry {
+	z.aliasOnce.Do(func() { z.aliases = z.readAliases() })
+	return z.aliases
+}
+
+func (z *Zone) readAliases() []AliasEntry {
 	var entries []AliasEntry
 	s := z.settings
 	s.hashOnly = true

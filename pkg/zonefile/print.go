@@ -1,7 +1,7 @@
 package zonefile
 
 import (
-	"bytes"
+	"encoding/binary"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,44 +16,91 @@ type CanonicalRecord struct {
 	Owner zone.Name
 	Type  uint16
 	TTL   uint32
+	owner string // as it is written
+	rdata string // wire form, letter case as written
+	text  string // RDATA as it is written, where there is no wire form
 	key   string // RDATA with names in lower case, for order and duplicates
-	text  string // the line
 }
 
-// AddressRecord makes the record of an address; owner is the text to write.
-func AddressRecord(owner zone.Name, ownerText string, typ uint16, ttl uint32, wire []byte) CanonicalRecord {
-	text := ownerText + " " + strconv.FormatUint(uint64(ttl), 10) + " IN " + TypeName(typ) + " "
-	return CanonicalRecord{
-		Owner: owner, Type: typ, TTL: ttl, key: string(wire),
-		text: string(AppendRDATAText([]byte(text), typ, wire)),
-	}
+// AddressRecord makes the record of an address in wire form; owner is the text
+// to write.
+func AddressRecord(name zone.Name, owner string, typ uint16, ttl uint32, wire []byte) CanonicalRecord {
+	return CanonicalRecord{Owner: name, Type: typ, TTL: ttl, owner: owner, rdata: string(wire), key: string(wire)}
 }
 
-// Canonical gives the zone as one record a line, absolute, sorted (RFC 4034
-// §6.1), control entries gone. Records of skip, and ALIAS entries, are left
-// out; more are put in. serial, if not nil, replaces that of the SOA.
-func (z *Zone) Canonical(skip map[Place]bool, more []CanonicalRecord, serial *zone.Serial) *Text {
+// CanonicalSet is the records of a zone in canonical order (RFC 4034 §6.1).
+type CanonicalSet []CanonicalRecord
+
+// Canonical gives the records of the zone, sorted and each once. Records at
+// the places of skip, and ALIAS entries, are left out; more are put in.
+func (z *Zone) Canonical(skip map[Place]bool, more []CanonicalRecord) CanonicalSet {
 	records := slices.Clone(more)
 	z.walk(func(r *reader, e *Entry, h *head) {
 		kind := kindOf(h.typ, z.strip)
 		if h.typ == typeALIAS || kind != 0 && kind != MarkSOA || skip[Place{r.place(e)}] {
 			return
 		}
-		records = append(records, r.canonical(e, h, serial))
+		records = append(records, r.canonical(e, h))
 	})
 	settleTTLs(records)
 	slices.SortStableFunc(records, compareCanonical)
-	var out bytes.Buffer
+	last := 0
 	for i := range records {
 		if i+1 < len(records) && records[i].same(&records[i+1]) {
 			continue // BIND keeps the last spelling
 		}
-		out.WriteString(records[i].text)
-		out.WriteByte('\n')
+		records[last] = records[i]
+		last++
+	}
+	return records[:last]
+}
+
+// Content is the content of the set.
+func (s CanonicalSet) Content() Content {
+	var c Content
+	for i := range s {
+		r := &s[i]
+		key := []byte(r.key)
+		if r.Type == dns.TypeSOA {
+			key = withoutSerial(key)
+		}
+		c.Sum += hashRecord(hashOf(r.Owner), hashRDATA(r.Type, key), r.TTL)
+		c.Count++
+	}
+	c.Raw, c.Lines = c.Sum, c.Count
+	return c
+}
+
+// Text is the set as a zone file: one record a line, absolute, without control
+// entries. serial, if not nil, replaces that of the SOA.
+func (s CanonicalSet) Text(serial *zone.Serial) *Text {
+	var out []byte
+	for i := range s {
+		r := &s[i]
+		out = append(out, r.owner...)
+		out = append(strconv.AppendUint(append(out, ' '), uint64(r.TTL), 10), " IN "...)
+		out = append(append(out, TypeName(r.Type)...), ' ')
+		switch {
+		case r.text != "":
+			out = append(out, r.text...)
+		case r.Type == dns.TypeSOA && serial != nil:
+			out = AppendRDATAText(out, r.Type, withSerial([]byte(r.rdata), *serial))
+		default:
+			out = AppendRDATAText(out, r.Type, []byte(r.rdata))
+		}
+		out = append(out, '\n')
 	}
 	t := &Text{}
-	t.add(out.Bytes())
+	t.add(out)
 	return t
+}
+
+// withSerial puts a serial into an SOA in wire form, in place.
+func withSerial(wire []byte, serial zone.Serial) []byte {
+	n := zone.WireNameLen(wire)
+	n += zone.WireNameLen(wire[n:])
+	binary.BigEndian.PutUint32(wire[n:], uint32(serial))
+	return wire
 }
 
 func (c *CanonicalRecord) same(other *CanonicalRecord) bool {
@@ -94,38 +141,25 @@ func settleTTLs(records []CanonicalRecord) {
 	}
 	for i := range records {
 		r := &records[i]
-		k := rrset{r.Owner, r.Type}
-		if mixed[k] && r.TTL != last[k] {
-			r.text = strings.Replace(r.text, " "+strconv.FormatUint(uint64(r.TTL), 10)+" IN ", " "+strconv.FormatUint(uint64(last[k]), 10)+" IN ", 1)
+		if k := (rrset{r.Owner, r.Type}); mixed[k] {
 			r.TTL = last[k]
 		}
 	}
 }
 
 // canonical makes the record of an entry.
-func (r *reader) canonical(e *Entry, h *head, serial *zone.Serial) CanonicalRecord {
+func (r *reader) canonical(e *Entry, h *head) CanonicalRecord {
 	owner, _ := zone.NameFromWire(r.ctx.ownerName())
-	rec := CanonicalRecord{Owner: owner, Type: h.typ, TTL: h.ttl}
-	text := zone.AppendNameText(nil, r.ctx.ownerName())
-	text = append(strconv.AppendUint(append(text, ' '), uint64(h.ttl), 10), " IN "...)
-	text = append(append(text, TypeName(h.typ)...), ' ')
+	rec := CanonicalRecord{Owner: owner, Type: h.typ, TTL: h.ttl, owner: nameText(r.ctx.ownerName())}
 	tokens := e.Tokens[h.typeAt+1:]
 	wire, verified, _ := appendRDATA(nil, h.typ, r.text, tokens, r.ctx.origin, true)
 	if !verified {
-		start := len(text)
-		text = r.appendRDATAText(text, e, h)
-		rec.key = string(text[start:])
-		rec.text = string(text)
+		rec.text = string(r.appendRDATAText(nil, e, h))
+		rec.key = string(unverified(nil, r.apex, r.text, tokens))
 		return rec
 	}
 	rec.key = string(wire)
 	spelled, _, _ := appendRDATA(nil, h.typ, r.text, tokens, r.ctx.origin, false)
-	if h.typ == dns.TypeSOA && serial != nil {
-		n := zone.WireNameLen(spelled)
-		n += zone.WireNameLen(spelled[n:])
-		s := uint32(*serial)
-		copy(spelled[n:], []byte{byte(s >> 24), byte(s >> 16), byte(s >> 8), byte(s)})
-	}
-	rec.text = string(AppendRDATAText(text, h.typ, spelled))
+	rec.rdata = string(spelled)
 	return rec
 }

@@ -57,7 +57,7 @@ type reader struct {
 	stuck       bool // the entry needs a context that is not known, or is a barrier
 	barrier     bool // the entry is an $INCLUDE or $GENERATE
 	needsRepair bool // the record has no TTL and needs one for some servers
-	seen      map[diag.Code]int
+	seen        map[diag.Code]int
 }
 
 // settings are what all readers of one zone share.
@@ -67,7 +67,7 @@ type settings struct {
 	options  *Options
 	strip    bool // DNSSEC records are to go
 	servers  Servers
-	hashOnly bool // no index, no checks beyond syntax: for comparing
+	hashOnly bool                               // no index, no checks beyond syntax: for comparing
 	each     func(r *reader, e *Entry, h *head) // called for each record, when set
 }
 
@@ -373,10 +373,7 @@ func (r *reader) readRDATA(e *Entry, h *head) ([]byte, bool) {
 			tok := e.Tokens[h.typeAt]
 			r.warn(e, tok.Start, tok.End, faultUnverified(h.typ))
 		}
-		wire = append(wire[:0], r.ctx.origin...)
-		for _, tok := range tokens {
-			wire = append(append(wire, ' '), tok.raw(r.text)...)
-		}
+		wire = unverified(wire[:0], r.ctx.origin, r.text, tokens)
 	}
 	if len(wire) > 65535 {
 		tok := tokens[0]
@@ -385,6 +382,16 @@ func (r *reader) readRDATA(e *Entry, h *head) ([]byte, bool) {
 	}
 	r.rdata = wire
 	return wire, true
+}
+
+// unverified stands for RDATA that has no wire form here: its text, and the
+// origin that completes names in it.
+func unverified(dst, origin, text []byte, tokens []Token) []byte {
+	dst = append(dst, origin...)
+	for _, tok := range tokens {
+		dst = append(append(dst, ' '), tok.raw(text)...)
+	}
+	return dst
 }
 
 func (r *reader) failRDATA(e *Entry, h *head, f *Fault) {

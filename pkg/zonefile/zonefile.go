@@ -18,6 +18,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -35,6 +36,7 @@ type Options struct {
 	For           Servers       // servers the output must suit; 0 means BIND
 	StripDNSSEC   bool          // DNSSEC records are to go
 	Workers       int           // goroutines; 0 means GOMAXPROCS
+	pieceLen      int           // bytes that one goroutine reads at a time; 0 means 1 MiB
 }
 
 // Limits of a source.
@@ -54,11 +56,12 @@ type Zone struct {
 	index index      // all records by owner name
 	segs  []*segment // by base
 	settings
-	wildcardNames []uint64
-	ents          map[uint64]struct{}
-	dnames        int
-	duplicates    uint64 // sum of the hashes of records that stand there again
-	duplicateN    int
+	ents       map[uint64]struct{} // hashes of empty non-terminals, once asked for
+	dnames     int
+	duplicates uint64 // sum of the hashes of records that stand there again
+	duplicateN int
+	aliasOnce  sync.Once
+	aliases    []AliasEntry
 }
 
 // Read reads a zone file. Problems are in Found; a zone with errors must not
@@ -77,6 +80,9 @@ func Summarize(name string, text []byte, options Options) *Zone {
 func read(name string, text []byte, options Options, hashOnly bool) *Zone {
 	if options.Workers == 0 {
 		options.Workers = runtime.GOMAXPROCS(0)
+	}
+	if options.pieceLen == 0 {
+		options.pieceLen = defaultPieceLen
 	}
 	if options.GenerateLimit == 0 {
 		options.GenerateLimit = DefaultGenerateLimit

@@ -1,0 +1,232 @@
+// Package compile strings the stages together: read, understand, resolve,
+// flatten, rewrite. It holds their order and nothing else.
+//
+// A run makes texts; it writes no file. Zones are independent: what is wrong
+// with one leaves the others alone, unless their ALIAS targets lie in it.
+package compile
+
+import (
+	"context"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/aliasflat/aliasflat/pkg/alias"
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/flatten"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+	"github.com/aliasflat/aliasflat/pkg/zonefile"
+)
+
+// Style is the form of the output.
+type Style uint8
+
+// The styles.
+const (
+	StyleSource    Style = iota // the author's text
+	StyleCanonical              // one record a line, absolute, sorted
+)
+
+// Source is one zone to compile.
+type Source struct {
+	Name        string    // of the file, as the user named it
+	Text        []byte    // must not change while its result is in use
+	Origin      zone.Name // zero: the source tells
+	View        string
+	Settings    alias.Settings // where an ALIAS entry does not say otherwise
+	Style       Style
+	For         zonefile.Servers
+	Serial      zone.Policy
+	CheckNames  diag.Severity // 0 means Error
+	StripDNSSEC bool
+
+	Includes      fs.FS  // what $INCLUDE may read; nil refuses
+	IncludeRoot   string // the folder Includes stands for
+	IncludePath   string // where in Includes the source lies
+	GenerateLimit int    // 0 means 65536
+
+	Published *Published // what was published last; nil where nothing is known
+	Remembers bool       // there is a place for what is published, so no serial is lost
+}
+
+// Published is what a zone published last.
+type Published struct {
+	Serial  zone.Serial
+	Content zonefile.Content // Raw and Lines alone are set
+	Exact   func() (zonefile.Content, error)
+}
+
+// Options are what holds for a run.
+type Options struct {
+	Lookup   resolve.Lookuper // nil asks nobody: sources are checked only
+	Policy   resolve.Policy
+	InFlight int // lookups at once; 0 means 2000
+	Progress func(done, total int)
+	Now      time.Time
+}
+
+// DefaultInFlight is how many lookups run at once.
+const DefaultInFlight = 2000
+
+// Result is what came of one source.
+type Result struct {
+	Name      zone.Name
+	Problems  diag.List
+	Text      *zonefile.Text   // nil where nothing may be written
+	Content   zonefile.Content // of Text
+	Changed   bool             // Content differs from what was published
+	Serial    zone.Serial
+	OldSerial *zone.Serial // published, or else the source's; nil without an SOA
+	Flattened []flatten.Result
+	Explicit  []diag.Note // entries that were made explicit
+	World     bool        // only the world keeps it from being written
+	origin    *zonefile.Zone
+}
+
+// OK tells whether the zone can be written.
+func (r *Result) OK() bool { return r.Text != nil }
+
+// Run compiles sources together: a target inside one of them is answered from
+// its text.
+func Run(ctx context.Context, sources []Source, options Options) []Result {
+	results := make([]Result, len(sources))
+	members := make([]*alias.Member, len(sources))
+	for i := range sources {
+		members[i] = read(&sources[i], &results[i])
+	}
+	graph := alias.NewGraph(members)
+	var good []*alias.Member
+	for i, m := range members {
+		r := &results[i]
+		if !r.Problems.HasErrors() {
+			r.Problems = append(r.Problems, graph.Check(m)...)
+		}
+		if !r.Problems.HasErrors() {
+			good = append(good, m)
+		}
+	}
+	good = dropDependents(graph, members, good, results)
+	if options.Lookup == nil {
+		return results
+	}
+	run := flatten.New(graph, good)
+	ask(ctx, run, options)
+	for i, m := range members {
+		if slices.Contains(good, m) {
+			finish(&sources[i], &results[i], m, run, options)
+		}
+	}
+	return results
+}
+
+// read reads a source and its rules.
+func read(s *Source, r *Result) *alias.Member {
+	z := zonefile.Read(s.Name, s.Text, zonefile.Options{
+		Origin: s.Origin, Includes: s.Includes, IncludeRoot: s.IncludeRoot, Path: s.IncludePath,
+		GenerateLimit: s.GenerateLimit, CheckNames: s.CheckNames, For: s.For, StripDNSSEC: s.StripDNSSEC,
+	})
+	r.Name, r.origin = z.Name, z
+	r.Problems = z.Found
+	if serial, ok := z.Serial(); ok {
+		r.OldSerial = &serial
+	}
+	if s.Published != nil {
+		r.OldSerial = &s.Published.Serial
+	}
+	m := &alias.Member{File: z, View: s.View}
+	if z.Name.IsZero() {
+		return m
+	}
+	r.Problems = append(r.Problems, signed(z, s.StripDNSSEC)...)
+	var problems diag.List
+	m.Rules, problems = alias.Rules(z, s.Settings)
+	r.Problems = append(r.Problems, problems...)
+	return m
+}
+
+// dropDependents takes out the zones whose ALIAS targets lie in a zone that
+// cannot be used, until none is left.
+func dropDependents(graph *alias.Graph, members, good []*alias.Member, results []Result) []*alias.Member {
+	for {
+		bad := -1
+		for i, m := range members {
+			if !slices.Contains(good, m) {
+				continue
+			}
+			if d := dependsOnBad(graph, m, good); d != nil {
+				results[i].Problems = append(results[i].Problems, d)
+				bad = i
+				break
+			}
+		}
+		if bad < 0 {
+			return good
+		}
+		good = slices.DeleteFunc(good, func(m *alias.Member) bool { return m == members[bad] })
+	}
+}
+
+func dependsOnBad(graph *alias.Graph, m *alias.Member, good []*alias.Member) *diag.Diagnostic {
+	for i := range m.Rules {
+		for _, serving := range graph.Through(m, &m.Rules[i]) {
+			if serving != m && !slices.Contains(good, serving) {
+				return m.Rules[i].Entry.Target.Place.Report(problemDependent(m.Rules[i].Target, serving.File.Name))
+			}
+		}
+	}
+	return nil
+}
+
+// ask answers all questions of a run. Each round takes answers that lead back
+// into the run a step further.
+func ask(ctx context.Context, run *flatten.Run, options Options) {
+	inFlight := options.InFlight
+	if inFlight == 0 {
+		inFlight = DefaultInFlight
+	}
+	for range alias.MaxSteps + 1 {
+		open := run.Open()
+		if len(open) == 0 {
+			return
+		}
+		answers := resolve.All(ctx, options.Lookup, open, inFlight, options.Progress)
+		for i := range answers {
+			answers[i] = options.Policy.Check(open[i].Target, answers[i])
+		}
+		run.Answer(open, answers)
+	}
+}
+
+// finish flattens a zone and makes its text.
+func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Options) {
+	results, problems := run.Zone(m)
+	r.Problems = append(r.Problems, problems...)
+	r.Flattened = results
+	if problems.HasErrors() {
+		r.World = true
+		return
+	}
+	p := newPlan(m, results)
+	p.checkHints(r)
+	if s.Style == StyleCanonical {
+		p.canonical = p.canonicalSet()
+		r.Content = p.canonical.Content()
+	} else {
+		r.Content = m.File.Content(p.drop, p.add)
+	}
+	if !p.serial(s, r, options.Now) {
+		return
+	}
+	p.text(s, r)
+}
+
+// wireOf gives addresses in wire form.
+func wireOf(addrs []netip.Addr) [][]byte {
+	wire := make([][]byte, len(addrs))
+	for i, a := range addrs {
+		wire[i] = a.AsSlice()
+	}
+	return wire
+}

@@ -1,0 +1,325 @@
+package compile
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/aliasflat/aliasflat/pkg/alias"
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/flatten"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+	"github.com/aliasflat/aliasflat/pkg/zonefile"
+)
+
+// plan is what is to be changed in a zone.
+type plan struct {
+	file    *zonefile.Zone
+	results []flatten.Result
+	add     []zonefile.Addresses
+	drop    map[zone.Name][]uint16
+	choice  zone.Choice
+
+	canonical zonefile.CanonicalSet // in canonical style
+}
+
+func newPlan(m *alias.Member, results []flatten.Result) *plan {
+	p := &plan{file: m.File, results: results, drop: map[zone.Name][]uint16{}}
+	for i := range results {
+		res := &results[i]
+		for _, rr := range res.RRsets {
+			p.add = append(p.add, zonefile.Addresses{Owner: res.Rule.Owner, Type: rr.Type, TTL: rr.TTL, Wire: wireOf(rr.Addresses)})
+		}
+		if len(res.Drop) > 0 {
+			p.drop[res.Rule.Owner] = res.Drop
+		}
+	}
+	return p
+}
+
+// serial chooses the serial; false means it cannot be chosen.
+func (p *plan) serial(s *Source, r *Result, now time.Time) bool {
+	source, ok := p.file.Serial()
+	if !ok {
+		return false
+	}
+	var published *zone.Serial
+	if s.Published != nil {
+		published = &s.Published.Serial
+		same, err := s.Published.same(r.Content)
+		if err != nil {
+			r.Problems = append(r.Problems, problemUnreadable(err))
+			return false
+		}
+		r.Changed = !same
+	} else {
+		r.Changed = true
+	}
+	at, editable := p.file.SerialPlace()
+	choice, err := s.Serial.Choose(source, published, r.Changed, now)
+	if err != nil {
+		r.Problems = append(r.Problems, at.Report(problemSerial(s.Serial, source, *published, err)))
+		return false
+	}
+	if choice.FellBack != zone.SerialAuto {
+		r.Problems = append(r.Problems, at.Report(warnFallback(choice, *r.OldSerial)))
+	}
+	if s.Published == nil && !s.Remembers && len(p.add) > 0 && s.Serial.Style != zone.SerialKeep && s.Serial.Style != zone.SerialNumber {
+		r.Problems = append(r.Problems, at.Report(warnUnknownPublished()))
+	}
+	if !editable && choice.Serial != source && s.Style == StyleSource {
+		r.Problems = append(r.Problems, at.Report(problemGenericSOA()))
+		return false
+	}
+	p.choice = choice
+	r.Serial = choice.Serial
+	return true
+}
+
+// same tells whether contents are those that were published.
+func (p *Published) same(c zonefile.Content) (bool, error) {
+	if p.Content.Raw == c.Sum && p.Content.Lines == c.Count {
+		return true, nil
+	}
+	if p.Content.Raw == c.Raw && p.Content.Lines == c.Lines {
+		return true, nil
+	}
+	if p.Content.Lines <= c.Count {
+		return false, nil
+	}
+	// The published text may have records twice.
+	exact, err := p.Exact()
+	if err != nil {
+		return false, fmt.Errorf("compare with what was published: %w", err)
+	}
+	return exact.Sum == c.Sum && exact.Count == c.Count, nil
+}
+
+// text makes the output.
+func (p *plan) text(s *Source, r *Result) {
+	serial := p.choice.Serial
+	if s.Style == StyleCanonical {
+		r.Text = p.canonical.Text(&serial)
+		return
+	}
+	aliases := make([][]byte, len(p.file.Aliases()))
+	eol := p.file.EOL()
+	for i := range p.results {
+		aliases[i] = lines(&p.results[i], eol)
+	}
+	siblings := map[zonefile.Place]bool{}
+	for owner, types := range p.drop {
+		for _, typ := range types {
+			for _, place := range p.file.Places(owner, typ) {
+				siblings[place] = true
+			}
+		}
+	}
+	text, explicit := p.file.Rewrite(zonefile.Rewrite{Aliases: aliases, Siblings: siblings, Serial: &serial})
+	r.Text = text
+	for _, e := range explicit {
+		r.Explicit = append(r.Explicit, e.Note("made explicit: it inherited from an ALIAS or an $INCLUDE"))
+	}
+}
+
+// lines gives what stands in place of an ALIAS entry: the author's comments,
+// what the addresses are from, and one explicit record for each.
+func lines(res *flatten.Result, eol string) []byte {
+	e := res.Rule.Entry
+	var out []byte
+	for _, c := range e.Comments {
+		out = append(append(out, c...), eol...)
+	}
+	if len(res.RRsets) == 0 {
+		if e.Comment != "" {
+			out = append(append(out, e.Comment...), eol...)
+		}
+		return out
+	}
+	out = append(append(out, "; ALIAS "...), res.Rule.Target.String()...)
+	if e.Comment != "" {
+		out = append(append(out, ' '), e.Comment...)
+	}
+	out = append(out, eol...)
+	for _, rr := range res.RRsets {
+		for _, a := range rr.Addresses {
+			out = fmt.Appendf(out, "%s %d IN %s %s%s", e.OwnerText(), rr.TTL, dns.TypeToString[rr.Type], a, eol)
+		}
+	}
+	return out
+}
+
+// canonicalSet gives the records of the output in canonical style.
+func (p *plan) canonicalSet() zonefile.CanonicalSet {
+	skip := map[zonefile.Place]bool{}
+	for owner, types := range p.drop {
+		for _, typ := range types {
+			for _, place := range p.file.Places(owner, typ) {
+				skip[place] = true
+			}
+		}
+	}
+	var more []zonefile.CanonicalRecord
+	for i := range p.results {
+		res := &p.results[i]
+		for _, rr := range res.RRsets {
+			for _, a := range rr.Addresses {
+				more = append(more, zonefile.AddressRecord(res.Rule.Owner, res.Rule.Entry.OwnerText(), rr.Type, rr.TTL, a.AsSlice()))
+			}
+		}
+	}
+	return p.file.Canonical(skip, more)
+}
+
+// signed judges DNSSEC records and ZONEMD, which flattening makes wrong.
+func signed(z *zonefile.Zone, strip bool) diag.List {
+	var list diag.List
+	if places := z.Marked(zonefile.MarkSigned); len(places) > 0 && !strip {
+		list = append(list, places[0].Report(problemSigned()))
+	}
+	for _, p := range z.Marked(zonefile.MarkZONEMD) {
+		list = append(list, p.Report(warnZONEMD()))
+	}
+	return list
+}
+
+func problem(code diag.Code, message, hint string) *diag.Diagnostic {
+	return &diag.Diagnostic{Severity: diag.Error, Code: code, Message: message, Hint: hint}
+}
+
+func warning(code diag.Code, message, hint string) *diag.Diagnostic {
+	return &diag.Diagnostic{Severity: diag.Warning, Code: code, Message: message, Hint: hint}
+}
+
+func problemSigned() *diag.Diagnostic {
+	return problem(diag.CodeSignedZone, "the source is signed: flattening would make signatures and denial records wrong",
+		"flatten the unsigned zone and sign the result, or take the DNSSEC records out with --strip-dnssec")
+}
+
+func warnZONEMD() *diag.Diagnostic {
+	return warning(diag.CodeZONEMDDropped, "ZONEMD record is left out: its digest is that of the source", "let what signs the zone write it")
+}
+
+func problemDependent(target, other zone.Name) *diag.Diagnostic {
+	return problem(diag.CodeAliasInDomain, "target "+target.String()+" lies in zone "+other.String()+", which has errors", "mend that zone first")
+}
+
+func problemUnreadable(err error) *diag.Diagnostic {
+	d := problem(diag.CodeUnreadable, err.Error(), "")
+	d.Err = err
+	return d
+}
+
+func problemSerial(p zone.Policy, source, published zone.Serial, err error) *diag.Diagnostic {
+	n := source
+	if p.Style == zone.SerialNumber {
+		n = p.Number
+	}
+	message := fmt.Sprintf("serial %d is %v %d", n, err, published)
+	hint := "choose one between it and 2^31 beyond (RFC 1982)"
+	if errors.Is(err, zone.ErrSerialIncomparable) {
+		hint = "go there in two steps: first to a serial half way (RFC 1982)"
+	}
+	d := problem(diag.CodeSerialOrder, message, hint)
+	d.Err = err
+	return d
+}
+
+func warnFallback(c zone.Choice, from zone.Serial) *diag.Diagnostic {
+	return warning(diag.CodeSerialFallback, fmt.Sprintf("a %s serial would not be later than %d: %d is used", c.FellBack, from, c.Serial), "")
+}
+
+func warnUnknownPublished() *diag.Diagnostic {
+	return warning(diag.CodeSerialUnknownPublished, "the serial stays as in the source: no -o says what was published last",
+		"write to a file with -o, so that the serial moves when addresses change")
+}
+
+func problemGenericSOA() *diag.Diagnostic {
+	return problem(diag.CodeSerialGeneric, "SOA is in generic form, so its serial cannot be edited", `write it as names and numbers, or use --style canonical`)
+}
+
+// checkHints holds HTTPS and SVCB records at an ALIAS owner against its
+// addresses.
+func (p *plan) checkHints(r *Result) {
+	for i := range p.results {
+		res := &p.results[i]
+		if res.Rule.Repeats {
+			continue
+		}
+		for _, typ := range []uint16{dns.TypeHTTPS, dns.TypeSVCB} {
+			for _, rec := range p.file.Records(res.Rule.Owner, typ) {
+				if d := judgeService(res, rec); d != nil {
+					r.Problems = append(r.Problems, rec.Place.Report(d))
+				}
+			}
+		}
+	}
+}
+
+// Keys of service parameters (RFC 9460 §14.3.2).
+const (
+	keyIPv4Hint = 4
+	keyIPv6Hint = 6
+)
+
+func judgeService(res *flatten.Result, rec zonefile.Record) *diag.Diagnostic {
+	if len(rec.RDATA) < 3 {
+		return nil
+	}
+	priority := int(rec.RDATA[0])<<8 | int(rec.RDATA[1])
+	target, err := zone.NameFromWire(rec.RDATA[2:])
+	if err != nil {
+		return nil
+	}
+	rule := res.Rule
+	if priority == 0 {
+		if target == rule.Target || target == rule.Owner {
+			return nil
+		}
+		return warning(diag.CodeHTTPSTarget, zonefile.TypeName(rec.Type)+" points at "+target.String()+", the ALIAS beside it at "+rule.Target.String(),
+			"clients with and without support for it go to different places")
+	}
+	if !target.IsRoot() && target != rule.Owner {
+		return nil
+	}
+	params := rec.RDATA[2+len(target.Wire()):]
+	for len(params) >= 4 {
+		k, n := int(params[0])<<8|int(params[1]), int(params[2])<<8|int(params[3])
+		if len(params) < 4+n {
+			return nil
+		}
+		if d := judgeHint(res, rec.Type, k, params[4:4+n]); d != nil {
+			return d
+		}
+		params = params[4+n:]
+	}
+	return nil
+}
+
+func judgeHint(res *flatten.Result, typ uint16, k int, value []byte) *diag.Diagnostic {
+	qtype, size, name := dns.TypeA, 4, "ipv4hint"
+	switch k {
+	case keyIPv4Hint:
+	case keyIPv6Hint:
+		qtype, size, name = dns.TypeAAAA, 16, "ipv6hint"
+	default:
+		return nil
+	}
+	for _, rr := range res.RRsets {
+		if rr.Type != qtype {
+			continue
+		}
+		known := wireOf(rr.Addresses)
+		for hint := range slices.Chunk(value, size) {
+			if !slices.ContainsFunc(known, func(w []byte) bool { return slices.Equal(w, hint) }) {
+				return warning(diag.CodeHintMismatch, name+" of "+zonefile.TypeName(typ)+" is not among the flattened addresses of "+res.Rule.Owner.String(),
+					"take the hint out: it cannot follow the target")
+			}
+		}
+		return nil
+	}
+	return warning(diag.CodeHintMismatch, name+" of "+zonefile.TypeName(typ)+", but the ALIAS gives no such address", "take the hint out")
+}

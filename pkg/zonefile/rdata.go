@@ -34,7 +34,6 @@ const (
 	fieldLongText                     // text to the end of the RDATA, without a length
 	fieldLongQuoted                   // the same, quotes required
 	fieldHex                          // octets in hex to the end, at least one
-	fieldHexOrNone                    // octets in hex to the end
 	fieldDSDigest                     // a digest in hex; the octet before it is the DS digest type
 	fieldSSHDigest                    // the same for the SSHFP fingerprint type
 	fieldZoneDigest                   // the same for the ZONEMD hash algorithm
@@ -228,7 +227,7 @@ func (r *rdataReader) field(f field) *Fault {
 		return r.tag()
 	case fieldLongText, fieldLongQuoted:
 		return r.longText(f)
-	case fieldHex, fieldHexOrNone, fieldDSDigest, fieldSSHDigest, fieldZoneDigest:
+	case fieldHex, fieldDSDigest, fieldSSHDigest, fieldZoneDigest:
 		return r.hex(f)
 	case fieldBase64, fieldKeyBase64:
 		return r.base64(f)

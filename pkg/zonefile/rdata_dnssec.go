@@ -14,10 +14,22 @@ type word struct {
 // The mnemonics that BIND 9.18 reads in DNSSEC records and CERT.
 var (
 	algorithmWords = []word{
-		{"RSAMD5", 1}, {"DH", 2}, {"DSA", 3}, {"RSASHA1", 5}, {"NSEC3DSA", 6}, {"NSEC3RSASHA1", 7},
-		{"RSASHA256", 8}, {"RSASHA512", 10}, {"ECCGOST", 12}, {"ECDSAP256SHA256", 13},
-		{"ECDSAP384SHA384", 14}, {"ED25519", 15}, {"ED448", 16}, {"INDIRECT", 252},
-		{"PRIVATEDNS", 253}, {"PRIVATEOID", 254},
+		{"RSAMD5", 1},
+		{"DH", 2},
+		{"DSA", 3},
+		{"RSASHA1", 5},
+		{"NSEC3DSA", 6},
+		{"NSEC3RSASHA1", 7},
+		{"RSASHA256", 8},
+		{"RSASHA512", 10},
+		{"ECCGOST", 12},
+		{"ECDSAP256SHA256", 13},
+		{"ECDSAP384SHA384", 14},
+		{"ED25519", 15},
+		{"ED448", 16},
+		{"INDIRECT", 252},
+		{"PRIVATEDNS", 253},
+		{"PRIVATEOID", 254},
 	}
 	digestWords = []word{
 		{"SHA-1", 1}, {"SHA1", 1}, {"SHA-256", 2}, {"SHA256", 2}, {"GOST", 3}, {"SHA-384", 4}, {"SHA384", 4},
@@ -25,24 +37,26 @@ var (
 	hashWords     = []word{{"SHA-1", 1}}
 	protocolWords = []word{{"NONE", 0}, {"TLS", 1}, {"EMAIL", 2}, {"DNSSEC", 3}, {"IPSEC", 4}, {"ALL", 255}}
 	certWords     = []word{
-		{"PKIX", 1}, {"SPKI", 2}, {"PGP", 3}, {"IPKIX", 4}, {"ISPKI", 5}, {"IPGP", 6}, {"ACPKIX", 7},
-		{"IACPKIX", 8}, {"URI", 253}, {"OID", 254},
+		{"PKIX", 1},
+		{"SPKI", 2},
+		{"PGP", 3},
+		{"IPKIX", 4},
+		{"ISPKI", 5},
+		{"IPGP", 6},
+		{"ACPKIX", 7},
+		{"IACPKIX", 8},
+		{"URI", 253},
+		{"OID", 254},
 	}
 )
 
-func wordsOf(f field) []word {
-	switch f {
-	case fieldAlgorithm:
-		return algorithmWords
-	case fieldDigestType:
-		return digestWords
-	case fieldHashType:
-		return hashWords
-	case fieldCertType:
-		return certWords
-	default:
-		return protocolWords
-	}
+// fieldWords are the mnemonics that may stand for the number of a field.
+var fieldWords = map[field][]word{
+	fieldAlgorithm:  algorithmWords,
+	fieldDigestType: digestWords,
+	fieldHashType:   hashWords,
+	fieldCertType:   certWords,
+	fieldProtocol:   protocolWords,
 }
 
 // mnemonic reads a number or a mnemonic for one. The number of a CERT type has
@@ -64,7 +78,7 @@ func (r *rdataReader) mnemonic(f field) *Fault {
 		r.appendUint(v, limit)
 		return nil
 	}
-	for _, w := range wordsOf(f) {
+	for _, w := range fieldWords[f] {
 		if equalFold(tok, w.name) {
 			r.appendUint(uint64(w.value), limit)
 			return nil
@@ -82,12 +96,37 @@ type flagWord struct {
 // flagWords are the names that BIND 9.18 reads, from RFC 2535 §3.1.2 and RFC
 // 4034 §2.1.1.
 var flagWords = []flagWord{
-	{"NOCONF", 0x4000}, {"NOAUTH", 0x8000}, {"NOKEY", 0xc000}, {"FLAG2", 0x2000},
-	{"EXTEND", 0x1000}, {"FLAG4", 0x0800}, {"FLAG5", 0x0400}, {"USER", 0}, {"ZONE", 0x0100},
-	{"HOST", 0x0200}, {"NTYP3", 0x0300}, {"FLAG8", 0x0080}, {"FLAG9", 0x0040},
-	{"FLAG10", 0x0020}, {"FLAG11", 0x0010}, {"SIG0", 0}, {"SIG1", 1}, {"SIG2", 2}, {"SIG3", 3},
-	{"SIG4", 4}, {"SIG5", 5}, {"SIG6", 6}, {"SIG7", 7}, {"SIG8", 8}, {"SIG9", 9},
-	{"SIG10", 10}, {"SIG11", 11}, {"SIG12", 12}, {"SIG13", 13}, {"SIG14", 14}, {"SIG15", 15},
+	{"NOCONF", 0x4000},
+	{"NOAUTH", 0x8000},
+	{"NOKEY", 0xc000},
+	{"FLAG2", 0x2000},
+	{"EXTEND", 0x1000},
+	{"FLAG4", 0x0800},
+	{"FLAG5", 0x0400},
+	{"USER", 0},
+	{"ZONE", 0x0100},
+	{"HOST", 0x0200},
+	{"NTYP3", 0x0300},
+	{"FLAG8", 0x0080},
+	{"FLAG9", 0x0040},
+	{"FLAG10", 0x0020},
+	{"FLAG11", 0x0010},
+	{"SIG0", 0},
+	{"SIG1", 1},
+	{"SIG2", 2},
+	{"SIG3", 3},
+	{"SIG4", 4},
+	{"SIG5", 5},
+	{"SIG6", 6},
+	{"SIG7", 7},
+	{"SIG8", 8},
+	{"SIG9", 9},
+	{"SIG10", 10},
+	{"SIG11", 11},
+	{"SIG12", 12},
+	{"SIG13", 13},
+	{"SIG14", 14},
+	{"SIG15", 15},
 	{"KSK", 1},
 }
 

@@ -44,7 +44,7 @@ func describe(f field) string {
 		return "a value"
 	case fieldLongQuoted:
 		return "a target in quotation marks"
-	case fieldHex, fieldHexOrNone:
+	case fieldHex:
 		return "hex digits"
 	case fieldDSDigest, fieldZoneDigest:
 		return "a digest in hex digits"
@@ -225,7 +225,7 @@ func (r *rdataReader) badPeriod(tok []byte, status ttlStatus) *Fault {
 }
 
 func (r *rdataReader) badIPv4(tok []byte) *Fault {
-	hint := ""
+	var hint string
 	switch address, err := netip.ParseAddr(string(tok)); {
 	case err == nil && address.Is6():
 		hint = "use AAAA for an IPv6 address"
@@ -284,12 +284,10 @@ func (r *rdataReader) badField(f field, tok []byte) *Fault {
 // nearWord offers the mnemonic that a token is nearly.
 func nearWord(f field, tok []byte) string {
 	var names []string
-	switch f {
-	case fieldAlgorithm, fieldDigestType, fieldHashType, fieldCertType, fieldProtocol:
-		for _, w := range wordsOf(f) {
-			names = append(names, w.name)
-		}
-	case fieldKeyFlags:
+	for _, w := range fieldWords[f] {
+		names = append(names, w.name)
+	}
+	if f == fieldKeyFlags {
 		for _, w := range flagWords {
 			names = append(names, w.name)
 		}
@@ -387,7 +385,9 @@ func (r *rdataReader) badParams(fault paramsFault, key uint16) *Fault {
 		return r.at(token, diag.CodeBadRDATA, name+" stands without alpn", "add alpn, or take it out")
 	case paramsMandatoryItself:
 		return r.at(token, diag.CodeBadRDATA, "mandatory lists itself", "list other keys only")
-	default:
+	case paramsMandatoryMissing:
 		return r.at(token, diag.CodeBadRDATA, "mandatory lists "+name+", which is not given", "")
+	case paramsOK:
 	}
+	panic("aliasflat: internal error: a fault was made of good parameters")
 }

@@ -95,7 +95,7 @@ func appendIPv6(dst, text []byte) ([]byte, bool) {
 			if _, ok := appendIPv4(octets[:n], text[i:]); !ok {
 				return dst, false
 			}
-			n, i = n+4, len(text)
+			n += 4
 			break
 		}
 		octets[n], octets[n+1] = byte(v>>8), byte(v)
@@ -273,14 +273,14 @@ func isAlphanumeric(c byte) bool {
 // type before them asks for.
 func (r *rdataReader) hex(f field) *Fault {
 	size := 0
-	if f != fieldHex && f != fieldHexOrNone {
+	if f != fieldHex {
 		size = digestSize(f, r.dst[len(r.dst)-1])
 	}
 	if size > 0 {
 		return r.hexOctets(size)
 	}
 	// BIND lets an SSHFP of an unknown fingerprint type be empty.
-	if r.next >= len(r.tokens) && f != fieldHexOrNone && f != fieldSSHDigest {
+	if r.next >= len(r.tokens) && f != fieldSSHDigest {
 		return r.badMissing(f)
 	}
 	at := len(r.dst)

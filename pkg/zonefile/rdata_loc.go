@@ -5,7 +5,7 @@ import "encoding/binary"
 // Fields of a LOC in wire form (RFC 1876 §2).
 const (
 	locEquator  = 1 << 31  // latitude and longitude 0, in thousandths of a second
-	locSeaLevel = 10000000 // altitude 0, in centimetres above 100 km below the sea
+	locSeaLevel = 10000000 // altitude 0, in centimeters above 100 km below the sea
 	locDegree   = 3600000  // thousandths of a second
 )
 
@@ -24,7 +24,7 @@ func (r *rdataReader) location() *Fault {
 	if fault != nil {
 		return fault
 	}
-	altitude, ok := centimetres(tok)
+	altitude, ok := centimeters(tok)
 	if !ok || altitude < -locSeaLevel || altitude > 1<<32-1-locSeaLevel {
 		return r.badField(fieldLocation, tok)
 	}
@@ -36,7 +36,7 @@ func (r *rdataReader) location() *Fault {
 		if tok, fault = r.bare(fieldLocation); fault != nil {
 			return fault
 		}
-		size, ok := centimetres(tok)
+		size, ok := centimeters(tok)
 		if !ok || tok[0] == '-' || size >= 9000000100 {
 			return r.badField(fieldLocation, tok)
 		}
@@ -109,8 +109,8 @@ func fixedPoint(b []byte, places int) (int, bool) {
 	return v, seen
 }
 
-// centimetres reads metres with up to two places and perhaps an m at the end.
-func centimetres(b []byte) (int, bool) {
+// centimeters reads meters with up to two places and perhaps an m at the end.
+func centimeters(b []byte) (int, bool) {
 	sign := 1
 	if len(b) > 0 && b[0] == '-' {
 		sign, b = -1, b[1:]
@@ -122,27 +122,27 @@ func centimetres(b []byte) (int, bool) {
 	return sign * v, ok
 }
 
-// locSize packs centimetres as one digit and a power of ten, rounded down.
-func locSize(centimetres int) byte {
+// locSize packs centimeters as one digit and a power of ten, rounded down.
+func locSize(centimeters int) byte {
 	power := 0
-	for centimetres > 9 {
-		centimetres /= 10
+	for centimeters > 9 {
+		centimeters /= 10
 		power++
 	}
-	return byte(centimetres<<4 | power)
+	return byte(centimeters<<4 | power)
 }
 
 // appendLocation prints a LOC.
 func appendLocation(dst, b []byte) []byte {
 	dst = appendAngle(dst, int64(binary.BigEndian.Uint32(b[4:]))-locEquator, 'N', 'S')
 	dst = appendAngle(dst, int64(binary.BigEndian.Uint32(b[8:]))-locEquator, 'E', 'W')
-	dst = appendMetres(dst, int64(binary.BigEndian.Uint32(b[12:]))-locSeaLevel)
+	dst = appendMeters(dst, int64(binary.BigEndian.Uint32(b[12:]))-locSeaLevel)
 	for _, size := range b[1:4] {
 		v := int64(size >> 4)
 		for range size & 15 {
 			v *= 10
 		}
-		dst = appendMetres(append(dst, ' '), v)
+		dst = appendMeters(append(dst, ' '), v)
 	}
 	return dst
 }
@@ -158,7 +158,7 @@ func appendAngle(dst []byte, v int64, positive, negative byte) []byte {
 	return append(dst, byte('0'+v/100%10), byte('0'+v/10%10), byte('0'+v%10), ' ', direction, ' ')
 }
 
-func appendMetres(dst []byte, v int64) []byte {
+func appendMeters(dst []byte, v int64) []byte {
 	if v < 0 {
 		dst, v = append(dst, '-'), -v
 	}

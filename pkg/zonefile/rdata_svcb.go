@@ -132,7 +132,7 @@ func (r *rdataReader) namedValue(key uint16, value []byte) bool {
 		return ok
 	case keyECH:
 		var d base64Decoder
-		for _, part := range bytes.Fields(value) {
+		for part := range bytes.FieldsSeq(value) {
 			if r.dst, ok = d.decode(r.dst, part); !ok {
 				return false
 			}
@@ -278,7 +278,7 @@ func isDoHPath(b []byte) bool {
 		if bytes.IndexByte([]byte("+#./;?&"), list[0]) >= 0 {
 			list = list[1:]
 		}
-		for _, v := range bytes.Split(list, []byte{','}) {
+		for v := range bytes.SplitSeq(list, []byte{','}) {
 			v = bytes.TrimSuffix(v, []byte{'*'})
 			v, _, _ = bytes.Cut(v, []byte{':'})
 			found = found || string(v) == "dns"

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -316,7 +317,7 @@ func TestGoodRDATA(t *testing.T) {
 
 func TestBadRDATA(t *testing.T) {
 	long := strings.TrimSuffix(strings.Repeat(strings.Repeat("a", 63)+".", 4), ".")
-	cases := append(badLines[:len(badLines):len(badLines)], struct {
+	cases := append(slices.Clip(badLines), struct {
 		line  string
 		token int
 		code  diag.Code
@@ -579,12 +580,30 @@ func FuzzRDATA(f *testing.F) {
 	})
 }
 
+func TestRDATAWithoutAllocation(t *testing.T) {
+	buf := make([]byte, 0, 512)
+	for _, line := range benchLines {
+		text, tokens := cutTokens(line)
+		typ, _ := parseType(tokens[0].raw(text))
+		if n := testing.AllocsPerRun(100, func() {
+			_, _, _ = appendRDATA(buf, typ, text, tokens[1:], testOrigin, true)
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", line, n)
+		}
+	}
+}
+
+// benchLines are RDATA of the common types.
+var benchLines = []string{
+	"A 192.0.2.1", "AAAA 2001:db8::1", "NS ns1.example.net.", "MX 10 mail", `TXT "v=spf1 include:example.net -all"`,
+	"SRV 1 2 443 host.example.net.", "SOA ns hm 2026010101 1h 15m 1w 300", "HTTPS 1 . alpn=h2,h3 port=443",
+	"DS 1 8 2 " + digestSHA256, "NSEC a A NS SOA MX TXT AAAA RRSIG NSEC DNSKEY CAA", `CAA 0 issue "ca.example.net"`,
+	`NAPTR 1 1 "u" "E2U+sip" "!^.*$!sip:a@example.com!" .`, "TLSA 3 1 1 " + digestSHA256,
+	"RRSIG A 8 2 300 20260101000000 20250101000000 12345 example.com. AwEAAQ==", "DNSKEY 257 3 8 AwEAAQ==",
+}
+
 func BenchmarkRDATA(b *testing.B) {
-	for _, line := range []string{
-		"A 192.0.2.1", "AAAA 2001:db8::1", "NS ns1.example.net.", "MX 10 mail", `TXT "v=spf1 include:example.net -all"`,
-		"SRV 1 2 443 host.example.net.", "SOA ns hm 2026010101 1h 15m 1w 300", "HTTPS 1 . alpn=h2,h3 port=443",
-		"DS 1 8 2 " + digestSHA256, "NSEC a A NS SOA MX TXT AAAA RRSIG NSEC DNSKEY CAA",
-	} {
+	for _, line := range benchLines {
 		text, tokens := cutTokens(line)
 		typ, _ := parseType(tokens[0].raw(text))
 		b.Run(TypeName(typ), func(b *testing.B) {

@@ -91,7 +91,7 @@ func appendFieldText(dst []byte, f field, b []byte) []byte {
 		return append(dst, b[1:]...)
 	case fieldLongText, fieldLongQuoted:
 		return appendQuotedText(dst, b)
-	case fieldHex, fieldHexOrNone, fieldDSDigest, fieldSSHDigest, fieldZoneDigest:
+	case fieldHex, fieldDSDigest, fieldSSHDigest, fieldZoneDigest:
 		return appendHex(dst, b)
 	case fieldBase64, fieldKeyBase64:
 		return base64.StdEncoding.AppendEncode(dst, b)

@@ -56,7 +56,7 @@ func wireLen(f field, rdata []byte, at int) int {
 	case fieldNextHash:
 		n := counted(b)
 		return need(n > 1 && (rdata[0] != hashSHA1 || n == 1+sizeSHA1), n)
-	case fieldLongText, fieldLongQuoted, fieldHexOrNone:
+	case fieldLongText, fieldLongQuoted:
 		return len(b)
 	case fieldHex, fieldBase64:
 		return need(len(b) > 0, len(b))

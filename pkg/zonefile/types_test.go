@@ -13,11 +13,29 @@ func TestParseType(t *testing.T) {
 		typ  uint16
 		ok   bool
 	}{
-		{"A", 1, true}, {"a", 1, true}, {"aaaa", 28, true}, {"nSeC3pArAm", 51, true}, {"OPENPGPKEY", 61, true},
-		{"NSAP-PTR", 23, true}, {"ALIAS", typeALIAS, true}, {"aname", typeALIAS, true}, {"TYPE65401", typeALIAS, true},
-		{"TYPE1", 1, true}, {"type0001", 1, true}, {"TYPE0", 0, true}, {"TYPE65535", 65535, true},
-		{"TYPE65536", 0, false}, {"TYPE000001", 0, false}, {"TYPE", 0, false}, {"TYPE1A", 0, false}, {"TYPE+1", 0, false},
-		{"", 0, false}, {"AA", 0, false}, {"CLASS1", 0, false}, {"ABCDEFGHIJKLMNOPQ", 0, false}, {"A\x00", 0, false},
+		{"A", 1, true},
+		{"a", 1, true},
+		{"aaaa", 28, true},
+		{"nSeC3pArAm", 51, true},
+		{"OPENPGPKEY", 61, true},
+		{"NSAP-PTR", 23, true},
+		{"ALIAS", typeALIAS, true},
+		{"aname", typeALIAS, true},
+		{"TYPE65401", typeALIAS, true},
+		{"TYPE1", 1, true},
+		{"type0001", 1, true},
+		{"TYPE0", 0, true},
+		{"TYPE65535", 65535, true},
+		{"TYPE65536", 0, false},
+		{"TYPE000001", 0, false},
+		{"TYPE", 0, false},
+		{"TYPE1A", 0, false},
+		{"TYPE+1", 0, false},
+		{"", 0, false},
+		{"AA", 0, false},
+		{"CLASS1", 0, false},
+		{"ABCDEFGHIJKLMNOPQ", 0, false},
+		{"A\x00", 0, false},
 	}
 	for _, c := range cases {
 		if typ, ok := parseType([]byte(c.text)); typ != c.typ || ok != c.ok {
@@ -83,9 +101,22 @@ func TestParseClass(t *testing.T) {
 		class uint16
 		ok    bool
 	}{
-		{"IN", 1, true}, {"in", 1, true}, {"CH", 3, true}, {"chaos", 3, true}, {"HS", 4, true}, {"HESIOD", 4, true},
-		{"NONE", 254, true}, {"ANY", 255, true}, {"CLASS1", 1, true}, {"class01", 1, true}, {"CLASS65535", 65535, true},
-		{"CLASS99999", 0, false}, {"CLASS", 0, false}, {"A", 0, false}, {"", 0, false}, {"RESERVED0", 0, false},
+		{"IN", 1, true},
+		{"in", 1, true},
+		{"CH", 3, true},
+		{"chaos", 3, true},
+		{"HS", 4, true},
+		{"HESIOD", 4, true},
+		{"NONE", 254, true},
+		{"ANY", 255, true},
+		{"CLASS1", 1, true},
+		{"class01", 1, true},
+		{"CLASS65535", 65535, true},
+		{"CLASS99999", 0, false},
+		{"CLASS", 0, false},
+		{"A", 0, false},
+		{"", 0, false},
+		{"RESERVED0", 0, false},
 	}
 	for _, c := range cases {
 		if class, ok := parseClass([]byte(c.text)); class != c.class || ok != c.ok {

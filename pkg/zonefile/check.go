@@ -17,11 +17,12 @@ import (
 
 // candidate is a record that breaks a rule, and the record it breaks it with.
 type candidate struct {
-	code  diag.Code
-	pos   uint32
-	other uint32
-	typ   uint16
-	n     int
+	code   diag.Code
+	pos    uint32
+	other  uint32
+	typ    uint16
+	n      int
+	target uint64 // hash of the host, where it is about one
 }
 
 // Limits of BIND 9.18 for a zone that it loads (max-records-per-type,
@@ -97,21 +98,27 @@ func (c *ownerCheck) owner(s []tuple) {
 		lo = hi
 	}
 	if types > maxTypesPerName {
-		c.note(diag.CodeRRsetTooBig, s[len(s)-1], s[0], types)
+		first, _ := earliest(s, func(tuple) bool { return true })
+		c.note(diag.CodeRRsetTooBig, first, first, types)
 	}
 	if cname < 0 || types == 1 {
 		return
 	}
+	if other, bad := earliest(s, func(t tuple) bool { return !besideCNAME(t.typ()) }); bad {
+		first, _ := earliest(s[cname:], func(t tuple) bool { return t.typ() == dns.TypeCNAME })
+		c.note(diag.CodeCNAMEAndOther, other, first, 0)
+	}
+}
+
+// earliest gives the first record in the text for which a condition holds. The
+// order of hashes must not show in what is reported.
+func earliest(s []tuple, holds func(tuple) bool) (first tuple, found bool) {
 	for _, t := range s {
-		if !besideCNAME(t.typ()) {
-			later, earlier := t, s[cname]
-			if later.pos < earlier.pos {
-				later, earlier = earlier, later
-			}
-			c.note(diag.CodeCNAMEAndOther, later, earlier, 0)
-			return
+		if (!found || t.pos < first.pos) && holds(t) {
+			first, found = t, true
 		}
 	}
+	return first, found
 }
 
 // besideCNAME tells whether a type may stand beside a CNAME; ALIAS is judged
@@ -126,17 +133,9 @@ func besideCNAME(typ uint16) bool {
 
 // rrset judges one RRset of several records.
 func (c *ownerCheck) rrset(s []tuple) {
-	first := s[0]
-	for _, t := range s[1:] {
-		if t.pos < first.pos {
-			first = t
-		}
-	}
 	typ, distinct, mismatch := s[0].typ(), 1, false
 	for i := 1; i < len(s); i++ {
-		if s[i].ttl != s[0].ttl && !mismatch && typ != typeALIAS {
-			mismatch = true
-		}
+		mismatch = mismatch || s[i].ttl != s[0].ttl
 		if s[i].rdata == s[i-1].rdata && typ != typeALIAS && typ != dns.TypeSOA {
 			c.duplicates += hashRecord(s[i].owner, s[i].rdata, s[i].ttl)
 			c.duplicateN++
@@ -145,22 +144,26 @@ func (c *ownerCheck) rrset(s []tuple) {
 		}
 		distinct++
 	}
-	if mismatch {
-		for _, t := range s {
-			if t.ttl != first.ttl {
-				c.note(diag.CodeTTLMismatch, t, first, 0)
-				break
-			}
-		}
+	if typ == typeALIAS {
+		return
 	}
+	if !mismatch && distinct <= maxRecordsPerType && typ != dns.TypeSOA && typ != dns.TypeCNAME && typ != dns.TypeDNAME {
+		return
+	}
+	first, _ := earliest(s, func(tuple) bool { return true })
+	if mismatch {
+		other, _ := earliest(s, func(t tuple) bool { return t.ttl != first.ttl })
+		c.note(diag.CodeTTLMismatch, other, first, 0)
+	}
+	other, _ := earliest(s, func(t tuple) bool { return t.pos != first.pos && (t.rdata != first.rdata || typ == dns.TypeSOA) })
 	switch {
 	case typ == dns.TypeSOA:
-		c.note(diag.CodeSeveralSOA, s[len(s)-1], first, 0)
+		c.note(diag.CodeSeveralSOA, other, first, 0)
 	case distinct > 1 && typ == dns.TypeCNAME:
-		c.note(diag.CodeSeveralCNAME, s[len(s)-1], s[0], 0)
+		c.note(diag.CodeSeveralCNAME, other, first, 0)
 	case distinct > 1 && typ == dns.TypeDNAME:
-		c.note(diag.CodeSeveralDNAME, s[len(s)-1], s[0], 0)
-	case distinct > maxRecordsPerType && typ != typeALIAS:
+		c.note(diag.CodeSeveralDNAME, other, first, 0)
+	case distinct > maxRecordsPerType:
 		c.note(diag.CodeRRsetTooBig, first, first, distinct)
 	}
 }
@@ -194,7 +197,7 @@ func (z *Zone) checkHosts() []candidate {
 }
 
 func (z *Zone) checkHost(ref ref) (candidate, bool) {
-	c := candidate{code: diag.CodeHostWithoutAddress, pos: ref.pos, typ: ref.typ}
+	c := candidate{code: diag.CodeHostWithoutAddress, pos: ref.pos, typ: ref.typ, target: ref.target}
 	for _, t := range z.index.owner(ref.target) {
 		switch t.typ() {
 		case dns.TypeA, dns.TypeAAAA:
@@ -210,15 +213,30 @@ func (z *Zone) checkHost(ref ref) (candidate, bool) {
 	return c, true
 }
 
+// host is a host that records of a type name.
+type host struct {
+	target uint64
+	typ    uint16
+}
+
 // reportCandidates looks at the first candidates of each kind in the text.
+// A host that many records name is reported once for each type of these; for
+// name servers each record counts, since its owner is what cannot be reached.
 func (b *builder) reportCandidates(found []candidate) {
 	slices.SortFunc(found, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.pos, b.pos), cmp.Compare(a.code, b.code), cmp.Compare(a.other, b.other))
 	})
 	shown := map[diag.Code]int{}
+	hosts := map[host]bool{}
 	for _, c := range found {
 		if shown[c.code] >= maxFindings {
 			continue
+		}
+		if c.target != 0 && c.typ != dns.TypeNS {
+			if hosts[host{c.target, c.typ}] {
+				continue
+			}
+			hosts[host{c.target, c.typ}] = true
 		}
 		d, at := b.zone.judge(c)
 		if d == nil {

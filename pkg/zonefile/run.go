@@ -12,15 +12,15 @@ import (
 // order, and each guess is held against how the piece before really ended; a
 // wrong guess costs reading that piece again, never a wrong result.
 
-// pieceLen is the length of a piece; runs of less than two pieces are read in
-// one go.
-const pieceLen = 1 << 20
+// defaultPieceLen is the length of a piece; runs of less than two pieces are
+// read in one go.
+const defaultPieceLen = 1 << 20
 
 // run reads entries from one offset to another in a context, which it leaves
 // as it is at the offset where it stopped. It stops in front of a barrier.
 func (b *builder) run(seg *segment, ctx *context, from, to int) (stop int, barrier bool) {
 	workers := b.zone.options.Workers
-	if to-from < 2*pieceLen || workers < 2 {
+	if to-from < 2*b.zone.options.pieceLen || workers < 2 {
 		return b.runAlone(seg, ctx, from, to)
 	}
 	p := &pieces{b: b, seg: seg, ctx: ctx, stop: from, to: to, free: make(chan struct{}, 2*workers)}
@@ -33,7 +33,7 @@ func (b *builder) run(seg *segment, ctx *context, from, to int) (stop int, barri
 func (b *builder) runAlone(seg *segment, ctx *context, from, to int) (stop int, barrier bool) {
 	r := newReader(&b.zone.settings, seg, ctx)
 	for stop = from; stop < to && !r.stuck; {
-		stop = r.read(stop, min(stop+pieceLen, to))
+		stop = r.read(stop, min(stop+b.zone.options.pieceLen, to))
 		b.take(seg, &r.out)
 		r.out = collector{tuples: r.out.tuples[:0]}
 	}
@@ -67,6 +67,7 @@ type piece struct {
 // cut chooses the pieces and guesses their contexts.
 func (p *pieces) cut(from, to int) {
 	text := p.seg.text
+	pieceLen := p.b.zone.options.pieceLen
 	look := newReader(&settings{apex: p.b.zone.apex, doubled: p.b.zone.doubled, options: p.b.zone.options, hashOnly: true}, p.seg, p.ctx)
 	directive := nextDirective(text, from-1, to)
 	for at := from; at < to; {

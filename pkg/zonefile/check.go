@@ -55,8 +55,7 @@ func (z *Zone) checkOwners() []candidate {
 				for lo := 0; lo < bucket.n; {
 					hi := bucket.groupEnd(lo)
 					if hi-lo > 1 {
-						c.buf = bucket.slice(lo, hi, c.buf)
-						c.owner(c.buf)
+						c.owner(bucket.slice(lo, hi))
 					}
 					lo = hi
 				}
@@ -75,7 +74,6 @@ func (z *Zone) checkOwners() []candidate {
 
 type ownerCheck struct {
 	found      []candidate
-	buf        []tuple
 	duplicates uint64
 	duplicateN int
 }

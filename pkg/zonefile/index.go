@@ -70,9 +70,9 @@ func (x *index) add(tuples []tuple) {
 
 func (b *bucket) at(i int) *tuple { return &b.chunks[i/chunkLen][i%chunkLen] }
 
-// slice gives the tuples from lo to before hi; buf is used where they do not
-// lie together.
-func (b *bucket) slice(lo, hi int, buf []tuple) []tuple {
+// slice gives the tuples from lo to before hi: a copy where they do not lie
+// together.
+func (b *bucket) slice(lo, hi int) []tuple {
 	if lo == hi {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (b *bucket) slice(lo, hi int, buf []tuple) []tuple {
 		from := lo % chunkLen
 		return b.chunks[lo/chunkLen][from : from+hi-lo]
 	}
-	buf = buf[:0]
+	buf := make([]tuple, 0, hi-lo)
 	for ; lo < hi; lo++ {
 		buf = append(buf, *b.at(lo))
 	}
@@ -203,7 +203,7 @@ func (x *index) owner(hash uint64) []tuple {
 	if lo == b.n || b.at(lo).owner != hash {
 		return nil
 	}
-	return b.slice(lo, b.groupEnd(lo), nil)
+	return b.slice(lo, b.groupEnd(lo))
 }
 
 // groupEnd gives the end of the owner's records that begin at lo.

@@ -49,6 +49,8 @@ type ZoneReport struct {
 	MinTTL       uint32 // the least TTL of these, in seconds
 	MinTTLTarget string // the target that has it; empty: there is none
 
+	Explicit []diag.Note // entries that were made explicit, because their meaning hung on an ALIAS
+
 	Stale bool // an ALIAS is held at its last good addresses
 
 	Diagnostics diag.List
@@ -56,9 +58,10 @@ type ZoneReport struct {
 
 // look says how text is shown.
 type look struct {
-	width int // columns
-	color bool
-	quiet bool // errors only, no summary
+	width   int // columns
+	color   bool
+	quiet   bool // errors only, no summary
+	verbose bool
 }
 
 // count is the number of diagnostics of a severity in the whole report.
@@ -136,6 +139,11 @@ func (r *report) renderText(w io.Writer, l look) error {
 	}
 	if !l.quiet {
 		for i := range r.Zones {
+			for _, n := range r.Zones[i].Explicit {
+				if l.verbose {
+					b.WriteString(visible(n.String()+": "+n.Message) + "\n")
+				}
+			}
 			if line := r.Zones[i].summary(); line != "" {
 				b.WriteString(visible(line) + "\n")
 			}
@@ -263,6 +271,7 @@ type jsonZone struct {
 	Status      string           `json:"status"`
 	Serial      jsonSerial       `json:"serial"`
 	Alias       jsonAlias        `json:"alias"`
+	Explicit    []jsonNote       `json:"explicit,omitempty"`
 	Diagnostics []jsonDiagnostic `json:"diagnostics"`
 }
 
@@ -322,6 +331,7 @@ func (r *report) renderJSON(w io.Writer) error {
 				Entries: z.Aliases, A: z.Addresses4, AAAA: z.Addresses6,
 				TTL: z.MinTTL, TTLTarget: z.MinTTLTarget, Stale: z.Stale,
 			},
+			Explicit:    jsonNotes(z.Explicit),
 			Diagnostics: jsonDiagnostics(z.Diagnostics),
 		})
 	}
@@ -338,10 +348,16 @@ func jsonDiagnostics(list diag.List) []jsonDiagnostic {
 			Severity: d.Severity.String(), Code: d.Code, Message: d.Message, Hint: d.Hint,
 			jsonPlace: placeOf(d.Span),
 		}
-		for _, n := range d.Related {
-			j.Related = append(j.Related, jsonNote{Message: n.Message, jsonPlace: placeOf(n.Span)})
-		}
+		j.Related = jsonNotes(d.Related)
 		out = append(out, j)
+	}
+	return out
+}
+
+func jsonNotes(notes []diag.Note) []jsonNote {
+	var out []jsonNote
+	for _, n := range notes {
+		out = append(out, jsonNote{Message: n.Message, jsonPlace: placeOf(n.Span)})
 	}
 	return out
 }
@@ -378,6 +394,11 @@ func (r *report) renderGitHub(w io.Writer, l look) error {
 	}
 	if !l.quiet {
 		for i := range r.Zones {
+			for _, n := range r.Zones[i].Explicit {
+				if l.verbose {
+					b.WriteString(visible(n.String()+": "+n.Message) + "\n")
+				}
+			}
 			// The word in front keeps a zone name from being read as a command.
 			if line := r.Zones[i].summary(); line != "" {
 				b.WriteString("aliasflat: " + githubLine(visible(line)) + "\n")

@@ -187,6 +187,9 @@ Knot load. All else comes out as it was written.`,
 	flags.BoolVar(&a.noColor, "no-color", false, "print without colors, as with NO_COLOR set")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
+		newCompileCommand(a),
+		newCheckCommand(a),
+		newResolveCommand(a),
 		newVersionCommand(a),
 		newExplainCommand(a),
 		newManCommand(),
@@ -273,7 +276,7 @@ func (a *app) writeReport(r *report) error {
 
 // look decides how text is shown on w.
 func (a *app) look(w io.Writer) look {
-	l := look{width: defaultWidth, quiet: a.quiet}
+	l := look{width: defaultWidth, quiet: a.quiet, verbose: a.verbose > 0}
 	file, isFile := w.(*os.File)
 	terminal := isFile && term.IsTerminal(int(file.Fd()))
 	if terminal {

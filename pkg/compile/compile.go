@@ -79,6 +79,7 @@ type Result struct {
 	Changed   bool             // Content differs from what was published
 	Serial    zone.Serial
 	OldSerial *zone.Serial // published, or else the source's; nil without an SOA
+	Aliases   int          // ALIAS entries, those that stand twice once
 	Flattened []flatten.Result
 	Explicit  []diag.Note // entries that were made explicit
 	World     bool        // only the world keeps it from being written
@@ -143,6 +144,11 @@ func read(s *Source, r *Result) *alias.Member {
 	var problems diag.List
 	m.Rules, problems = alias.Rules(z, s.Settings)
 	r.Problems = append(r.Problems, problems...)
+	for i := range m.Rules {
+		if !m.Rules[i].Repeats {
+			r.Aliases++
+		}
+	}
 	return m
 }
 

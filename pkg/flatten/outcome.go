@@ -17,7 +17,7 @@ func (f *Run) rule(m *alias.Member, r *alias.Rule) (Result, diag.List) {
 	if r.Repeats {
 		return res, nil
 	}
-	d := decision{run: f, member: m, rule: r, result: &res}
+	d := decision{run: f, member: m, rule: r, result: &res, got: got{}}
 	for _, qtype := range qtypes {
 		if r.Wants(qtype) {
 			got := f.find(m, r, qtype)

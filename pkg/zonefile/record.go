@@ -50,6 +50,9 @@ func faultTTLOdd(ttl uint32) *diag.Diagnostic {
 
 func (r *reader) checkNames(e *Entry, h *head, wire []byte) bool {
 	badOwner, badRDATA := checkHostNames(h.typ, r.lower[:r.lowerLen], wire)
+	if badRDATA && string(e.Tokens[h.typeAt+1].raw(r.text)) == `\#` {
+		badRDATA = false // BIND looks into text alone
+	}
 	if !badOwner && !badRDATA {
 		return true
 	}

@@ -258,6 +258,9 @@ func nextBarrier(text []byte, pos int) int {
 // enter follows an $INCLUDE or expands a $GENERATE.
 func (b *builder) enter(seg *segment, ctx *context, e *Entry) {
 	word := e.Tokens[0].raw(seg.text)
+	if e.unended(seg.text) && (foldEqual(word, "$GENERATE") || len(e.Tokens) > 2) {
+		b.report(finding{place{seg, e.lastEnd(), e.lastEnd()}, faultNoLineEnd(word)})
+	}
 	kind := MarkInclude
 	var child *segment
 	inner := *ctx
@@ -290,6 +293,9 @@ func (b *builder) enter(seg *segment, ctx *context, e *Entry) {
 // generate expands a $GENERATE into a segment of its own.
 func (b *builder) generate(seg *segment, e *Entry) *segment {
 	limit := min(b.zone.options.GenerateLimit, maxVirtual-b.virtual)
+	if limit == 0 {
+		limit = -1 // none are left
+	}
 	text, count, fault := expandGenerate(nil, seg.text, e.Tokens[1:], limit)
 	if fault != nil {
 		i := min(1+fault.Token, len(e.Tokens)-1)

@@ -1,0 +1,418 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aliasflat/aliasflat/pkg/compile"
+	"github.com/aliasflat/aliasflat/pkg/config"
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/publish"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+	"github.com/aliasflat/aliasflat/pkg/zonefile"
+)
+
+// lookupFlags are the flags that say who is asked, and what is believed.
+type lookupFlags struct {
+	resolvers    []string
+	timeout      time.Duration
+	maxAddresses int
+	allowNet     []string
+	denyNet      []string
+}
+
+func (f *lookupFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.resolvers, "resolver", nil, "ask `URL`: udp://, tcp://, system, file:ANSWERS or demo: (repeatable; default system)")
+	flags.DurationVar(&f.timeout, "timeout", 0, "give up after `TIME`, as in 30s (default: as long as it takes)")
+	flags.IntVar(&f.maxAddresses, "max-addresses", 0, "addresses that a target may have of one type (default 64, at most 100)")
+	flags.StringSliceVar(&f.allowNet, "allow-net", nil, "publish addresses in `NET` that are refused otherwise (repeatable)")
+	flags.StringSliceVar(&f.denyNet, "deny-net", nil, "refuse addresses in `NET` (repeatable)")
+}
+
+// open opens the resolvers and the policy for their answers.
+func (f *lookupFlags) open(c *config.Config) (*compile.Resolvers, resolve.Policy, diag.List, error) {
+	policy := resolve.Policy{Allow: c.AllowNet, Deny: c.DenyNet, MaxAddresses: c.MaxAddresses}
+	if f.maxAddresses != 0 {
+		policy.MaxAddresses = f.maxAddresses
+	}
+	if policy.MaxAddresses < 0 || policy.MaxAddresses > resolve.HardMaxAddresses {
+		return nil, policy, nil, usageError{message: fmt.Sprintf("--max-addresses %d is not from 1 to %d", policy.MaxAddresses, resolve.HardMaxAddresses)}
+	}
+	for _, list := range []struct {
+		flag  string
+		words []string
+		to    *[]netip.Prefix
+	}{{"--allow-net", f.allowNet, &policy.Allow}, {"--deny-net", f.denyNet, &policy.Deny}} {
+		for _, word := range list.words {
+			p, err := netip.ParsePrefix(word)
+			if err != nil {
+				return nil, policy, nil, usageError{message: fmt.Sprintf("%s %q is no network", list.flag, word), hint: "a network is written as in 192.0.2.0/24"}
+			}
+			*list.to = append(*list.to, p)
+		}
+	}
+	urls := c.Resolvers
+	if len(f.resolvers) > 0 {
+		urls = f.resolvers
+	}
+	r, problems, err := compile.OpenResolvers(urls, os.ReadFile)
+	if err != nil {
+		return nil, policy, nil, usageError{message: err.Error(), hint: "--resolver takes udp://ADDRESS, tcp://ADDRESS, system, file:ANSWERS or demo:"}
+	}
+	return r, policy, problems, nil
+}
+
+// limit bounds a run in time.
+func (f *lookupFlags) limit(ctx context.Context, c *config.Config) (context.Context, context.CancelFunc) {
+	timeout := c.Timeout
+	if f.timeout != 0 {
+		timeout = f.timeout
+	}
+	if timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+// compileCommand is the work of aliasflat compile.
+type compileCommand struct {
+	*app
+	sourceFlags
+	lookupFlags
+
+	output string
+	check  bool
+}
+
+func newCompileCommand(a *app) *cobra.Command {
+	c := &compileCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "compile [SOURCE...]",
+		Short: "Write a zone file with addresses in place of ALIAS",
+		Long: `compile reads zone files with ALIAS records, finds the addresses of every target
+and writes zone files that BIND, NSD and Knot load. All else comes out byte for
+byte as written, but for the SOA serial, which moves when the records change.
+
+SOURCE is a zone file; - is standard input. Without SOURCE every zone of the
+configuration is compiled. The result goes to standard output, or to what -o or
+the configuration names; what is said about it goes to standard error.`,
+		Example: `  aliasflat compile example.com.zone > flat.zone
+  aliasflat compile -o /etc/bind/zones/example.com.db example.com.zone
+  aliasflat compile --for nsd --resolver udp://192.0.2.53 -o out/ *.zone
+  aliasflat compile --check -o example.com.db example.com.zone`,
+		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&c.output, "output", "o", "", "write to `FILE`, or to a file of the source's name in DIR/")
+	c.sourceFlags.add(cmd)
+	c.lookupFlags.add(cmd)
+	flags.StringVar(&c.serial, "serial", "", "`HOW` the serial goes on: auto, increment, date, unixtime, keep or a number (default auto)")
+	flags.StringVar(&c.style, "style", "", "`FORM` of the output: source or canonical (default source)")
+	flags.BoolVar(&c.check, "check", false, "write nothing; exit with 3 if something would be written")
+	return cmd
+}
+
+func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
+	conf, err := c.settings(c.stderr)
+	if err != nil {
+		return err
+	}
+	jobs, err := c.jobs(cmd, conf, args)
+	if err != nil {
+		return err
+	}
+	if err := c.outputs(jobs); err != nil {
+		return err
+	}
+	lookup, policy, problems, err := c.open(conf)
+	if err != nil {
+		return err
+	}
+	if problems.HasErrors() {
+		return c.finish(c.stderr, &report{Diagnostics: problems}, outcomeSource)
+	}
+	defer lookup.Close()
+	ctx, cancel := c.limit(cmd.Context(), conf)
+	defer cancel()
+
+	roots := roots{}
+	defer roots.close()
+	now := time.Now()
+	sources := make([]compile.Source, 0, len(jobs))
+	for _, j := range jobs {
+		j.published()
+		j.load(c.stdin, roots)
+		sources = append(sources, j.source)
+	}
+	progress, done := c.progress()
+	results := compile.Run(ctx, sources, compile.Options{Lookup: lookup, Policy: policy, Now: now, Progress: progress})
+	done()
+	if err := cmd.Context().Err(); err != nil {
+		return err
+	}
+	return c.deliver(ctx, jobs, results)
+}
+
+// outputs settles where each result goes.
+func (c *compileCommand) outputs(jobs []*job) error {
+	taken := map[string]string{}
+	folder := isFolder(c.output)
+	for _, j := range jobs {
+		if err := c.outputOf(j, len(jobs), folder); err != nil {
+			return err
+		}
+		if j.output == "-" {
+			continue
+		}
+		if sameFile(j.output)(j.path) {
+			return usageError{message: fmt.Sprintf("the output %s is the source", j.output), hint: "the source keeps its ALIAS records; write to another file"}
+		}
+		clean := filepath.Clean(j.output)
+		if other, ok := taken[clean]; ok {
+			return usageError{message: fmt.Sprintf("%s and %s would both be written to %s", other, j.path, j.output)}
+		}
+		taken[clean] = j.path
+	}
+	return nil
+}
+
+func (c *compileCommand) outputOf(j *job, jobs int, folder bool) error {
+	switch {
+	case c.output != "" && folder:
+		if j.path == "-" {
+			return usageError{message: "standard input has no name for a file in " + c.output, hint: "name the file with -o FILE"}
+		}
+		j.output = filepath.Join(c.output, filepath.Base(j.path))
+	case c.output != "" && jobs > 1:
+		return usageError{message: fmt.Sprintf("%d sources go into one folder, not into the file %s", jobs, c.output), hint: "write -o " + c.output + "/"}
+	case c.output != "":
+		j.output = c.output
+	case j.output != "":
+		if strings.Contains(j.output, "{zone}") {
+			j.output = j.expand(j.zoneName(nil))
+		}
+	case jobs > 1:
+		return usageError{message: fmt.Sprintf("%d sources and nowhere to write %s", jobs, j.path), hint: "name a folder with -o DIR/, or outputs in the configuration"}
+	default:
+		j.output = "-"
+	}
+	return nil
+}
+
+// deliver writes what can be written, and reports.
+func (c *compileCommand) deliver(ctx context.Context, jobs []*job, results []compile.Result) error {
+	rep := &report{}
+	var o outcome
+	for i, j := range jobs {
+		r := &results[i]
+		z := zoneReport(j, r)
+		o |= c.write(ctx, j, r, &z)
+		rep.Zones = append(rep.Zones, z)
+	}
+	return c.finish(c.stderr, rep, o)
+}
+
+// write writes one result and tells what came of it.
+func (c *compileCommand) write(ctx context.Context, j *job, r *compile.Result, z *ZoneReport) outcome {
+	switch {
+	case len(j.problems) > 0:
+		z.Diagnostics = j.problems
+		if j.world {
+			return outcomeWorld
+		}
+		return outcomeSource
+	case !r.OK() && r.World:
+		return outcomeWorld
+	case !r.OK():
+		return outcomeSource
+	}
+	serial := uint32(r.Serial)
+	z.NewSerial = &serial
+	z.Output = j.output
+	if j.output == "-" {
+		return c.writeOut(r, z)
+	}
+	return c.writeFile(ctx, j, r, z)
+}
+
+func (c *compileCommand) writeOut(r *compile.Result, z *ZoneReport) outcome {
+	if c.check {
+		z.Changed = true
+		return outcomeChanges
+	}
+	if err := publish.WriteTo(c.stdout, r.Text); err != nil {
+		z.fail(err)
+		return outcomeWorld
+	}
+	z.Written, z.Changed = true, true
+	return 0
+}
+
+func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Result, z *ZoneReport) outcome {
+	if c.check {
+		same, err := publish.Same(j.output, r.Text)
+		if err != nil {
+			z.fail(err)
+			return outcomeWorld
+		}
+		z.Changed = !same
+		if same {
+			return 0
+		}
+		return outcomeChanges
+	}
+	meant := publish.Meant{Origin: r.Name, Content: r.Content, Serial: r.Serial, For: j.source.For, Strip: j.source.StripDNSSEC}
+	if err := makeFolder(filepath.Dir(j.output)); err != nil {
+		z.fail(err)
+		return outcomeWorld
+	}
+	verify := publish.Verify(meant, r.Text, j.buf)
+	changed, err := publish.Write(j.output, r.Text, func(f *os.File) error {
+		if err := verify(f); err != nil {
+			return err
+		}
+		return publish.Check(ctx, j.checkers, strings.TrimSuffix(r.Name.String(), "."), f.Name())
+	})
+	if err != nil {
+		z.fail(err)
+		return outcomeWorld
+	}
+	z.Written, z.Changed = changed, changed
+	return 0
+}
+
+// published finds what the output holds from the last run. It is read before
+// the source, so that both never fill memory at once.
+func (j *job) published() {
+	if j.output == "-" {
+		return
+	}
+	j.source.Remembers = true
+	text, err := publish.Read(j.output, nil)
+	if err != nil {
+		j.blocked(err)
+		return
+	}
+	if text == nil {
+		return
+	}
+	j.buf = text[:0]
+	options := zonefile.Options{Origin: j.zoneName(text), For: j.source.For}
+	old := zonefile.Summarize(j.output, text, options)
+	serial, ok := old.Serial()
+	if !ok {
+		j.blocked(fmt.Errorf("%s is no zone file with an SOA: it is not overwritten", j.output))
+		return
+	}
+	output := j.output
+	j.source.Published = &compile.Published{
+		Serial:  serial,
+		Content: zonefile.Content{Raw: old.Sum, Lines: old.Count},
+		Exact: func() (zonefile.Content, error) {
+			text, err := publish.Read(output, nil)
+			if err != nil {
+				return zonefile.Content{}, err
+			}
+			return zonefile.Read(output, text, options).Content(nil, nil), nil
+		},
+	}
+}
+
+func (j *job) blocked(err error) {
+	j.world = true
+	j.problems = append(j.problems, &diag.Diagnostic{
+		Severity: diag.Error, Code: diag.CodeUnreadable, Err: err,
+		Span: diag.Span{Pos: diag.Pos{File: j.output}}, Message: err.Error(), Hint: "name another file with -o, or move that one away",
+	})
+}
+
+// zoneName finds the zone name before the source is read: what was published
+// may not tell, but the beginning of the source does.
+func (j *job) zoneName(published []byte) zone.Name {
+	if !j.source.Origin.IsZero() {
+		return j.source.Origin
+	}
+	if f, err := os.Open(j.path); err == nil {
+		defer f.Close()
+		head := make([]byte, 1<<16)
+		n, _ := f.ReadAt(head, 0) // a short read is a short source
+		if name := zonefile.FindOrigin(j.path, head[:n]); !name.IsZero() {
+			return name
+		}
+	}
+	return zonefile.FindOrigin(j.output, published)
+}
+
+// fail adds what kept a result from being written.
+func (z *ZoneReport) fail(err error) {
+	d := &diag.Diagnostic{Severity: diag.Error, Code: diag.CodeUnreadable, Err: err, Message: err.Error()}
+	d.Hint = "the old output stands"
+	z.Diagnostics = append(z.Diagnostics, d)
+	z.NewSerial = nil
+}
+
+// zoneReport tells what came of one source.
+func zoneReport(j *job, r *compile.Result) ZoneReport {
+	z := ZoneReport{Name: displayName(r.Name), Source: j.source.Name, Diagnostics: r.Problems, Explicit: r.Explicit, Aliases: r.Aliases}
+	if r.OldSerial != nil {
+		serial := uint32(*r.OldSerial)
+		z.OldSerial = &serial
+	}
+	for i := range r.Flattened {
+		res := &r.Flattened[i]
+		for _, rr := range res.RRsets {
+			z.Addresses4 += count4(rr.Addresses)
+			z.Addresses6 += len(rr.Addresses) - count4(rr.Addresses)
+			if z.MinTTLTarget == "" || rr.TTL < z.MinTTL {
+				z.MinTTL, z.MinTTLTarget = rr.TTL, res.Rule.Target.String()
+			}
+		}
+	}
+	return z
+}
+
+func count4(addrs []netip.Addr) int {
+	n := 0
+	for _, a := range addrs {
+		if a.Is4() {
+			n++
+		}
+	}
+	return n
+}
+
+func displayName(n zone.Name) string {
+	if n.IsZero() || n.IsRoot() {
+		return n.String()
+	}
+	return strings.TrimSuffix(n.String(), ".")
+}
+
+// makeFolder makes the folder of an output, but not those above it.
+func makeFolder(dir string) error {
+	err := os.Mkdir(dir, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// isFolder tells whether -o names a folder.
+func isFolder(path string) bool {
+	if strings.HasSuffix(path, "/") || strings.HasSuffix(path, string(filepath.Separator)) {
+		return true
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}

@@ -1,0 +1,299 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aliasflat/aliasflat/pkg/alias"
+	"github.com/aliasflat/aliasflat/pkg/compile"
+	"github.com/aliasflat/aliasflat/pkg/config"
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/publish"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+	"github.com/aliasflat/aliasflat/pkg/zonefile"
+)
+
+// sourceFlags are the flags that say which sources are read, and how.
+type sourceFlags struct {
+	origin        string
+	zones         []string
+	includeRoot   string
+	checkNames    string
+	forServer     string
+	siblings      string
+	types         string
+	generateLimit int
+	stripDNSSEC   bool
+	serial        string // of compile alone
+	style         string // of compile alone
+}
+
+func (f *sourceFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.origin, "origin", "", "`NAME` of the zone; without it the source tells")
+	flags.StringSliceVar(&f.zones, "zone", nil, "take the configured zone `NAME` (repeatable)")
+	flags.StringVar(&f.includeRoot, "include-root", "", "let $INCLUDE read below `DIR` (default: the folder of the source)")
+	flags.StringVar(&f.forServer, "for", "", "`SERVER` that must read the output: bind, nsd, knot or any (default bind)")
+	flags.StringVar(&f.siblings, "siblings", "", "A and AAAA beside an ALIAS are: error, fallback, override or merge (default error)")
+	flags.StringVar(&f.types, "types", "", "address `TYPES` an ALIAS asks for: A, AAAA or A,AAAA (default both)")
+	flags.StringVar(&f.checkNames, "check-names", "", "a name that is no host name is: fail or warn (default fail)")
+	flags.IntVar(&f.generateLimit, "generate-limit", 0, "records that one $GENERATE may make (default 65536)")
+	flags.BoolVar(&f.stripDNSSEC, "strip-dnssec", false, "take signatures and denial records out of a signed source")
+}
+
+// job is one source with what is to be made of it.
+type job struct {
+	path     string // "-" is standard input
+	output   string // "-" is standard output
+	origin   zone.Name
+	view     string
+	settings config.Settings
+	checkers [][]string
+	expand   func(zone.Name) string // gives output the zone name
+	buf      []byte                 // memory of the source, used again for reading back
+	source   compile.Source
+	problems diag.List // that keep the source from being read
+	world    bool      // they are the world's fault
+}
+
+// jobs finds the sources of a command: those named, or all of the
+// configuration.
+func (f *sourceFlags) jobs(cmd *cobra.Command, c *config.Config, args []string) ([]*job, error) {
+	if f.origin != "" && len(args) != 1 {
+		return nil, usageError{message: "--origin goes with one source", hint: "name the source, or give each its zone name in the configuration"}
+	}
+	var jobs []*job
+	for _, arg := range args {
+		found := c.Find(sameFile(arg))
+		if arg == "-" {
+			found = nil
+		}
+		for _, z := range found {
+			jobs = append(jobs, configured(z))
+		}
+		if len(found) == 0 {
+			jobs = append(jobs, &job{path: arg, settings: c.Settings})
+		}
+	}
+	if len(args) == 0 && len(f.zones) == 0 {
+		for i := range c.Zones {
+			jobs = append(jobs, configured(&c.Zones[i]))
+		}
+	}
+	named, err := f.named(c)
+	if err != nil {
+		return nil, err
+	}
+	jobs = append(jobs, named...)
+	if len(jobs) == 0 {
+		return nil, usageError{message: "no source was given, and no configuration has zones", hint: fmt.Sprintf("%s zone.db", cmd.CommandPath())}
+	}
+	for _, j := range jobs {
+		if err := f.apply(j, c); err != nil {
+			return nil, err
+		}
+	}
+	return jobs, nil
+}
+
+// named finds the configured zones that --zone picks.
+func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
+	var jobs []*job
+	for _, text := range f.zones {
+		name, err := zone.ParseName(text, zone.Root)
+		if err != nil {
+			return nil, usageError{message: "--zone: " + err.Error()}
+		}
+		found := c.Named(name)
+		if len(found) == 0 {
+			return nil, usageError{message: fmt.Sprintf("no configured zone has the name %q", text), hint: "--zone takes a name: from the zones of the configuration"}
+		}
+		for _, z := range found {
+			jobs = append(jobs, configured(z))
+		}
+	}
+	return jobs, nil
+}
+
+func configured(z *config.Zone) *job {
+	return &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith}
+}
+
+// apply lets flags win over the configuration and turns words into values.
+func (f *sourceFlags) apply(j *job, c *config.Config) error {
+	s := &j.settings
+	override(&s.For, f.forServer)
+	override(&s.Siblings, f.siblings)
+	override(&s.Serial, f.serial)
+	override(&s.Style, f.style)
+	if f.types != "" {
+		s.Types = strings.Split(f.types, ",")
+	}
+	if f.checkNames != "" {
+		s.CheckName = config.CheckNamesMode(f.checkNames)
+	}
+	src := &j.source
+	src.View = j.view
+	src.Origin = j.origin
+	if f.origin != "" {
+		name, err := zone.ParseName(f.origin, zone.Root)
+		if err != nil {
+			return usageError{message: "--origin: " + err.Error()}
+		}
+		src.Origin = name
+	}
+	var err error
+	if src.For, err = zonefile.ParseServers(s.For); err != nil {
+		return usageError{message: "--for: " + err.Error()}
+	}
+	if src.Serial, err = zone.ParsePolicy(s.Serial); err != nil {
+		return usageError{message: "--serial: " + err.Error()}
+	}
+	switch s.CheckName {
+	case "", config.CheckNamesFail:
+		src.CheckNames = diag.Error
+	case config.CheckNamesWarn:
+		src.CheckNames = diag.Warning
+	default:
+		return wordError("--check-names", string(s.CheckName), []string{"fail", "warn"})
+	}
+	switch s.Style {
+	case "", "source":
+		src.Style = compile.StyleSource
+	case "canonical":
+		src.Style = compile.StyleCanonical
+	default:
+		return wordError("--style", s.Style, []string{"source", "canonical"})
+	}
+	src.StripDNSSEC = f.stripDNSSEC
+	src.GenerateLimit = c.GenerateLimit
+	if f.generateLimit > 0 {
+		src.GenerateLimit = f.generateLimit
+	}
+	src.IncludeRoot = c.IncludeRoot
+	override(&src.IncludeRoot, f.includeRoot)
+	return aliasSettings(s, &src.Settings)
+}
+
+func override(value *string, flag string) {
+	if flag != "" {
+		*value = flag
+	}
+}
+
+// aliasSettings turns the configured parameters of ALIAS into values.
+func aliasSettings(s *config.Settings, to *alias.Settings) error {
+	words := [][2]string{
+		{"types", strings.Join(s.Types, ",")}, {"siblings", s.Siblings},
+		{"on-empty", s.OnEmpty}, {"on-stale", s.OnStale},
+	}
+	for _, w := range words {
+		if w[1] == "" {
+			continue
+		}
+		if err := to.Set(w[0], w[1]); err != nil {
+			return usageError{message: err.Error()}
+		}
+	}
+	if s.TTLMin != nil {
+		to.TTLMin = *s.TTLMin
+	}
+	if s.TTLMax != nil {
+		to.TTLMax = *s.TTLMax
+	}
+	to.MaxStale = uint32(min(s.MaxStale, 100*365*24*time.Hour) / time.Second)
+	if to.TTLMax != 0 && to.TTLMin > to.TTLMax {
+		return usageError{message: fmt.Sprintf("ttl-min %d is above ttl-max %d", to.TTLMin, to.TTLMax)}
+	}
+	return nil
+}
+
+// load reads the source of a job. What cannot be read is a problem of that job
+// alone.
+func (j *job) load(stdin io.Reader, roots roots) {
+	j.source.Name = j.path
+	text, err := j.read(stdin)
+	if err != nil {
+		j.problems = append(j.problems, &diag.Diagnostic{
+			Severity: diag.Error, Code: diag.CodeUnreadable, Err: err,
+			Span: diag.Span{Pos: diag.Pos{File: j.path}}, Message: plainError(err),
+		})
+		return
+	}
+	j.source.Text = text
+	j.includes(roots)
+}
+
+func (j *job) read(stdin io.Reader) ([]byte, error) {
+	if j.path == "-" {
+		j.source.Name = "<stdin>"
+		return io.ReadAll(stdin)
+	}
+	info, err := os.Stat(j.path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().IsRegular() {
+		text, err := publish.ReadRegular(j.path, j.buf)
+		j.buf = text
+		return text, err
+	}
+	return os.ReadFile(j.path)
+}
+
+// plainError is an error without the path, which stands in front of it anyway.
+func plainError(err error) string {
+	text := err.Error()
+	if i := strings.LastIndex(text, ": "); i >= 0 {
+		return "cannot be read: " + text[i+2:]
+	}
+	return "cannot be read: " + text
+}
+
+// roots are the folders that $INCLUDE may read from, each opened once.
+type roots map[string]*os.Root
+
+func (r roots) open(dir string) (*os.Root, error) {
+	if root, ok := r[dir]; ok {
+		return root, nil
+	}
+	root, err := os.OpenRoot(dir)
+	if err == nil {
+		r[dir] = root
+	}
+	return root, err
+}
+
+func (r roots) close() {
+	for _, root := range r {
+		_ = root.Close() // nothing was written through it
+	}
+}
+
+// includes opens the folder that $INCLUDE may read from. Without a flag it is
+// that of the source; standard input has none.
+func (j *job) includes(roots roots) {
+	src := &j.source
+	root := src.IncludeRoot
+	if root == "" {
+		if j.path == "-" {
+			return
+		}
+		root = filepath.Dir(j.path)
+	}
+	r, err := roots.open(root)
+	if err != nil {
+		return // an $INCLUDE will say so
+	}
+	src.Includes, src.IncludeRoot = r.FS(), root
+	if rel, err := filepath.Rel(root, j.path); err == nil && j.path != "-" && filepath.IsLocal(rel) {
+		src.IncludePath = filepath.ToSlash(rel)
+	}
+}

@@ -1,0 +1,108 @@
+package compile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+	"github.com/aliasflat/aliasflat/pkg/zonefile"
+)
+
+// Resolvers is an ordered list of resolvers: where one cannot tell, the next
+// is asked.
+type Resolvers struct {
+	list    []resolve.Lookuper
+	clients []*resolve.Client
+}
+
+// OpenResolvers opens the resolvers that URLs name, in their order; without
+// any, those of the system. readFile reads what file: names. Problems are
+// those of such a file. Close ends what it started.
+func OpenResolvers(urls []string, readFile func(string) ([]byte, error)) (*Resolvers, diag.List, error) {
+	r := &Resolvers{}
+	var network []string
+	flush := func() error {
+		if len(network) == 0 && (len(r.list) > 0 || len(urls) > 0) {
+			return nil
+		}
+		c, err := resolve.New(network, resolve.Options{})
+		if err != nil {
+			return err
+		}
+		r.clients = append(r.clients, c)
+		r.list = append(r.list, c)
+		network = nil
+		return nil
+	}
+	for _, text := range urls {
+		u, err := resolve.ParseURL(text)
+		if err != nil {
+			return nil, nil, errors.Join(err, r.Close())
+		}
+		if !u.InMemory() {
+			network = append(network, text)
+			continue
+		}
+		if err := flush(); err != nil {
+			return nil, nil, errors.Join(err, r.Close())
+		}
+		if u.Scheme == resolve.SchemeDemo {
+			r.list = append(r.list, resolve.Demo())
+			continue
+		}
+		world, problems, err := openWorld(u, readFile)
+		if err != nil || problems.HasErrors() {
+			return nil, problems, errors.Join(err, r.Close())
+		}
+		r.list = append(r.list, world)
+	}
+	if err := flush(); err != nil {
+		return nil, nil, errors.Join(err, r.Close())
+	}
+	return r, nil, nil
+}
+
+// openWorld reads a file of records that answers in place of a resolver.
+func openWorld(u resolve.URL, readFile func(string) ([]byte, error)) (*resolve.Memory, diag.List, error) {
+	text, err := readFile(u.Path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("resolver %s: %w", u, err)
+	}
+	records, problems := zonefile.Records(u.Path, text)
+	if problems.HasErrors() {
+		return nil, problems, nil
+	}
+	world, err := resolve.NewMemory(records)
+	if err != nil {
+		return nil, nil, fmt.Errorf("resolver %s: %w", u, err)
+	}
+	world.Name = u.String()
+	return world, nil, nil
+}
+
+// Lookup asks the resolvers in order until one can tell.
+func (r *Resolvers) Lookup(ctx context.Context, target zone.Name, qtype uint16) resolve.Answer {
+	var answer resolve.Answer
+	var attempts []resolve.Attempt
+	for _, l := range r.list {
+		answer = l.Lookup(ctx, target, qtype)
+		attempts = append(attempts, answer.Attempts...)
+		if answer.Outcome != resolve.Failure {
+			break
+		}
+	}
+	answer.Attempts = attempts
+	return answer
+}
+
+// Close ends the resolvers' sockets.
+func (r *Resolvers) Close() error {
+	var errs []error
+	for _, c := range r.clients {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,51 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// checkerTime is how long one external checker may take.
+const checkerTime = 5 * time.Minute
+
+// maxSaid is how much of a checker's output goes into an error.
+const maxSaid = 4096
+
+// Check runs external checkers on a written file, one after the other. Each is
+// an argument list in which {zone} and {file} are replaced; there is no shell.
+// The first that does not exit with 0 ends it, with what it said.
+func Check(ctx context.Context, checkers [][]string, zone, file string) error {
+	for _, args := range checkers {
+		if len(args) == 0 {
+			continue
+		}
+		replaced := make([]string, len(args))
+		for i, a := range args {
+			replaced[i] = strings.NewReplacer("{zone}", zone, "{file}", file).Replace(a)
+		}
+		if err := checkOne(ctx, replaced); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkOne(ctx context.Context, args []string) error {
+	ctx, cancel := context.WithTimeout(ctx, checkerTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		err = errors.Join(err, ctx.Err())
+	}
+	said := strings.TrimSpace(string(out[:min(len(out), maxSaid)]))
+	return fmt.Errorf("%w: %s: %w: %s", ErrVerify, strings.Join(args, " "), err, said)
+}

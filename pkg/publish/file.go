@@ -1,0 +1,207 @@
+// Package publish writes zones to where name servers read them, so that a
+// reader sees one whole zone or the other, and nothing is touched when nothing
+// changed.
+package publish
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/aliasflat/aliasflat/pkg/zonefile"
+)
+
+// ErrVerify says that what was written does not read back as what was meant.
+var ErrVerify = errors.New("what was written does not read back as what was meant")
+
+// Read reads a file whole, into buf if it fits. A file that is not there is
+// no error and gives nil.
+func Read(path string, buf []byte) ([]byte, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what was published: %w", err)
+	}
+	defer f.Close()
+	text, err := readAll(f, buf)
+	if err != nil {
+		return nil, fmt.Errorf("read what was published: %s: %w", path, err)
+	}
+	return text, nil
+}
+
+// ReadRegular reads a regular file whole, into buf if it fits.
+func ReadRegular(path string, buf []byte) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, buf)
+}
+
+// readAll reads a regular file into buf, or into a new buffer where buf is too
+// small.
+func readAll(f *os.File, buf []byte) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	size := int(info.Size())
+	if cap(buf) < size+1 {
+		buf = make([]byte, size+size/32+4096) // what is written from it may be a little longer
+	}
+	buf = buf[:cap(buf)]
+	n := 0
+	for {
+		if n == len(buf) {
+			buf = append(buf, 0)[:n+1]
+			buf = buf[:cap(buf)]
+		}
+		k, err := f.Read(buf[n:])
+		n += k
+		if err == io.EOF {
+			return buf[:n], nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Same tells whether a file has exactly this text. A file that is not there
+// has not.
+func Same(path string, text *zonefile.Text) (bool, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("compare with what was published: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return false, fmt.Errorf("compare with what was published: %w", err)
+	}
+	if info.Size() != text.Len() {
+		return false, nil
+	}
+	_, err = text.WriteTo(&comparer{r: f})
+	if errors.Is(err, errDiffers) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+var errDiffers = errors.New("differs")
+
+// comparer is a writer that compares with what it reads.
+type comparer struct {
+	r   io.Reader
+	buf [1 << 16]byte
+}
+
+func (c *comparer) Write(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		part := p[n:min(len(p), n+len(c.buf))]
+		if _, err := io.ReadFull(c.r, c.buf[:len(part)]); err != nil {
+			return n, errDiffers
+		}
+		if !bytes.Equal(part, c.buf[:len(part)]) {
+			return n, errDiffers
+		}
+		n += len(part)
+	}
+	return n, nil
+}
+
+// Write replaces a file by a text in one step: a temporary file in the same
+// folder, synced, read again and judged by verify, renamed, and the folder
+// synced. Mode and owner of the old file are kept, and a link is followed to
+// its file. The old file stands whenever there is an error.
+//
+// A file that already has the text is left untouched, and changed is false.
+func Write(path string, text *zonefile.Text, verify func(written *os.File) error) (changed bool, err error) {
+	path, err = target(path)
+	if err != nil {
+		return false, fmt.Errorf("publish %s: %w", path, err)
+	}
+	same, err := Same(path, text)
+	if err != nil || same {
+		return false, err
+	}
+	if err := replace(path, text, verify); err != nil {
+		return false, fmt.Errorf("publish %s: %w", path, err)
+	}
+	return true, nil
+}
+
+// target follows links to the file that is to be replaced, which may not be
+// there yet, and refuses anything but a regular file.
+func target(path string) (string, error) {
+	resolved, err := filepath.EvalSymlinks(path)
+	switch {
+	case err == nil:
+		path = resolved
+	case !errors.Is(err, fs.ErrNotExist):
+		return path, err
+	default:
+		if link, linkErr := os.Readlink(path); linkErr == nil {
+			return path, fmt.Errorf("link to %s, which is not there", link)
+		}
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return path, errors.New("not a regular file")
+	}
+	return path, nil
+}
+
+// WriteTo writes a text in large pieces.
+func WriteTo(w io.Writer, text *zonefile.Text) error {
+	b := &coalescer{w: w}
+	if _, err := text.WriteTo(b); err != nil {
+		return err
+	}
+	return b.flush()
+}
+
+// coalescer joins small writes and passes large ones through.
+type coalescer struct {
+	w   io.Writer
+	buf []byte
+}
+
+const coalesce = 1 << 16
+
+func (c *coalescer) Write(p []byte) (int, error) {
+	if len(c.buf)+len(p) <= coalesce {
+		c.buf = append(c.buf, p...)
+		return len(p), nil
+	}
+	if err := c.flush(); err != nil {
+		return 0, err
+	}
+	if len(p) < coalesce/4 {
+		c.buf = append(c.buf, p...)
+		return len(p), nil
+	}
+	return c.w.Write(p)
+}
+
+func (c *coalescer) flush() error {
+	_, err := c.w.Write(c.buf)
+	c.buf = c.buf[:0]
+	return err
+}

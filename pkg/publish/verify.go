@@ -1,0 +1,65 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/aliasflat/aliasflat/pkg/zone"
+	"github.com/aliasflat/aliasflat/pkg/zonefile"
+)
+
+// Meant is what a written zone must read back as.
+type Meant struct {
+	Origin  zone.Name
+	Content zonefile.Content
+	Serial  zone.Serial
+	For     zonefile.Servers
+	Strip   bool
+}
+
+// Verify gives the judgement of Write: the file is read again, byte for byte
+// what was meant to be written, without ALIAS, and with the records meant. buf
+// is used for the text where it is large enough.
+func Verify(meant Meant, text *zonefile.Text, buf []byte) func(*os.File) error {
+	return func(f *os.File) error {
+		if _, err := f.Seek(0, 0); err != nil {
+			return err
+		}
+		_, err := text.WriteTo(&comparer{r: f})
+		if errors.Is(err, errDiffers) {
+			return ErrVerify
+		}
+		if err != nil {
+			return err
+		}
+		// From here on the source is not needed any more, and buf may be its
+		// memory.
+		if _, err := f.Seek(0, 0); err != nil {
+			return err
+		}
+		written, err := readAll(f, buf)
+		if err != nil {
+			return err
+		}
+		return VerifyText(meant, written)
+	}
+}
+
+// VerifyText reads a written zone and holds its records against those meant.
+func VerifyText(meant Meant, written []byte) error {
+	z := zonefile.Summarize("output", written, zonefile.Options{Origin: meant.Origin, For: meant.For, StripDNSSEC: meant.Strip})
+	if err := z.Found.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrVerify, err)
+	}
+	if n := len(z.Marked(zonefile.MarkALIAS)); n > 0 {
+		return fmt.Errorf("%w: %d ALIAS left", ErrVerify, n)
+	}
+	if z.Sum != meant.Content.Raw || z.Count != meant.Content.Lines {
+		return fmt.Errorf("%w: %d records, %d meant", ErrVerify, z.Count, meant.Content.Lines)
+	}
+	if serial, ok := z.Serial(); !ok || serial != meant.Serial {
+		return fmt.Errorf("%w: serial %d, %d meant", ErrVerify, serial, meant.Serial)
+	}
+	return nil
+}

@@ -39,11 +39,12 @@ type finding struct {
 // segment at a time; several may work side by side.
 type reader struct {
 	*settings
-	seg   *segment
-	text  []byte
-	ctx   context
-	entry Entry
-	out   collector
+	seg    *segment
+	text   []byte
+	ctx    context
+	entry  Entry
+	fields head // of the current record
+	out    collector
 
 	lower     [zone.MaxNameLen]byte // owner name in lower case
 	lowerLen  int
@@ -136,26 +137,27 @@ func (r *reader) record(e *Entry) {
 		return
 	}
 	r.ctx.newOrigin = false
-	var h head
-	if !r.head(e, first, &h) {
+	h := &r.fields
+	*h = head{}
+	if !r.head(e, first, h) {
 		return
 	}
 	if h.typ == typeALIAS {
-		r.alias(e, &h)
+		r.alias(e, h)
 		return
 	}
-	wire, ok := r.readRDATA(e, &h)
-	if !ok || !r.settleTTL(e, &h, wire) {
+	wire, ok := r.readRDATA(e, h)
+	if !ok || !r.settleTTL(e, h, wire) {
 		return
 	}
-	r.portable(e, &h)
+	r.portable(e, h)
 	if r.ctx.outside {
 		return
 	}
-	if !r.hashOnly && !r.checkRecord(e, &h, wire) {
+	if !r.hashOnly && !r.checkRecord(e, h, wire) {
 		return
 	}
-	r.keep(e, &h, wire)
+	r.keep(e, h, wire)
 }
 
 // keep puts a record into the index and the sum.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/miekg/dns"
 
@@ -35,30 +36,28 @@ const (
 // check judges the zone after reading.
 func (b *builder) check() {
 	z := b.zone
-	found := z.checkOwners()
-	found = append(found, z.checkHosts()...)
+	found := z.settle()
 	b.reportCandidates(found)
 	b.checkApex()
 	b.checkBelowDNAME()
 }
 
-// checkOwners goes through the records of each owner name, on all workers.
-func (z *Zone) checkOwners() []candidate {
+// settle sorts the index and goes through the records of each owner name and
+// the hosts that records name, on all workers.
+func (z *Zone) settle() []candidate {
+	z.index.spare = nil
 	workers := z.options.Workers
 	parts := make([]ownerCheck, workers)
+	var next atomic.Int32
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
 			c := &parts[w]
-			for i := w; i < bucketCount; i += workers {
-				bucket := &z.index.buckets[i]
-				for lo := 0; lo < bucket.n; {
-					hi := bucket.groupEnd(lo)
-					if hi-lo > 1 {
-						c.owner(bucket.slice(lo, hi))
-					}
-					lo = hi
-				}
+			var s sorter
+			for i := next.Add(1); i <= bucketCount; i = next.Add(1) {
+				b := &z.index.buckets[i-1]
+				c.owners(s.sort(b))
+				c.hosts(z, b)
 			}
 		})
 	}
@@ -72,10 +71,25 @@ func (z *Zone) checkOwners() []candidate {
 	return all
 }
 
+// ownerCheck is what one worker finds.
 type ownerCheck struct {
 	found      []candidate
 	duplicates uint64
 	duplicateN int
+}
+
+// owners judges the records of one bucket, in their order.
+func (c *ownerCheck) owners(sorted []tuple) {
+	for lo := 0; lo < len(sorted); {
+		owner, hi := sorted[lo].owner, lo+1
+		for hi < len(sorted) && sorted[hi].owner == owner {
+			hi++
+		}
+		if hi > lo+1 {
+			c.owner(sorted[lo:hi])
+		}
+		lo = hi
+	}
 }
 
 // owner judges the records at one owner name, sorted by type and RDATA.
@@ -174,24 +188,15 @@ func (c *ownerCheck) note(code diag.Code, t, other tuple, n int) {
 	c.found = append(c.found, candidate{code: code, pos: pos, other: earlier, typ: t.typ(), n: n})
 }
 
-// checkHosts looks for the addresses of in-domain hosts of NS, MX and SRV.
-func (z *Zone) checkHosts() []candidate {
-	workers := z.options.Workers
-	parts := make([][]candidate, workers)
-	var wg sync.WaitGroup
-	refs := z.index.refs
-	for w := range workers {
-		wg.Go(func() {
-			lo, hi := len(refs)*w/workers, len(refs)*(w+1)/workers
-			for _, ref := range refs[lo:hi] {
-				if c, bad := z.checkHost(ref); bad {
-					parts[w] = append(parts[w], c)
-				}
-			}
-		})
+// hosts looks for the addresses of the in-domain hosts of NS, MX and SRV whose
+// records are in one bucket.
+func (c *ownerCheck) hosts(z *Zone, b *bucket) {
+	for _, ref := range b.refs {
+		if found, bad := z.checkHost(ref); bad {
+			c.found = append(c.found, found)
+		}
 	}
-	wg.Wait()
-	return slices.Concat(parts...)
+	b.refs = nil
 }
 
 func (z *Zone) checkHost(ref ref) (candidate, bool) {

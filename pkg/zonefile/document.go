@@ -2,6 +2,7 @@ package zonefile
 
 import (
 	"bytes"
+	"encoding/binary"
 	"sort"
 	"strings"
 
@@ -24,15 +25,16 @@ func newFile(name string, text []byte) *file {
 	return &file{name: name, text: text, crlf: bytes.IndexByte(text, '\r') >= 0, high: hasHighByte(text)}
 }
 
-// hasHighByte tells whether text has a byte above 127, eight at a time.
+// hasHighByte tells whether text has a byte above 127, many at a time.
 func hasHighByte(text []byte) bool {
+	const highBits = 0x8080808080808080
 	for len(text) >= 64 {
 		b := text[:64]
-		var or byte
-		for _, c := range b {
-			or |= c
-		}
-		if or >= 0x80 {
+		or := binary.LittleEndian.Uint64(b) | binary.LittleEndian.Uint64(b[8:]) |
+			binary.LittleEndian.Uint64(b[16:]) | binary.LittleEndian.Uint64(b[24:]) |
+			binary.LittleEndian.Uint64(b[32:]) | binary.LittleEndian.Uint64(b[40:]) |
+			binary.LittleEndian.Uint64(b[48:]) | binary.LittleEndian.Uint64(b[56:])
+		if or&highBits != 0 {
 			return true
 		}
 		text = text[64:]
@@ -81,6 +83,11 @@ type segment struct {
 	made    bool     // lines of a $GENERATE, which no file holds
 	depth   int
 	origins []originAt // every origin in force, by where it begins
+}
+
+// startsBlank tells whether the segment begins with white space.
+func (s *segment) startsBlank() bool {
+	return s != nil && len(s.text) > 0 && (s.text[0] == ' ' || s.text[0] == '\t')
 }
 
 type originAt struct {

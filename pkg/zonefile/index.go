@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"slices"
-	"sync"
 
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -40,7 +39,6 @@ const (
 // index holds all records of a zone by owner.
 type index struct {
 	buckets [bucketCount]bucket
-	refs    []ref
 	spare   [][chunkLen]tuple
 }
 
@@ -48,23 +46,51 @@ type index struct {
 type bucket struct {
 	chunks []*[chunkLen]tuple
 	n      int
+	refs   []ref // with a target that belongs here
 }
 
 func bucketOf(owner uint64) int { return int(owner >> (64 - bucketBits)) }
 
 // add moves tuples into their buckets.
 func (x *index) add(tuples []tuple) {
-	for _, t := range tuples {
+	for i := range tuples {
+		t := &tuples[i]
 		b := &x.buckets[bucketOf(t.owner)]
-		if b.n == len(b.chunks)*chunkLen {
-			if len(x.spare) == 0 {
-				x.spare = make([][chunkLen]tuple, 32)
-			}
-			b.chunks = append(b.chunks, &x.spare[0])
-			x.spare = x.spare[1:]
+		at := b.n % chunkLen
+		if at == 0 {
+			b.chunks = append(b.chunks, x.chunk())
 		}
-		*b.at(b.n) = t
+		b.chunks[len(b.chunks)-1][at] = *t
 		b.n++
+	}
+}
+
+// chunk gives a new chunk; they are made some at a time.
+func (x *index) chunk() *[chunkLen]tuple {
+	if len(x.spare) == 0 {
+		x.spare = make([][chunkLen]tuple, 32)
+	}
+	c := &x.spare[0]
+	x.spare = x.spare[1:]
+	return c
+}
+
+// refer puts references into the buckets of their targets.
+func (x *index) refer(refs []ref) {
+	for _, r := range refs {
+		b := &x.buckets[bucketOf(r.target)]
+		b.refs = append(b.refs, r)
+	}
+}
+
+// parts gives the tuples of each chunk.
+func (b *bucket) parts(yield func([]tuple) bool) {
+	left := b.n
+	for _, c := range b.chunks {
+		if !yield(c[:min(left, chunkLen)]) {
+			return
+		}
+		left -= chunkLen
 	}
 }
 
@@ -87,59 +113,52 @@ func (b *bucket) slice(lo, hi int) []tuple {
 	return buf
 }
 
-// finish sorts every bucket, on all workers.
-func (x *index) finish(workers int) {
-	x.spare = nil
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			var scratch []tuple
-			var start []int32
-			for i := w; i < bucketCount; i += workers {
-				b := &x.buckets[i]
-				if cap(scratch) < b.n {
-					scratch = make([]tuple, b.n+b.n/4)
-				}
-				start = b.sort(scratch[:b.n], start)
-			}
-		})
-	}
-	wg.Wait()
+// sorter sorts buckets, one after the other in the same memory.
+type sorter struct {
+	sorted []tuple
+	ends   []int32
 }
 
-// sort orders the bucket by owner, then type, RDATA and position: a counting
+// sort orders a bucket by owner, then type, RDATA and position: a counting
 // sort by the next bits of the owner's hash, which spread evenly, and then
-// each small group by itself.
-func (b *bucket) sort(scratch []tuple, start []int32) []int32 {
+// each small group by itself. It gives the tuples of the bucket in one piece,
+// to be looked at until the next bucket.
+func (s *sorter) sort(b *bucket) []tuple {
 	width := bits.Len(uint(b.n))
-	shift := max(64-bucketBits-width, 0)
-	mask := uint64(1)<<width - 1
-	if cap(start) < 1<<width+1 {
-		start = make([]int32, 1<<width+1)
+	shift, mask := (64-bucketBits-width)&63, uint64(1)<<width-1
+	s.ends = slices.Grow(s.ends[:0], 1<<width+1)[:1<<width+1]
+	s.sorted = slices.Grow(s.sorted[:0], b.n)[:b.n]
+	clear(s.ends)
+	begins := s.ends[1:]
+	for part := range b.parts {
+		for i := range part {
+			begins[part[i].owner>>shift&mask]++
+		}
 	}
-	start = start[:1<<width+1]
-	clear(start)
-	for i := range b.n {
-		start[b.at(i).owner>>shift&mask+1]++
+	sum := int32(0)
+	for i, n := range s.ends {
+		sum += n
+		s.ends[i] = sum
 	}
-	for i := 1; i < len(start); i++ {
-		start[i] += start[i-1]
-	}
-	for i := range b.n {
-		t := b.at(i)
-		k := t.owner >> shift & mask
-		scratch[start[k]] = *t
-		start[k]++
+	for part := range b.parts {
+		for i := range part {
+			end := &s.ends[part[i].owner>>shift&mask]
+			s.sorted[*end] = part[i]
+			*end++
+		}
 	}
 	from := int32(0)
-	for _, end := range start[:len(start)-1] {
-		sortGroup(scratch[from:end])
+	for _, end := range s.ends[:1<<width] {
+		if end > from+1 {
+			sortGroup(s.sorted[from:end])
+		}
 		from = end
 	}
-	for i := range scratch {
-		*b.at(i) = scratch[i]
+	rest := s.sorted
+	for part := range b.parts {
+		rest = rest[copy(part, rest):]
 	}
-	return start
+	return s.sorted
 }
 
 // sortGroup sorts tuples that are few, unless somebody wrote very many records

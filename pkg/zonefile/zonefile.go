@@ -119,7 +119,6 @@ func read(name string, text []byte, options Options, hashOnly bool) *Zone {
 	b.segment(top, ctx)
 	b.finish()
 	if !hashOnly {
-		z.index.finish(options.Workers)
 		b.check()
 	}
 	z.Found = b.list()
@@ -258,9 +257,6 @@ func nextBarrier(text []byte, pos int) int {
 // enter follows an $INCLUDE or expands a $GENERATE.
 func (b *builder) enter(seg *segment, ctx *context, e *Entry) {
 	word := e.Tokens[0].raw(seg.text)
-	if e.unended(seg.text) && (foldEqual(word, "$GENERATE") || len(e.Tokens) > 2) {
-		b.report(finding{place{seg, e.lastEnd(), e.lastEnd()}, faultNoLineEnd(word)})
-	}
 	kind := MarkInclude
 	var child *segment
 	inner := *ctx
@@ -269,6 +265,11 @@ func (b *builder) enter(seg *segment, ctx *context, e *Entry) {
 		child = b.generate(seg, e)
 	} else {
 		child = b.include(seg, &inner, e)
+	}
+	// BIND takes a last line "$INCLUDE file" as it is, but takes the first field
+	// of that file for an owner name then.
+	if e.unended(seg.text) && (kind == MarkGenerate || len(e.Tokens) > 2 || child.startsBlank()) {
+		b.report(finding{place{seg, e.lastEnd(), e.lastEnd()}, faultNoLineEnd(word)})
 	}
 	r := newReader(&b.zone.settings, seg, ctx)
 	r.entry = *e
@@ -282,6 +283,9 @@ func (b *builder) enter(seg *segment, ctx *context, e *Entry) {
 	}
 	if child == nil {
 		return
+	}
+	if kind == MarkInclude {
+		inner.runLen, ctx.runLen = 0, 0 // a run of records ends with its file
 	}
 	b.segment(child, &inner)
 	b.zone.Marks[at].moved = !inner.sameOwner(ctx)
@@ -319,7 +323,7 @@ func (b *builder) generate(seg *segment, e *Entry) *segment {
 func (b *builder) take(seg *segment, c *collector) {
 	z := b.zone
 	z.index.add(c.tuples)
-	z.index.refs = append(z.index.refs, c.refs...)
+	z.index.refer(c.refs)
 	z.Marks = append(z.Marks, c.marks...)
 	z.Sum += c.sum
 	z.Count += c.count
@@ -399,7 +403,7 @@ func ParseTTL(s string) (uint32, error) {
 		return ttl, nil
 	case ttlTooBig:
 		return 0, fmt.Errorf("TTL %q is larger than 2147483647", s)
-	default:
-		return 0, fmt.Errorf("%q is no TTL", s)
+	case notTTL:
 	}
+	return 0, fmt.Errorf("%q is no TTL", s)
 }

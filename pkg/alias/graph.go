@@ -3,6 +3,7 @@ package alias
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -231,15 +232,14 @@ func (g *Graph) Check(m *Member) diag.List {
 }
 
 func (g *Graph) checkRule(c *checker, m *Member, r *Rule) {
-	empty, asked := 0, 0
+	empty := 0
 	var last Walk
-	name := ""
+	var asked []string
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		if !r.Wants(qtype) {
 			continue
 		}
-		asked++
-		name += map[bool]string{true: " or "}[name != ""] + dns.TypeToString[qtype]
+		asked = append(asked, dns.TypeToString[qtype])
 		path, w := g.follow(m.View, r, qtype)
 		switch w.End {
 		case EndLoop:
@@ -254,8 +254,8 @@ func (g *Graph) checkRule(c *checker, m *Member, r *Rule) {
 		case EndOutside, EndAddresses, EndRule:
 		}
 	}
-	if asked > 0 && empty == asked {
-		c.report(r.Entry.Target.Place, problemInDomain(r.Target, last.Zone, last.Last, last.End == EndNoData, name))
+	if len(asked) > 0 && empty == len(asked) {
+		c.report(r.Entry.Target.Place, problemInDomain(r.Target, last.Zone, last.Last, last.End == EndNoData, strings.Join(asked, " or ")))
 	}
 }
 

@@ -270,10 +270,7 @@ func judgeService(res *flatten.Result, rec zonefile.Record) *diag.Diagnostic {
 		return nil
 	}
 	priority := int(rec.RDATA[0])<<8 | int(rec.RDATA[1])
-	target, err := zone.NameFromWire(rec.RDATA[2:])
-	if err != nil {
-		return nil
-	}
+	target, _ := zone.NameFromWire(rec.RDATA[2:]) // it was checked on reading
 	rule := res.Rule
 	if priority == 0 {
 		if target == rule.Target || target == rule.Owner {

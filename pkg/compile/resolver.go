@@ -2,7 +2,6 @@ package compile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
@@ -40,14 +39,16 @@ func OpenResolvers(urls []string, readFile func(string) ([]byte, error)) (*Resol
 	for _, text := range urls {
 		u, err := resolve.ParseURL(text)
 		if err != nil {
-			return nil, nil, errors.Join(err, r.Close())
+			r.Close()
+			return nil, nil, err
 		}
 		if !u.InMemory() {
 			network = append(network, text)
 			continue
 		}
 		if err := flush(); err != nil {
-			return nil, nil, errors.Join(err, r.Close())
+			r.Close()
+			return nil, nil, err
 		}
 		if u.Scheme == resolve.SchemeDemo {
 			r.list = append(r.list, resolve.Demo())
@@ -55,12 +56,14 @@ func OpenResolvers(urls []string, readFile func(string) ([]byte, error)) (*Resol
 		}
 		world, problems, err := openWorld(u, readFile)
 		if err != nil || problems.HasErrors() {
-			return nil, problems, errors.Join(err, r.Close())
+			r.Close()
+			return nil, problems, err
 		}
 		r.list = append(r.list, world)
 	}
 	if err := flush(); err != nil {
-		return nil, nil, errors.Join(err, r.Close())
+		r.Close()
+		return nil, nil, err
 	}
 	return r, nil, nil
 }
@@ -99,10 +102,8 @@ func (r *Resolvers) Lookup(ctx context.Context, target zone.Name, qtype uint16) 
 }
 
 // Close ends the resolvers' sockets.
-func (r *Resolvers) Close() error {
-	var errs []error
+func (r *Resolvers) Close() {
 	for _, c := range r.clients {
-		errs = append(errs, c.Close())
+		c.Close()
 	}
-	return errors.Join(errs...)
 }

@@ -59,14 +59,17 @@ func problemFailed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
 	return d
 }
 
+// failureHints are for failures that the operator can do something about here.
+var failureHints = map[resolve.Reason]string{
+	resolve.ReasonTimeout:          "is the resolver reachable from here? --resolver names another",
+	resolve.ReasonNetwork:          "is the resolver reachable from here? --resolver names another",
+	resolve.ReasonRefusedAddress:   "--allow-net lets a network pass",
+	resolve.ReasonTooManyAddresses: "--max-addresses raises the bound, up to 100",
+}
+
 func failureHint(reason resolve.Reason) string {
-	switch reason {
-	case resolve.ReasonTimeout, resolve.ReasonNetwork:
-		return "is the resolver reachable from here? --resolver names another"
-	case resolve.ReasonRefusedAddress:
-		return "--allow-net lets a network pass"
-	case resolve.ReasonTooManyAddresses:
-		return "--max-addresses raises the bound, up to 100"
+	if hint, ok := failureHints[reason]; ok {
+		return hint
 	}
 	return "nothing is written for the zone; aliasflat resolve --trace shows every query"
 }

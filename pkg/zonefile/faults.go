@@ -108,6 +108,10 @@ func faultQuoted(text []byte) *diag.Diagnostic {
 	return problem(diag.CodeQuotedField, "quoted "+quote(text)+" where TTL, class or type belongs", "remove the quotation marks")
 }
 
+func faultQuotedOrigin(text []byte) *diag.Diagnostic {
+	return problem(diag.CodeQuotedField, "quoted "+quote(text)+" as origin", "remove the quotation marks")
+}
+
 func faultMetaType(text []byte) *diag.Diagnostic {
 	return problem(diag.CodeMetaType, "type "+quote(text)+" exists in queries only, not in zones", "")
 }
@@ -184,6 +188,10 @@ func faultDirectiveArgument(directive []byte, want string) *diag.Diagnostic {
 
 func faultDirectiveJunk(directive, text []byte) *diag.Diagnostic {
 	return problem(diag.CodeDirectiveJunk, quote(text)+" behind the argument of "+strings.ToUpper(string(directive)), "delete it, or put ; before it")
+}
+
+func faultNoLineEnd(directive []byte) *diag.Diagnostic {
+	return problem(diag.CodeDirectiveJunk, "file ends behind "+strings.ToUpper(string(directive))+" without a line end", "end the last line with a line feed: BIND refuses a control entry without one")
 }
 
 func faultInclude(code diag.Code, path, message, hint string) *diag.Diagnostic {

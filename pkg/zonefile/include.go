@@ -27,7 +27,10 @@ func (b *builder) include(seg *segment, inner *context, e *Entry) *segment {
 		return fail(e.Tokens[3], faultDirectiveJunk(word.raw(seg.text), e.Tokens[3].raw(seg.text)))
 	}
 	if len(e.Tokens) == 3 {
-		text := e.Tokens[2].content(seg.text)
+		text := e.Tokens[2].raw(seg.text)
+		if e.Tokens[2].Quoted {
+			return fail(e.Tokens[2], faultQuotedOrigin(text))
+		}
 		origin, err := zone.AppendName(nil, text, inner.origin)
 		if err != nil {
 			return fail(e.Tokens[2], faultName(text, err))

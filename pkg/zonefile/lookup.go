@@ -241,7 +241,7 @@ func (z *Zone) walk(f func(r *reader, e *Entry, h *head)) {
 func (z *Zone) walkSegment(s *settings, seg *segment, ctx *context, marks *[]Mark) {
 	r := newReader(s, seg, ctx)
 	for pos := 0; pos < len(seg.text); {
-		pos = r.read(pos, len(seg.text))
+		r.read(pos, len(seg.text))
 		r.out = collector{}
 		if !r.barrier {
 			break
@@ -258,6 +258,9 @@ func (z *Zone) walkSegment(s *settings, seg *segment, ctx *context, marks *[]Mar
 		*marks = (*marks)[1:]
 		if m.child == nil {
 			continue
+		}
+		if m.Kind == MarkInclude {
+			r.ctx.runLen = 0
 		}
 		inner := r.ctx
 		inner.origin = m.child.originAt(0)

@@ -212,6 +212,9 @@ func (r *reader) argument(e *Entry, want string) bool {
 		tok := e.Tokens[2]
 		r.fail(e, tok.Start, e.lastEnd(), faultDirectiveJunk(word, tok.raw(r.text)))
 		return false
+	case e.unended(r.text):
+		r.fail(e, e.lastEnd(), e.lastEnd(), faultNoLineEnd(word))
+		return false
 	}
 	return true
 }
@@ -221,6 +224,10 @@ func (r *reader) originDirective(e *Entry) {
 		return
 	}
 	tok := e.Tokens[1]
+	if tok.Quoted {
+		r.fail(e, tok.Start, tok.End, faultQuotedOrigin(tok.raw(r.text)))
+		return
+	}
 	text := tok.content(r.text)
 	wire, err := zone.AppendName(nil, text, r.ctx.origin)
 	if err != nil || bytes.IndexByte(text, 0) >= 0 {

@@ -3,6 +3,7 @@ package zonefile
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/miekg/dns"
@@ -65,7 +66,8 @@ type edit struct {
 	owner    []byte // of the record, wire form, case as written
 	ttl      uint32 // that a record behind it inherits
 	explicit bool   // the record has a TTL of its own
-	lastTTL  uint32 // of the last record in text
+	records  bool   // text has records, not comments alone
+	lastTTL  uint32 // of the last of these
 	moved    bool   // opens ends with another owner name
 }
 
@@ -131,25 +133,24 @@ func (rw *rewriter) collect(w Rewrite) {
 
 func aliasEdit(a *AliasEntry, text []byte) edit {
 	e := edit{place: a.Place.place, text: text, context: a.context, owner: a.owner, ttl: a.TTL, explicit: a.explicit}
-	if len(text) > 0 {
-		e.lastTTL = lastTTL(text, a.TTL)
-	}
+	e.lastTTL, e.records = lastTTL(text)
 	return e
 }
 
-// lastTTL gives the TTL of the last of our own lines: owner, TTL, class, type.
-func lastTTL(text []byte, none uint32) uint32 {
+// lastTTL gives the TTL of the last of our own records, which begin with owner
+// and TTL; false where there are only comments.
+func lastTTL(text []byte) (ttl uint32, ok bool) {
 	lines := bytes.Split(bytes.TrimRight(text, "\r\n"), []byte{'\n'})
-	for i := len(lines) - 1; i >= 0; i-- {
-		fields := bytes.Fields(lines[i])
+	for _, line := range slices.Backward(lines) {
+		fields := bytes.Fields(line)
 		if len(fields) < 4 || fields[0][0] == ';' {
 			continue
 		}
 		if n, err := strconv.ParseUint(string(fields[1]), 10, 32); err == nil {
-			return uint32(n)
+			return uint32(n), true
 		}
 	}
-	return none
+	return 0, false
 }
 
 // expandNeeded has a $GENERATE written out where something in it changes, or
@@ -189,7 +190,7 @@ func (rw *rewriter) markEdit(m *Mark, serial *zone.Serial) (edit, bool) {
 			return e, true
 		}
 		e.text = rec
-		e.lastTTL = e.ttl
+		e.lastTTL, e.records = e.ttl, true
 		return e, true
 	case MarkDirective:
 		e.text = rw.directive(m)
@@ -390,8 +391,7 @@ func (rw *rewriter) apply(seg *segment, e *edit) {
 	if e.owner == nil {
 		return // a control entry
 	}
-	hasRecords := e.lastTTL != 0 || bytes.Contains(e.text, []byte(" IN "))
-	if !hasRecords {
+	if !e.records {
 		rw.nothingLeft(e)
 		return
 	}

@@ -1,20 +1,24 @@
 package zonefile
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
 
 // Character classes of a zone file (RFC 1035 §5.1). Only space and tab
 // separate fields; a carriage return does so before a line feed, and counts
 // as a blank here so that CRLF files need no special path.
 const (
 	classOther = iota
+	classControl
+	classEscape // the last of those that belong to an unquoted token
 	classBlank
 	classNewline
 	classComment
 	classQuote
 	classOpen
 	classClose
-	classEscape
-	classControl
 )
 
 var classes = [256]uint8{
@@ -61,8 +65,9 @@ type Entry struct {
 // line it opened it on, so that reading can go on behind it.
 func scanEntry(text []byte, pos int, e *Entry) {
 	e.Start, e.End = int32(pos), int32(len(text))
-	e.Tokens = e.Tokens[:0]
 	e.Parens, e.Nested, e.odd, e.fault = false, false, false, scanOK
+	tokens := e.Tokens[:0]
+	e.Tokens = tokens
 	if pos >= len(text) {
 		return
 	}
@@ -71,15 +76,27 @@ func scanEntry(text []byte, pos int, e *Entry) {
 	depth, opened := 0, 0
 	glued := false
 	for i := pos; i < len(text); {
-		switch classes[text[i]] {
+		c := text[i]
+		if c == ' ' || c == '\t' {
+			i++
+			glued = false
+			continue
+		}
+		switch classes[c] {
 		case classOther, classEscape, classControl:
 			start := i
-			i = e.scanBare(text, i)
+			if i+8 <= len(text) {
+				i += firstSpecial(binary.LittleEndian.Uint64(text[i:]))
+			}
+			if i == len(text) || classes[text[i]] <= classEscape {
+				i = e.scanBare(text, i)
+			}
 			e.odd = e.odd || glued
-			e.Tokens = append(e.Tokens, Token{Start: int32(start), End: int32(i), Glued: glued})
+			tokens = append(tokens, Token{Start: int32(start), End: int32(i), Glued: glued})
 			glued = true
-		case classBlank:
-			if text[i] == '\r' && (i+1 == len(text) || text[i+1] != '\n') {
+		case classBlank: // a carriage return
+			if i+1 == len(text) || text[i+1] != '\n' {
+				e.Tokens = tokens
 				e.fail(text, scanBareCR, i)
 				return
 			}
@@ -89,7 +106,7 @@ func scanEntry(text []byte, pos int, e *Entry) {
 			i++
 			glued = false
 			if depth == 0 {
-				e.End = int32(i)
+				e.Tokens, e.End = tokens, int32(i)
 				return
 			}
 		case classComment:
@@ -97,10 +114,11 @@ func scanEntry(text []byte, pos int, e *Entry) {
 		case classQuote:
 			end := scanQuoted(text, i)
 			if end < 0 {
+				e.Tokens = tokens
 				e.fail(text, scanUnclosedQuote, i)
 				return
 			}
-			e.Tokens = append(e.Tokens, Token{Start: int32(i), End: int32(end), Quoted: true, Glued: glued})
+			tokens = append(tokens, Token{Start: int32(i), End: int32(end), Quoted: true, Glued: glued})
 			i = end
 			glued, e.odd = true, true
 		case classOpen:
@@ -114,6 +132,7 @@ func scanEntry(text []byte, pos int, e *Entry) {
 			glued = false
 		case classClose:
 			if depth == 0 {
+				e.Tokens = tokens
 				e.fail(text, scanUnopenedParen, i)
 				return
 			}
@@ -122,6 +141,7 @@ func scanEntry(text []byte, pos int, e *Entry) {
 			glued = false
 		}
 	}
+	e.Tokens = tokens
 	if depth > 0 {
 		e.fail(text, scanUnclosedParen, opened)
 	}
@@ -131,6 +151,13 @@ func scanEntry(text []byte, pos int, e *Entry) {
 // takes the next byte along, but never a line end (as BIND reads it).
 func (e *Entry) scanBare(text []byte, i int) int {
 	for i < len(text) {
+		if i+8 <= len(text) {
+			n := firstSpecial(binary.LittleEndian.Uint64(text[i:]))
+			i += n
+			if n == 8 {
+				continue
+			}
+		}
 		switch classes[text[i]] {
 		case classOther:
 			i++
@@ -148,6 +175,20 @@ func (e *Entry) scanBare(text []byte, i int) int {
 		}
 	}
 	return i
+}
+
+// firstSpecial gives the place, from 0, of the first of eight bytes that may
+// not be of classOther, or 8. Each term marks the high bit of the bytes that
+// it looks for: those below '#', parentheses, the semicolon, the backslash and
+// the delete character. What stands behind the first mark is of no account.
+func firstSpecial(w uint64) int {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	marks := w - '#'*each
+	marks |= w&^each ^ '('*each - each
+	marks |= w ^ ';'*each - each
+	marks |= w ^ '\\'*each - each
+	marks |= w + each
+	return bits.TrailingZeros64(marks&^w&high) >> 3
 }
 
 // scanQuoted gives the end of the quoted token that starts at i, its closing
@@ -192,6 +233,11 @@ func (e *Entry) fail(text []byte, fault scanFault, at int) {
 // directive tells whether the entry is a control entry.
 func (e *Entry) directive(text []byte) bool {
 	return len(e.Tokens) > 0 && !e.Blank && !e.Tokens[0].Quoted && text[e.Tokens[0].Start] == '$'
+}
+
+// unended tells whether the text ends without a line feed behind the entry.
+func (e *Entry) unended(text []byte) bool {
+	return int(e.End) == len(text) && e.End > e.Start && text[e.End-1] != '\n'
 }
 
 // comments gives the spans of the entry's comments, each from its semicolon

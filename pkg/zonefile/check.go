@@ -24,6 +24,7 @@ type candidate struct {
 	typ    uint16
 	n      int
 	target uint64 // hash of the host, where it is about one
+	apexNS bool   // an NS record of the apex: always reported
 }
 
 // Limits of BIND 9.18 for a zone that it loads (max-records-per-type,
@@ -200,7 +201,7 @@ func (c *ownerCheck) hosts(z *Zone, b *bucket) {
 }
 
 func (z *Zone) checkHost(ref ref) (candidate, bool) {
-	c := candidate{code: diag.CodeHostWithoutAddress, pos: ref.pos, typ: ref.typ, target: ref.target}
+	c := candidate{code: diag.CodeHostWithoutAddress, pos: ref.pos, typ: ref.typ, target: ref.target, apexNS: ref.apexNS}
 	for _, t := range z.index.owner(ref.target) {
 		switch t.typ() {
 		case dns.TypeA, dns.TypeAAAA:
@@ -232,7 +233,7 @@ func (b *builder) reportCandidates(found []candidate) {
 	shown := map[diag.Code]int{}
 	hosts := map[host]bool{}
 	for _, c := range found {
-		if shown[c.code] >= maxFindings {
+		if shown[c.code] >= maxFindings && !c.apexNS {
 			continue
 		}
 		if c.target != 0 && c.typ != dns.TypeNS {
@@ -340,39 +341,26 @@ func (z *Zone) judgeHost(c candidate, p place, e *Entry) *diag.Diagnostic {
 	if err != nil {
 		return nil
 	}
-	apexNS := c.typ == dns.TypeNS && z.isApex(p, e)
 	cut := z.Cut(host)
 	switch {
 	case c.code == diag.CodeAliasNSHost:
 		return notice(c.code, "name server "+host.String()+" is an ALIAS: the glue at the parent does not follow it", "")
-	case c.code == diag.CodePointsAtCNAME && apexNS:
+	case c.code == diag.CodePointsAtCNAME && c.apexNS:
 		return problem(diag.CodeApexNSCNAME, "name server "+host.String()+" is a CNAME", "name servers refuse the zone; give it addresses (RFC 2181 section 10.3)")
 	case c.code == diag.CodePointsAtCNAME:
 		return notice(c.code, TypeName(c.typ)+" points at "+host.String()+", which is a CNAME", "RFC 2181 section 10.3 wants a host with addresses")
 	case !cut.IsZero() && c.typ != dns.TypeNS:
 		return nil
-	case !cut.IsZero() && apexNS:
+	case !cut.IsZero() && c.apexNS:
 		return nil
 	case !cut.IsZero():
 		return notice(diag.CodeMissingGlue, "name server "+host.String()+" has no glue", "write its A or AAAA records here: nobody can reach "+cut.String()+" without")
 	case z.wildcardAddress(host):
 		return nil
-	case apexNS:
+	case c.apexNS:
 		return problem(diag.CodeApexNSAddress, "name server "+host.String()+" has no A or AAAA record", "name servers refuse the zone; add one")
 	}
 	return notice(c.code, TypeName(c.typ)+" points at "+host.String()+", which has no A or AAAA record", "add one, or write the dot that makes the name absolute")
-}
-
-// isApex tells whether the record at a place belongs to the apex.
-func (z *Zone) isApex(_ place, e *Entry) bool {
-	hash := hashOf(z.Name)
-	for _, t := range z.index.owner(hash) {
-		q, f := z.placeAt(t.pos)
-		if f.Start == e.Start && q.seg.base+uint32(f.Start) == t.pos && t.typ() == dns.TypeNS && f.End == e.End {
-			return true
-		}
-	}
-	return false
 }
 
 // wildcardAddress tells whether a wildcard gives a name addresses, or an ALIAS

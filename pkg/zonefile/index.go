@@ -28,6 +28,7 @@ type ref struct {
 	target uint64
 	pos    uint32
 	typ    uint16
+	apexNS bool // without an address the zone does not load
 }
 
 const (

@@ -211,13 +211,14 @@ func (r *reader) refer(typ uint16, wire []byte, pos uint32) {
 	if !inDomain(target, r.apex) {
 		return
 	}
+	apexNS := typ == dns.TypeNS && bytes.Equal(r.lower[:r.lowerLen], r.apex)
 	h := hashName(target)
 	slot := &r.refCache[(h^uint64(typ))&255]
-	if *slot == h^uint64(typ) && (typ != dns.TypeNS) {
+	if *slot == h^uint64(typ) && typ != dns.TypeNS {
 		return
 	}
 	*slot = h ^ uint64(typ)
-	r.out.refs = append(r.out.refs, ref{target: h, pos: pos, typ: typ})
+	r.out.refs = append(r.out.refs, ref{target: h, pos: pos, typ: typ, apexNS: apexNS})
 }
 
 // inDomain tells whether a wire name in lower case is at or below another.

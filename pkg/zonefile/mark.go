@@ -48,6 +48,8 @@ type saved struct {
 	hasDefault bool
 	hasTTL     bool
 	newOrigin  bool
+	guessed    bool // saved in a piece read ahead: owner and TTL may be missing
+	setTTL     bool // ttl is not missing
 }
 
 // earlier is what of the context the current entry may change.
@@ -59,6 +61,7 @@ type earlier struct {
 	hasOwner   bool
 	outside    bool
 	newOrigin  bool
+	setTTL     bool
 	changed    bool // the entry has another owner name than the one before
 	ownerLen   uint8
 }
@@ -69,6 +72,7 @@ func (r *reader) remember() {
 	r.was = earlier{
 		ttl: c.ttl, defaultTTL: c.defaultTTL, hasTTL: c.hasTTL, hasDefault: c.hasDefault,
 		hasOwner: c.hasOwner, outside: c.outside, newOrigin: c.newOrigin,
+		setTTL: c.setTTL,
 	}
 }
 
@@ -78,6 +82,7 @@ func (r *reader) saveBefore() saved {
 	s := saved{
 		origin: c.origin, ttl: w.ttl, defaultTTL: w.defaultTTL,
 		hasOwner: w.hasOwner, outside: w.outside, hasDefault: w.hasDefault, hasTTL: w.hasTTL, newOrigin: w.newOrigin,
+		guessed: c.guessed, setTTL: w.setTTL,
 	}
 	if w.changed {
 		s.owner = string(r.oldOwner[:w.ownerLen])
@@ -88,6 +93,22 @@ func (r *reader) saveBefore() saved {
 		s.run = append(s.run, c.run[:c.runLen]...)
 	}
 	return s
+}
+
+// complete fills in what a piece did not know, from the context it turned out
+// to begin in.
+func (s *saved) complete(c *context) {
+	if !s.guessed {
+		return
+	}
+	s.guessed = false
+	if !s.hasOwner {
+		s.owner, s.hasOwner, s.outside = string(c.ownerName()), c.hasOwner, c.outside
+	}
+	if !s.setTTL {
+		s.ttl = c.ttl
+	}
+	s.hasTTL = s.hasTTL || c.hasTTL
 }
 
 func (s *saved) restore() *context {

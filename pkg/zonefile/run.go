@@ -179,6 +179,9 @@ func (p *pieces) takeOver(pc *piece) {
 	}
 	r := pc.reader
 	if p.fits(pc) {
+		for i := range r.out.marks {
+			r.out.marks[i].context.complete(p.ctx)
+		}
 		p.b.take(p.seg, &r.out)
 		next := r.ctx
 		if !next.hasOwner {

@@ -9,7 +9,10 @@ import (
 	"context"
 	"io/fs"
 	"net/netip"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/alias"
@@ -93,33 +96,65 @@ func (r *Result) OK() bool { return r.Text != nil }
 // its text.
 func Run(ctx context.Context, sources []Source, options Options) []Result {
 	results := make([]Result, len(sources))
-	members := make([]*alias.Member, len(sources))
-	for i := range sources {
-		members[i] = read(&sources[i], &results[i])
-	}
+	members := readAll(sources, results)
+	problemsTwice(sources, members, results)
 	graph := alias.NewGraph(members)
-	var good []*alias.Member
+	good := map[*alias.Member]bool{}
 	for i, m := range members {
 		r := &results[i]
 		if !r.Problems.HasErrors() {
 			r.Problems = append(r.Problems, graph.Check(m)...)
 		}
-		if !r.Problems.HasErrors() {
-			good = append(good, m)
-		}
+		good[m] = !r.Problems.HasErrors()
 	}
-	good = dropDependents(graph, members, good, results)
+	dropDependents(graph, members, good, results)
 	if options.Lookup == nil {
 		return results
 	}
-	run := flatten.New(graph, good)
+	run := flatten.New(graph, slices.DeleteFunc(slices.Clone(members), func(m *alias.Member) bool { return !good[m] }))
 	ask(ctx, run, options)
 	for i, m := range members {
-		if slices.Contains(good, m) {
+		if good[m] {
 			finish(&sources[i], &results[i], m, run, options)
 		}
 	}
 	return results
+}
+
+// readAll reads all sources, several small ones side by side.
+func readAll(sources []Source, results []Result) []*alias.Member {
+	members := make([]*alias.Member, len(sources))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(sources)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(sources); i = int(next.Add(1)) - 1 {
+				members[i] = read(&sources[i], &results[i])
+			}
+		})
+	}
+	wg.Wait()
+	return members
+}
+
+// problemsTwice reports sources that are the same zone in one view.
+func problemsTwice(sources []Source, members []*alias.Member, results []Result) {
+	type key struct {
+		view string
+		name zone.Name
+	}
+	first := map[key]int{}
+	for i, m := range members {
+		if m.File.Name.IsZero() {
+			continue
+		}
+		k := key{m.View, m.File.Name}
+		if j, ok := first[k]; ok {
+			results[i].Problems = append(results[i].Problems, problemTwice(m.File.Name, sources[i].Name, sources[j].Name))
+			continue
+		}
+		first[k] = i
+	}
 }
 
 // read reads a source and its rules.
@@ -154,30 +189,26 @@ func read(s *Source, r *Result) *alias.Member {
 
 // dropDependents takes out the zones whose ALIAS targets lie in a zone that
 // cannot be used, until none is left.
-func dropDependents(graph *alias.Graph, members, good []*alias.Member, results []Result) []*alias.Member {
-	for {
-		bad := -1
+func dropDependents(graph *alias.Graph, members []*alias.Member, good map[*alias.Member]bool, results []Result) {
+	for dropped := true; dropped; {
+		dropped = false
 		for i, m := range members {
-			if !slices.Contains(good, m) {
+			if !good[m] {
 				continue
 			}
 			if d := dependsOnBad(graph, m, good); d != nil {
 				results[i].Problems = append(results[i].Problems, d)
-				bad = i
-				break
+				good[m] = false
+				dropped = true
 			}
 		}
-		if bad < 0 {
-			return good
-		}
-		good = slices.DeleteFunc(good, func(m *alias.Member) bool { return m == members[bad] })
 	}
 }
 
-func dependsOnBad(graph *alias.Graph, m *alias.Member, good []*alias.Member) *diag.Diagnostic {
+func dependsOnBad(graph *alias.Graph, m *alias.Member, good map[*alias.Member]bool) *diag.Diagnostic {
 	for i := range m.Rules {
 		for _, serving := range graph.Through(m, &m.Rules[i]) {
-			if serving != m && !slices.Contains(good, serving) {
+			if serving != m && !good[serving] {
 				return m.Rules[i].Entry.Target.Place.Report(problemDependent(m.Rules[i].Target, serving.File.Name))
 			}
 		}

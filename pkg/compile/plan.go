@@ -207,6 +207,12 @@ func problemDependent(target, other zone.Name) *diag.Diagnostic {
 	return problem(diag.CodeAliasInDomain, "target "+target.String()+" lies in zone "+other.String()+", which has errors", "mend that zone first")
 }
 
+func problemTwice(name zone.Name, source, first string) *diag.Diagnostic {
+	d := problem(diag.CodeZoneTwice, "zone "+name.String()+" is in "+first+" too", "compile them in two runs, or give each a view in the configuration")
+	d.Span.File = source
+	return d
+}
+
 func problemUnreadable(err error) *diag.Diagnostic {
 	d := problem(diag.CodeUnreadable, err.Error(), "")
 	d.Err = err

@@ -58,6 +58,7 @@ const (
 	CodeGenerateRange  Code = "generate-range"
 	CodeGenerateLimit  Code = "generate-limit"
 	CodeGenerateSyntax Code = "generate-syntax"
+	CodeZoneTwice      Code = "zone-twice"
 	CodeNoZoneName     Code = "no-zone-name"
 	CodeUnreadable     Code = "unreadable"
 )

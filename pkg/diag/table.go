@@ -288,6 +288,14 @@ X, n or N. A literal dollar sign is \$. The right-hand side is one word, or seve
 quotes.
 
     $GENERATE 1-9 host-${0,3,d} A 192.0.2.$`},
+	{CodeZoneTwice, Error, "two sources of one run are the same zone", `
+Targets inside a zone of the run are answered from its text, so one run cannot hold
+the same zone twice. Compile them one after the other, or give each a view in the
+configuration; a view sees its own zones only.
+
+    zones:
+      - {name: example.com, view: inside, source: inside.zone, output: inside.db}
+      - {name: example.com, view: outside, source: outside.zone, output: outside.db}`},
 	{CodeNoZoneName, Error, "the name of the zone is not known", `
 The zone's name comes from --origin, else the configuration, else a $ORIGIN before
 the first record, else an absolute owner of the SOA, else a file name such as

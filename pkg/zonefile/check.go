@@ -386,7 +386,7 @@ func (z *Zone) wildcardAddress(name zone.Name) bool {
 func (b *builder) checkApex() {
 	z := b.zone
 	top := place{z.segs[0], 0, 0}
-	if b.errors > 0 {
+	if b.broken > 0 {
 		return // the record that is missing may be the broken one
 	}
 	if !z.Has(z.Name, dns.TypeSOA) {

@@ -100,6 +100,7 @@ func read(name string, text []byte, options Options, hashOnly bool) *Zone {
 	main.path = options.Path
 	top := b.open(main, nil, nil)
 	if top == nil {
+		z.Found = b.list()
 		return z
 	}
 	if z.Name.IsZero() {
@@ -107,7 +108,7 @@ func read(name string, text []byte, options Options, hashOnly bool) *Zone {
 	}
 	if z.Name.IsZero() {
 		b.report(finding{place{top, 0, 0}, problem(diag.CodeNoZoneName, "no zone name: no $ORIGIN before the first record, no absolute owner name at the SOA, no file name that is one", "say --origin NAME")})
-		b.finish()
+		z.Found = b.list()
 		return z
 	}
 	z.apex = []byte(z.Name.Wire())
@@ -117,7 +118,6 @@ func read(name string, text []byte, options Options, hashOnly bool) *Zone {
 	}
 	ctx := &context{origin: z.apex}
 	b.segment(top, ctx)
-	b.finish()
 	if !hashOnly {
 		b.check()
 	}
@@ -185,7 +185,8 @@ type builder struct {
 	next     uint64 // global position of the next segment
 	findings []finding
 	found    map[diag.Code]int // by code, to report no more than is bearable
-	errors   int
+	broken   int // entries with an error
+	refused  int // errors of other kinds
 	virtual  int // records that $GENERATE made
 }
 
@@ -329,17 +330,25 @@ func (b *builder) take(seg *segment, c *collector) {
 	z.Count += c.count
 	z.dnames += c.dnames
 	seg.origins = append(seg.origins, c.origins...)
-	b.errors += c.errors
+	b.broken += c.errors
 	for _, f := range c.found {
-		b.report(f)
+		b.keep(f)
 	}
 }
 
 // maxErrors is how many errors of a file are shown.
 const maxErrors = 20
 
-// report keeps a finding unless there are enough of its kind.
+// report takes a finding that is no broken entry.
 func (b *builder) report(f finding) {
+	if f.d.Severity == diag.Error {
+		b.refused++
+	}
+	b.keep(f)
+}
+
+// keep keeps a finding unless there are enough of its kind.
+func (b *builder) keep(f finding) {
 	b.found[f.d.Code]++
 	if n := b.found[f.d.Code]; n > maxFindings {
 		return
@@ -347,38 +356,33 @@ func (b *builder) report(f finding) {
 	b.findings = append(b.findings, f)
 }
 
-// finish completes the problems of the reading.
-func (b *builder) finish() {
-	b.zone.Found = b.list()
-}
-
-// list turns findings into diagnostics with their places.
+// list turns findings into diagnostics with their places: 20 errors of a file,
+// and a count of the others.
 func (b *builder) list() diag.List {
 	var list diag.List
 	errors := map[string]int{}
-	hidden := map[string]int{}
-	var last finding
+	shown := 0
+	var last diag.Span
 	for _, f := range b.findings {
 		b.zone.locate(f.d, f.place)
 		if f.d.Severity == diag.Error {
 			file := f.d.Span.File
 			errors[file]++
 			if errors[file] > maxErrors {
-				hidden[file]++
-				last = f
 				continue
 			}
+			shown++
+			last = f.d.Span
 		}
 		list = append(list, f.d)
 	}
-	for file, n := range hidden {
-		d := faultMore(n)
-		d.Span = diag.Span{Pos: diag.Pos{File: file}}
-		d.Span.Pos = last.d.Span.Pos
-		d.Span.File = file
+	list = list.Sorted()
+	if all := b.broken + b.refused; all > shown {
+		d := faultMore(all - shown)
+		d.Span = diag.Span{Pos: diag.Pos{File: last.File, Line: last.Line, Column: last.Column, Offset: last.Offset}}
 		list = append(list, d)
 	}
-	return list.Sorted()
+	return list
 }
 
 // locate fills in where a diagnostic is.

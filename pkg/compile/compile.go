@@ -101,11 +101,15 @@ func Run(ctx context.Context, sources []Source, options Options) []Result {
 	graph := alias.NewGraph(members)
 	good := map[*alias.Member]bool{}
 	for i, m := range members {
-		r := &results[i]
-		if !r.Problems.HasErrors() {
-			r.Problems = append(r.Problems, graph.Check(m)...)
+		good[m] = !results[i].Problems.HasErrors()
+	}
+	dropDependents(graph, members, good, results)
+	for i, m := range members {
+		if good[m] {
+			problems := graph.Check(m)
+			results[i].Problems = append(results[i].Problems, problems...)
+			good[m] = !problems.HasErrors()
 		}
-		good[m] = !r.Problems.HasErrors()
 	}
 	dropDependents(graph, members, good, results)
 	if options.Lookup == nil {

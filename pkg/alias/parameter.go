@@ -20,6 +20,7 @@ var parameterKeys = []string{"types", "siblings", "ttl-min", "ttl-max", "max-sta
 // (RFC 9460 §2.1).
 func (c *checker) parameters(r *Rule, fields []zonefile.Field) bool {
 	seen := map[string]bool{}
+	bounds := r.Entry.Place // the parameter that sets the second bound of the TTL
 	for i := 0; i < len(fields); i++ {
 		f := fields[i]
 		key, value, found := strings.Cut(f.Text, "=")
@@ -41,15 +42,16 @@ func (c *checker) parameters(r *Rule, fields []zonefile.Field) bool {
 			return false
 		}
 		seen[key] = true
+		if key == "ttl-min" || key == "ttl-max" {
+			bounds = f.Place
+		}
 		if err := r.Set(key, value); err != nil {
-			d := problemParameter(err.Error())
-			d.Err = err
-			c.report(f.Place, d)
+			c.report(f.Place, problemParameter(key, err))
 			return false
 		}
 	}
 	if r.TTLMax != 0 && r.TTLMin > r.TTLMax {
-		c.report(r.Entry.Place, problemParameter(fmt.Sprintf("ttl-min %d is above ttl-max %d", r.TTLMin, r.TTLMax)))
+		c.report(bounds, problemTTLBounds(r.TTLMin, r.TTLMax))
 		return false
 	}
 	return true
@@ -86,7 +88,7 @@ func (s *Settings) setTypes(value string) error {
 		case "AAAA":
 			aaaa = true
 		default:
-			return fmt.Errorf("types has %q; A and AAAA can be asked for", t)
+			return fmt.Errorf("types is %q, not A, AAAA or A,AAAA", value)
 		}
 	}
 	s.OnlyA, s.OnlyAAAA = !aaaa, !a
@@ -132,7 +134,7 @@ func genericName(fields []zonefile.Field) (zone.Name, error) {
 	}
 	wire, err := hex.DecodeString(digits.String())
 	if err != nil {
-		return zone.Name{}, fmt.Errorf("data is not hexadecimal: %w", err)
+		return zone.Name{}, fmt.Errorf("data %q is not pairs of hexadecimal digits", digits.String())
 	}
 	if len(wire) != int(length) {
 		return zone.Name{}, fmt.Errorf("length is %d, the data has %d octets", length, len(wire))

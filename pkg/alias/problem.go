@@ -1,6 +1,7 @@
 package alias
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,12 +20,50 @@ func problemTarget(message, hint string) *diag.Diagnostic {
 	return problem(diag.CodeAliasTarget, message, hint)
 }
 
+func problemTargetName(text string, err error) *diag.Diagnostic {
+	var what, hint string
+	switch {
+	case errors.Is(err, zone.ErrBadEscape):
+		what, hint = "has an escape that stands for no octet", `an escape is \ and one character that is no digit, or \ and three digits up to 255`
+	case errors.Is(err, zone.ErrEmptyLabel):
+		what, hint = "has an empty label", "write one dot between labels"
+	case errors.Is(err, zone.ErrLabelTooLong):
+		what, hint = "has a label of more than 63 octets", "is a dot missing?"
+	case errors.Is(err, zone.ErrNameTooLong):
+		what, hint = "is longer than 255 octets with its origin", "end it with a dot if it is absolute"
+	default:
+		what, hint = "is no name", "write the name whose addresses are wanted"
+	}
+	d := problemTarget("target "+strconv.Quote(text)+" "+what, hint)
+	d.Err = err
+	return d
+}
+
 func problemPayload(message string) *diag.Diagnostic {
 	return problem(diag.CodeAliasPayload, "record of type 65401 is no ALIAS: "+message, "write it as ALIAS with its target")
 }
 
-func problemParameter(message string) *diag.Diagnostic {
-	return problem(diag.CodeAliasParameter, message, "")
+// parameterHints say how the value of a key is written.
+var parameterHints = map[string]string{
+	"types":     "write types=A to leave AAAA out, types=AAAA to leave A out",
+	"siblings":  "fallback: explicit addresses serve while the target has none to give; override: they win; merge: both",
+	"on-empty":  "hold: keep the last addresses until max-stale; keep: always; drop: take them out",
+	"on-stale":  "hold: keep the last addresses; fail: write nothing; drop: take them out",
+	"ttl-min":   hintTTL,
+	"ttl-max":   hintTTL,
+	"max-stale": hintTTL,
+}
+
+const hintTTL = "a TTL is seconds, or numbers each with one of w, d, h, m, s: 1h30m"
+
+func problemParameter(key string, err error) *diag.Diagnostic {
+	d := problem(diag.CodeAliasParameter, err.Error(), parameterHints[key])
+	d.Err = err
+	return d
+}
+
+func problemTTLBounds(lower, upper uint32) *diag.Diagnostic {
+	return problem(diag.CodeAliasParameter, fmt.Sprintf("ttl-min %d is above ttl-max %d", lower, upper), "make ttl-max the larger one, or leave one of them out")
 }
 
 func problemExtra(text string) *diag.Diagnostic {
@@ -40,7 +79,7 @@ func problemUnknownParameter(key string) *diag.Diagnostic {
 }
 
 func problemParameterTwice(key string) *diag.Diagnostic {
-	return problem(diag.CodeAliasParameter, "parameter "+key+" stands here twice", "")
+	return problem(diag.CodeAliasParameter, "parameter "+key+" stands here twice", "delete one of them")
 }
 
 func problemTwice(owner zone.Name) *diag.Diagnostic {
@@ -95,6 +134,12 @@ func problemInDomain(target, apex, last zone.Name, exists bool, asked string) *d
 	hint := "add it, or end the target with a dot if it is absolute"
 	if strings.Count(strings.TrimSuffix(target.String(), "."+apex.String()), ".") == 0 {
 		hint = "add it, or point the ALIAS at a name that exists"
+	}
+	if exists {
+		hint = "add one, or point the ALIAS at a name that has addresses"
+		if !strings.Contains(asked, " ") {
+			hint = "add one, or ask for the other type with types="
+		}
 	}
 	return problem(diag.CodeAliasInDomain, "target "+name+" "+what, hint)
 }

@@ -161,9 +161,7 @@ func (c *checker) target(e *zonefile.AliasEntry) (zone.Name, bool) {
 	}
 	n, err := zone.ParseName(t.Text, e.Origin)
 	if err != nil {
-		d := problemTarget("target is no name: "+err.Error(), "")
-		d.Err = err
-		c.report(t.Place, d)
+		c.report(t.Place, problemTargetName(t.Text, err))
 		return zone.Name{}, false
 	}
 	return n, true

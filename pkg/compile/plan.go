@@ -283,7 +283,7 @@ func judgeService(res *flatten.Result, rec zonefile.Record) *diag.Diagnostic {
 			return nil
 		}
 		return warning(diag.CodeHTTPSTarget, zonefile.TypeName(rec.Type)+" points at "+target.String()+", the ALIAS beside it at "+rule.Target.String(),
-			"clients with and without support for it go to different places")
+			"let both name the same target: clients that know "+zonefile.TypeName(rec.Type)+" go elsewhere than the others")
 	}
 	if !target.IsRoot() && target != rule.Owner {
 		return nil

@@ -344,7 +344,7 @@ func (z *Zone) judgeHost(c candidate, p place, e *Entry) *diag.Diagnostic {
 	cut := z.Cut(host)
 	switch {
 	case c.code == diag.CodeAliasNSHost:
-		return notice(c.code, "name server "+host.String()+" is an ALIAS: the glue at the parent does not follow it", "")
+		return notice(c.code, "name server "+host.String()+" is an ALIAS: the glue at the parent does not follow it", "give a name server addresses of its own")
 	case c.code == diag.CodePointsAtCNAME && c.apexNS:
 		return problem(diag.CodeApexNSCNAME, "name server "+host.String()+" is a CNAME", "name servers refuse the zone; give it addresses (RFC 2181 section 10.3)")
 	case c.code == diag.CodePointsAtCNAME:

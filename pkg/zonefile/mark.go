@@ -166,11 +166,17 @@ func (r *reader) alias(e *Entry, h *head) {
 	}
 	if r.ctx.outside {
 		tok := e.Tokens[0]
+		if n := len(r.out.found); n > 0 && r.out.found[n-1].d.Code == diag.CodeOutOfZone && r.out.found[n-1].start == tok.Start {
+			r.out.found = r.out.found[:n-1] // said once, as an error
+		}
 		r.fail(e, tok.Start, tok.End, faultAliasOutside(r.lower[:r.lowerLen], r.apex))
 		return
 	}
 	if h.typeAt+1 >= len(e.Tokens) {
 		r.fail(e, e.lastEnd(), e.lastEnd(), faultAliasNoTarget())
+		return
+	}
+	if !r.hashOnly && !r.checkAliasOwner(e) {
 		return
 	}
 	if r.each != nil {
@@ -187,6 +193,25 @@ func (r *reader) alias(e *Entry, h *head) {
 		ttl:   h.ttl,
 		pos:   r.seg.base + uint32(e.Start),
 	})
+}
+
+// checkAliasOwner wants a host name, since the owner is to have addresses. What
+// BIND excepts is not the same for A and AAAA, and which an ALIAS asks for is
+// not known here, so it must do for both.
+func (r *reader) checkAliasOwner(e *Entry) bool {
+	bad, _ := checkHostNames(dns.TypeAAAA, r.lower[:r.lowerLen], nil)
+	if !bad {
+		return true
+	}
+	tok := e.Tokens[0]
+	d := faultBadHost(true, typeALIAS, r.ctx.ownerName())
+	if d.Severity = r.options.CheckNames; d.Severity != diag.Error {
+		d.Severity = diag.Warning
+		r.warn(e, tok.Start, tok.End, d)
+		return true
+	}
+	r.fail(e, tok.Start, tok.End, d)
+	return false
 }
 
 func faultAliasOutside(owner, apex []byte) *diag.Diagnostic {
@@ -262,7 +287,7 @@ func (r *reader) originDirective(e *Entry) {
 	case string(e.Tokens[0].raw(r.text)) != "$ORIGIN":
 		r.lowerCaseDirective(e)
 	}
-	r.ctx.origin = wire
+	r.setOrigin(wire)
 	r.ctx.newOrigin = true
 	r.ownerSpan = [2]int32{}
 	r.out.origins = append(r.out.origins, originAt{e.End, wire})

@@ -48,7 +48,35 @@ func faultTTLOdd(ttl uint32) *diag.Diagnostic {
 	return notice(diag.CodeTTLOdd, "TTL of more than a week", "resolvers cap it; a change takes that long to be seen")
 }
 
+// hostName tells whether a name is one that a host may have, once known.
+type hostName uint8
+
+const (
+	hostUnknown hostName = iota
+	hostYes
+	hostNo
+)
+
+// ownerIsHost tells whether the owner name is a host name, or a wildcard.
+func (r *reader) ownerIsHost() bool {
+	if r.ownerHost == hostUnknown {
+		r.ownerHost = hostNo
+		if isHostName(r.lower[:r.lowerLen], true) {
+			r.ownerHost = hostYes
+		}
+	}
+	return r.ownerHost == hostYes
+}
+
 func (r *reader) checkNames(e *Entry, h *head, wire []byte) bool {
+	switch h.typ {
+	case dns.TypeA, dns.TypeAAAA:
+		if r.ownerIsHost() {
+			return true
+		}
+	case dns.TypeCNAME, dns.TypeTXT:
+		return true
+	}
 	badOwner, badRDATA := checkHostNames(h.typ, r.lower[:r.lowerLen], wire)
 	if badRDATA && string(e.Tokens[h.typeAt+1].raw(r.text)) == `\#` {
 		badRDATA = false // BIND looks into text alone
@@ -107,7 +135,7 @@ func (r *reader) portable(e *Entry, h *head) {
 			return
 		}
 	}
-	if differ != 0 && kindOf(h.typ, r.strip) != MarkSOA {
+	if kind := kindOf(h.typ, r.strip); differ != 0 && (kind == 0 || kind == MarkSOA) {
 		r.repair(e, MarkRepair, code, what, differ)
 	}
 }

@@ -90,6 +90,8 @@ type rewriter struct {
 	out      Text
 	explicit []Place
 	eol      string
+	serial   *zone.Serial
+	repaired place // the SOA, where it is written anew as a whole
 
 	// What the next records mean in the source but not in the output.
 	ownerDiffers bool
@@ -101,6 +103,7 @@ type rewriter struct {
 // collect makes the edits, by segment and in order.
 func (rw *rewriter) collect(w Rewrite) {
 	z := rw.zone
+	rw.serial = w.Serial
 	alias := 0
 	aliases := z.Aliases()
 	siblings := rw.siblingEdits(w.Siblings)
@@ -119,7 +122,10 @@ func (rw *rewriter) collect(w Rewrite) {
 			alias++
 			continue
 		}
-		if e, ok := rw.markEdit(m, w.Serial); ok {
+		if m.Kind == MarkRepair && w.Siblings[Place{m.place}] {
+			continue // it goes
+		}
+		if e, ok := rw.markEdit(m); ok {
 			put(e)
 		}
 	}
@@ -168,13 +174,13 @@ func (rw *rewriter) expandNeeded(m *Mark) {
 }
 
 // markEdit makes the edit that a mark asks for.
-func (rw *rewriter) markEdit(m *Mark, serial *zone.Serial) (edit, bool) {
+func (rw *rewriter) markEdit(m *Mark) (edit, bool) {
 	e := edit{place: m.place, context: &m.context}
 	switch m.Kind {
 	case MarkALIAS:
 		return e, false
 	case MarkSOA:
-		return rw.serialEdit(m, serial)
+		return rw.serialEdit(m)
 	case MarkInclude, MarkGenerate:
 		if m.child == nil {
 			return e, false
@@ -231,11 +237,24 @@ func (rw *rewriter) explicitLine(r *reader, entry *Entry, h *head) []byte {
 	line = zone.AppendNameText(line, r.ctx.ownerName())
 	line = append(strconv.AppendUint(append(line, ' '), uint64(h.ttl), 10), " IN "...)
 	line = append(append(line, TypeName(h.typ)...), ' ')
-	line = r.appendRDATAText(line, entry, h)
+	line = rw.appendRDATAText(line, r, entry, h)
 	if n := len(comments); n > 0 && comments[n-1][0] >= int(entry.lastEnd()) {
 		line = append(append(line, ' '), r.text[comments[n-1][0]:comments[n-1][1]]...)
 	}
 	return append(line, rw.eol...)
+}
+
+// appendRDATAText appends the RDATA of an entry, an SOA with its new serial.
+func (rw *rewriter) appendRDATAText(dst []byte, r *reader, e *Entry, h *head) []byte {
+	if h.typ != dns.TypeSOA || rw.serial == nil {
+		return r.appendRDATAText(dst, e, h)
+	}
+	rw.repaired = r.place(e)
+	wire, _, fault := appendRDATA(nil, h.typ, r.text, e.Tokens[h.typeAt+1:], r.ctx.origin, false)
+	if fault != nil {
+		return r.appendRDATAText(dst, e, h)
+	}
+	return AppendRDATAText(dst, h.typ, withSerial(wire, *rw.serial))
 }
 
 // appendRDATAText appends the RDATA of an entry on one line, names absolute;
@@ -282,12 +301,12 @@ func (rw *rewriter) directive(m *Mark) []byte {
 }
 
 // serialEdit replaces the digits of the serial and nothing else.
-func (rw *rewriter) serialEdit(m *Mark, serial *zone.Serial) (edit, bool) {
+func (rw *rewriter) serialEdit(m *Mark) (edit, bool) {
 	tok, ok := m.serialToken()
-	if serial == nil || !ok {
+	if rw.serial == nil || !ok || m.place == rw.repaired {
 		return edit{}, false
 	}
-	text := strconv.AppendUint(nil, uint64(*serial), 10)
+	text := strconv.AppendUint(nil, uint64(*rw.serial), 10)
 	if bytes.Equal(text, tok.raw(m.place.seg.text)) {
 		return edit{}, false
 	}

@@ -132,7 +132,11 @@ func FindOrigin(fileName string, text []byte) zone.Name {
 	var e Entry
 	for pos, records := 0, 0; pos < len(text) && records < 1000; pos = int(e.End) {
 		scanEntry(text, pos, &e)
-		if len(e.Tokens) == 0 || e.fault != scanOK {
+		if e.fault != scanOK {
+			records += 50 // each may cost going to the end of the text
+			continue
+		}
+		if len(e.Tokens) == 0 {
 			continue
 		}
 		first := e.Tokens[0].raw(text)
@@ -185,9 +189,9 @@ type builder struct {
 	next     uint64 // global position of the next segment
 	findings []finding
 	found    map[diag.Code]int // by code, to report no more than is bearable
-	broken   int // entries with an error
-	refused  int // errors of other kinds
-	virtual  int // records that $GENERATE made
+	broken   int               // entries with an error
+	refused  int               // errors of other kinds
+	virtual  int               // records that $GENERATE made
 }
 
 // open makes a segment of a file, at its place in the global positions.

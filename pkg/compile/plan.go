@@ -121,7 +121,7 @@ func (p *plan) text(s *Source, r *Result) {
 	text, explicit := p.file.Rewrite(zonefile.Rewrite{Aliases: aliases, Siblings: siblings, Serial: &serial})
 	r.Text = text
 	for _, e := range explicit {
-		r.Explicit = append(r.Explicit, e.Note("made explicit: it inherited from an ALIAS or an $INCLUDE"))
+		r.Explicit = append(r.Explicit, e.Note("made explicit: it inherited from an ALIAS, an $INCLUDE or a record left out"))
 	}
 }
 

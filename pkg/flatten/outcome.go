@@ -87,6 +87,11 @@ func (d *decision) settled(g *found, some bool) resolve.Outcome {
 func (d *decision) write(qtype uint16, g *found) {
 	r := d.rule
 	rr := d.run.rrset(d.member, r, qtype)
+	if n := len(rr.Addresses); n > resolve.HardMaxAddresses {
+		d.result.Failed = true
+		d.report(problemMerged(r, qtype, n))
+		return
+	}
 	d.result.RRsets = append(d.result.RRsets, rr)
 	if len(r.Explicit[qtype]) > 0 && (r.Siblings == alias.SiblingsMerge || r.Siblings == alias.SiblingsFallback) {
 		d.result.Drop = append(d.result.Drop, qtype)
@@ -130,20 +135,26 @@ func (d *decision) failed(qtype uint16, g *found) {
 	d.report(problemFailed(r, qtype, g))
 }
 
-// noAddresses is the end of a rule whose target has none of the types asked for.
+// noAddresses is the end of a rule whose target has none of the types asked
+// for. Where it exists for one of them, it exists.
 func (d *decision) noAddresses() {
+	var g *found
 	for _, qtype := range qtypes {
-		g := d.got[qtype]
-		if g == nil || g.outcome == resolve.Failure || g.outcome == resolve.WeakNoData {
-			continue
+		of := d.got[qtype]
+		switch {
+		case of == nil:
+		case of.outcome == resolve.Failure || of.outcome == resolve.WeakNoData:
+			return // reported
+		case of.outcome == resolve.NoData || g == nil:
+			g = of
 		}
-		if d.fallsBack() {
-			d.report(warnFallback(d.rule, qtype, g))
-			return
-		}
+	}
+	switch {
+	case d.fallsBack():
+		d.report(warnFallback(d.rule, 0, g))
+	default:
 		d.result.Failed = true
-		d.report(problemEmpty(d.rule, qtype, g))
-		return
+		d.report(problemEmpty(d.rule, g))
 	}
 }
 

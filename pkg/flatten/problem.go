@@ -68,20 +68,44 @@ var failureHints = map[resolve.Reason]string{
 }
 
 func failureHint(reason resolve.Reason) string {
-	if hint, ok := failureHints[reason]; ok {
-		return hint
+	switch reason {
+	case resolve.ReasonServfail, resolve.ReasonRcode:
+		return "its name servers or its DNSSEC may be broken; aliasflat resolve --trace TARGET shows every query"
+	case resolve.ReasonRefused:
+		return "the resolver does not answer this host; --resolver names another"
+	case resolve.ReasonBlocked:
+		return "the resolver filters the name; --resolver names another"
+	case resolve.ReasonTimeout, resolve.ReasonNetwork:
+		return "is the resolver reachable from here? --resolver names another"
+	case resolve.ReasonCanceled:
+		return "--timeout gives the run more time"
+	case resolve.ReasonStale:
+		return "the resolver cannot reach the target's name servers; try later, or name another with --resolver"
+	case resolve.ReasonLoop, resolve.ReasonChainTooLong, resolve.ReasonNameTooLong:
+		return "only who runs the target can mend that; point the ALIAS at another name"
+	case resolve.ReasonRefusedAddress:
+		return "--allow-net NET lets the addresses of a network pass"
+	case resolve.ReasonTooManyAddresses:
+		return "--max-addresses raises the bound to 100 at most: BIND refuses a zone with more in an RRset"
+	case resolve.ReasonMalformed, resolve.ReasonLame, resolve.ReasonNoSOA, resolve.ReasonTruncated:
 	}
-	return "nothing is written for the zone; aliasflat resolve --trace shows every query"
+	return "--resolver names another resolver; aliasflat resolve --trace TARGET shows every query"
 }
 
-func problemEmpty(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
-	d := &diag.Diagnostic{Severity: diag.Error, Err: ErrUnresolved, Code: diag.CodeTargetNODATA}
-	d.Message = subject(r, qtype) + " has no address"
-	d.Hint = "the name exists, but not with the types asked for"
+// problemEmpty is for a target without addresses of any type asked for.
+func problemEmpty(r *alias.Rule, g *found) *diag.Diagnostic {
+	d := &diag.Diagnostic{Severity: diag.Error, Err: ErrUnresolved}
 	if g.outcome == resolve.NXDomain {
 		d.Code = diag.CodeTargetNXDOMAIN
-		d.Message = subject(r, qtype) + " does not exist"
+		d.Message = target(r) + " does not exist"
 		d.Hint = "is the target spelled right?"
+	} else {
+		d.Code = diag.CodeTargetNODATA
+		d.Message = target(r) + " has no " + asked(r) + " record"
+		d.Hint = "point the ALIAS at a name that has addresses"
+		if !r.Asks(dns.TypeA) || !r.Asks(dns.TypeAAAA) {
+			d.Hint += ", or ask for the other type with types="
+		}
 	}
 	if g.answer != nil {
 		d.Message += " " + said(g.answer)
@@ -89,18 +113,46 @@ func problemEmpty(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
 	return d
 }
 
+// asked names the types that a rule asks its target for.
+func asked(r *alias.Rule) string {
+	var names []string
+	for _, qtype := range qtypes {
+		if r.Wants(qtype) {
+			names = append(names, dns.TypeToString[qtype])
+		}
+	}
+	return strings.Join(names, " or ")
+}
+
+// warnFallback is for a type whose explicit records serve, or would if there
+// were any.
 func warnFallback(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
-	d := problemEmpty(r, qtype, g)
-	if g.outcome != resolve.NoData && g.outcome != resolve.NXDomain {
+	var d *diag.Diagnostic
+	if g.outcome == resolve.NoData || g.outcome == resolve.NXDomain {
+		d = problemEmpty(r, g)
+	} else {
 		d = problemFailed(r, qtype, g)
+		if len(r.Explicit[qtype]) == 0 {
+			d.Severity, d.Err = diag.Warning, nil
+			d.Hint = "nothing is published for this type: no explicit " + dns.TypeToString[qtype] + " record stands beside the ALIAS (siblings=fallback)"
+			return d
+		}
 	}
 	d.Severity, d.Err = diag.Warning, nil
 	d.Hint = "the explicit records beside the ALIAS serve (siblings=fallback)"
 	return d
 }
 
+func problemMerged(r *alias.Rule, qtype uint16, n int) *diag.Diagnostic {
+	return &diag.Diagnostic{
+		Severity: diag.Error, Code: diag.CodeTargetTooMany, Err: ErrUnresolved,
+		Message: fmt.Sprintf("%s and the explicit records beside it have %d %s records together", target(r), n, dns.TypeToString[qtype]),
+		Hint:    fmt.Sprintf("BIND refuses a zone with more than %d in an RRset; delete some of the explicit ones", resolve.HardMaxAddresses),
+	}
+}
+
 func warnWeak(r *alias.Rule, qtype uint16, a *resolve.Answer) *diag.Diagnostic {
-	return warning(diag.CodeTargetWeakNODATA, subject(r, qtype)+" seems to have no "+dns.TypeToString[qtype]+" record, without proof "+said(a),
+	return warning(diag.CodeTargetWeakNODATA, target(r)+" seems to have no "+dns.TypeToString[qtype]+" record, but nothing proves it "+said(a),
 		"if it never has any, say types="+other(qtype))
 }
 
@@ -112,15 +164,15 @@ func other(qtype uint16) string {
 }
 
 func warnMixed(r *alias.Rule, qtype uint16, a *resolve.Answer) *diag.Diagnostic {
-	message := subject(r, qtype) + " is said not to exist, but has addresses of the other type"
+	message := target(r) + " does not exist when asked for " + dns.TypeToString[qtype] + ", but has " + other(qtype) + " records"
 	if a != nil {
 		message += " " + said(a)
 	}
-	return warning(diag.CodeTargetMixedNXDOMAIN, message, "the target's name server is at fault (RFC 4074 section 4.2); it counts as having none of this type")
+	return warning(diag.CodeTargetMixedNXDOMAIN, message, "its name server is at fault (RFC 4074 section 4.2), and none of this type are published; say types="+other(qtype)+" if it never has any")
 }
 
 func warnPrivate(r *alias.Rule, a *resolve.Answer) *diag.Diagnostic {
-	return warning(diag.CodeTargetPrivate, fmt.Sprintf("target %s has private addresses: %s", r.Target, join(a)), "--deny-net refuses them")
+	return warning(diag.CodeTargetPrivate, target(r)+" has private addresses: "+join(a), "only clients inside reach them; --deny-net NET refuses them")
 }
 
 func join(a *resolve.Answer) string {
@@ -132,17 +184,21 @@ func join(a *resolve.Answer) string {
 }
 
 func warnStale(r *alias.Rule, qtype uint16, a *resolve.Answer) *diag.Diagnostic {
-	return warning(diag.CodeTargetStale, subject(r, qtype)+": the resolver could not refresh what it had "+said(a), "")
+	return warning(diag.CodeTargetStale, subject(r, qtype)+": old addresses, which the resolver could not refresh "+said(a),
+		"they are published; --resolver names another resolver")
 }
 
 // subject names what was looked up.
 func subject(r *alias.Rule, qtype uint16) string {
-	return fmt.Sprintf("ALIAS %s: target %s %s", r.Owner, r.Target, dns.TypeToString[qtype])
+	return target(r) + " " + dns.TypeToString[qtype]
 }
+
+// target names what a rule points at.
+func target(r *alias.Rule) string { return fmt.Sprintf("ALIAS %s: target %s", r.Owner, r.Target) }
 
 // told is what went wrong, with the way there and who said so.
 func told(a *resolve.Answer) string {
-	s := a.Detail
+	s := strings.TrimPrefix(a.Detail, a.Target.String()+" ")
 	if s == "" {
 		s = a.Reason.String()
 	}

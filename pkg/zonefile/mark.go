@@ -179,6 +179,7 @@ func (r *reader) alias(e *Entry, h *head) {
 	if !r.hashOnly && !r.checkAliasOwner(e) {
 		return
 	}
+	r.checkTTL(e, h)
 	if r.each != nil {
 		r.each(r, e, h)
 		return

@@ -34,16 +34,21 @@ func (r *reader) checkRecord(e *Entry, h *head, wire []byte) bool {
 			r.warn(e, tok.Start, tok.End, faultRelativeLooking(text, wire[offset:]))
 		}
 	}
+	r.checkTTL(e, h)
+	return true
+}
+
+// checkTTL looks for TTLs that are hardly meant.
+func (r *reader) checkTTL(e *Entry, h *head) {
 	if h.explicit && (h.ttl == 0 || h.ttl > 7*86400) && h.typ != dns.TypeSOA {
 		tok := e.Tokens[h.ttlAt]
 		r.warn(e, tok.Start, tok.End, faultTTLOdd(h.ttl))
 	}
-	return true
 }
 
 func faultTTLOdd(ttl uint32) *diag.Diagnostic {
 	if ttl == 0 {
-		return notice(diag.CodeTTLOdd, "TTL 0: no resolver caches this", "")
+		return notice(diag.CodeTTLOdd, "TTL 0: no resolver caches this", "write a TTL of some seconds at least")
 	}
 	return notice(diag.CodeTTLOdd, "TTL of more than a week", "resolvers cap it; a change takes that long to be seen")
 }

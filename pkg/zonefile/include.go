@@ -41,44 +41,48 @@ func (b *builder) include(seg *segment, inner *context, e *Entry) *segment {
 	if seg.depth >= maxIncludeDepth {
 		return fail(e.Tokens[1], faultInclude(diag.CodeIncludeDepth, name, "is nested more than 16 deep", ""))
 	}
-	text, inRoot, d := b.readInclude(seg, name)
+	if b.includes++; b.includes > maxIncludes {
+		return fail(e.Tokens[1], faultInclude(diag.CodeIncludeDepth, name, "is one too many", "a zone may read 16384 files, each as often as it is named"))
+	}
+	f, d := b.readInclude(seg, name)
 	if d != nil {
 		return fail(e.Tokens[1], d)
 	}
 	for s := seg; s != nil; s = s.parent {
-		if s.path == inRoot {
+		if s.path == f.path {
 			return fail(e.Tokens[1], faultInclude(diag.CodeIncludeCycle, name, "includes itself", "break the cycle"))
 		}
 	}
-	f := newFile(filepath.Join(b.zone.options.IncludeRoot, filepath.FromSlash(inRoot)), text)
-	f.path = inRoot
 	return b.open(f, seg, e)
 }
 
-// readInclude reads an included file and gives its path in the root.
-func (b *builder) readInclude(seg *segment, name string) ([]byte, string, *diag.Diagnostic) {
+// readInclude reads an included file, once however often it is named.
+func (b *builder) readInclude(seg *segment, name string) (*file, *diag.Diagnostic) {
 	o := b.zone.options
 	if o.Includes == nil {
-		return nil, "", faultInclude(diag.CodeIncludeRefused, name, "is not read", "--include-root DIR names the folder that may be read from")
+		return nil, faultInclude(diag.CodeIncludeRefused, name, "is not read", "--include-root DIR names the folder that may be read from")
 	}
 	inRoot := name
 	if path.IsAbs(name) {
 		rest, ok := strings.CutPrefix(name, strings.TrimSuffix(o.IncludeRoot, "/")+"/")
 		if !ok {
-			return nil, "", outside(name, o.IncludeRoot)
+			return nil, outside(name, o.IncludeRoot)
 		}
 		inRoot = rest
 	}
 	inRoot = path.Clean(inRoot)
 	if !fs.ValidPath(inRoot) || inRoot == "." {
-		return nil, "", outside(name, o.IncludeRoot)
+		return nil, outside(name, o.IncludeRoot)
+	}
+	if f := b.files[inRoot]; f != nil {
+		return f, nil
 	}
 	info, err := fs.Stat(o.Includes, inRoot)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", b.missing(seg, name, inRoot)
+		return nil, b.missing(seg, name, inRoot)
 	}
 	if err == nil && !info.Mode().IsRegular() {
-		return nil, "", faultInclude(diag.CodeIncludeRefused, name, "is not a regular file", "")
+		return nil, faultInclude(diag.CodeIncludeRefused, name, "is not a regular file", "")
 	}
 	var text []byte
 	if err == nil {
@@ -86,13 +90,19 @@ func (b *builder) readInclude(seg *segment, name string) ([]byte, string, *diag.
 	}
 	if err != nil {
 		if strings.Contains(err.Error(), "escapes") {
-			return nil, "", outside(name, o.IncludeRoot)
+			return nil, outside(name, o.IncludeRoot)
 		}
 		d := faultInclude(diag.CodeIncludeRefused, name, "cannot be read", "")
 		d.Err = err
-		return nil, "", d
+		return nil, d
 	}
-	return text, inRoot, nil
+	f := newFile(filepath.Join(o.IncludeRoot, filepath.FromSlash(inRoot)), text)
+	f.path = inRoot
+	if b.files == nil {
+		b.files = map[string]*file{}
+	}
+	b.files[inRoot] = f
+	return f, nil
 }
 
 // missing tells of a file that is not there, and of one beside the including

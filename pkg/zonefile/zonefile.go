@@ -43,6 +43,7 @@ type Options struct {
 const (
 	DefaultGenerateLimit = 65536
 	maxIncludeDepth      = 16
+	maxIncludes          = 1 << 14 // files read, each as often as it is included
 	maxVirtual           = 1 << 20 // records of all $GENERATE entries of a zone
 )
 
@@ -192,6 +193,8 @@ type builder struct {
 	broken   int               // entries with an error
 	refused  int               // errors of other kinds
 	virtual  int               // records that $GENERATE made
+	includes int               // $INCLUDE entries followed
+	files    map[string]*file  // that were included, by their path
 }
 
 // open makes a segment of a file, at its place in the global positions.

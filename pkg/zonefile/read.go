@@ -49,12 +49,16 @@ type reader struct {
 	lower     [zone.MaxNameLen]byte // owner name in lower case
 	lowerLen  int
 	ownerHash uint64
+	ownerHost hostName // whether it may be a host
+	origin    []byte   // the origin in lower case
+	capitals  bool     // the origin has capitals
 	ownerSpan [2]int32 // the token that gave the owner name, in text
 	rdata     []byte
 	refCache  [256]uint64
 	was       earlier
 	oldOwner  [zone.MaxNameLen]byte // the owner name before, where the entry changed it
 
+	unclosed    int  // entries that are never closed
 	stuck       bool // the entry needs a context that is not known, or is a barrier
 	barrier     bool // the entry is an $INCLUDE or $GENERATE
 	needsRepair bool // the record has no TTL and needs one for some servers
@@ -74,7 +78,7 @@ type settings struct {
 
 // newReader starts a reader in a context.
 func newReader(s *settings, seg *segment, ctx *context) *reader {
-	r := &reader{settings: s, seg: seg, text: seg.text, seen: map[diag.Code]int{}}
+	r := &reader{settings: s, seg: seg, text: seg.text, seen: map[diag.Code]int{}, rdata: make([]byte, 0, 1024)}
 	r.ctx = *ctx
 	r.resume()
 	return r
@@ -85,7 +89,16 @@ func (r *reader) resume() {
 	r.lowerLen = copy(r.lower[:], r.ctx.ownerName())
 	zone.FoldCase(r.lower[:r.lowerLen])
 	r.ownerHash = hashName(r.lower[:r.lowerLen])
-	r.ownerSpan = [2]int32{}
+	r.ownerSpan, r.ownerHost = [2]int32{}, hostUnknown
+	r.setOrigin(r.ctx.origin)
+}
+
+// setOrigin takes a name, in wire form, to complete relative names.
+func (r *reader) setOrigin(wire []byte) {
+	r.ctx.origin = wire
+	r.origin = bytes.Clone(wire)
+	zone.FoldCase(r.origin)
+	r.capitals = !bytes.Equal(r.origin, wire)
 }
 
 // read reads entries from one offset until it is at or past another, and gives
@@ -96,6 +109,9 @@ func (r *reader) read(from, to int) int {
 	for pos := from; pos < to; pos = int(e.End) {
 		scanEntry(r.text, pos, e)
 		if e.fault != scanOK {
+			if e.fault == scanUnclosedParen && r.unclosedParen() {
+				return pos
+			}
 			r.reportScan(e)
 			continue
 		}
@@ -113,6 +129,24 @@ func (r *reader) read(from, to int) int {
 		}
 	}
 	return max(from, int(e.End))
+}
+
+// maxUnclosed is how many parentheses of a text may be left open before the
+// rest of it is not read: to find that one is costs going to the end.
+const maxUnclosed = 20
+
+// unclosedParen counts an entry that is never closed, and tells whether to stop
+// in front of it. A piece leaves it to whoever reads all in order, who ends
+// the entry with the text when there are too many.
+func (r *reader) unclosedParen() bool {
+	if r.ctx.guessed {
+		r.stuck = true
+		return true
+	}
+	if r.unclosed++; r.unclosed > maxUnclosed {
+		r.entry.End = int32(len(r.text))
+	}
+	return false
 }
 
 // head is what stands before the RDATA of a record.
@@ -261,21 +295,31 @@ func (r *reader) setOwner(e *Entry) bool {
 		return true
 	}
 	var buf [2*zone.MaxNameLen + 2]byte
-	wire, err := zone.AppendName(buf[:0], text, c.origin)
-	if err != nil || bytes.IndexByte(text, 0) >= 0 {
-		c.outside, c.hasOwner = true, true
-		r.ownerSpan = [2]int32{}
-		r.fail(e, tok.Start, tok.End, faultName(text, err))
-		return false
+	var lower [zone.MaxNameLen]byte
+	name := lower[:0]
+	wire, capitals, plain := buf[:0], false, false
+	if !e.odd && !r.capitals {
+		wire, capitals, plain = appendPlainName(wire, r.text, int(tok.Start), int(tok.End), r.origin)
+	}
+	if plain && !capitals {
+		name = wire
+	} else {
+		var err error
+		wire, err = zone.AppendName(buf[:0], text, c.origin)
+		if err != nil || bytes.IndexByte(text, 0) >= 0 {
+			c.outside, c.hasOwner = true, true
+			r.ownerSpan = [2]int32{}
+			r.fail(e, tok.Start, tok.End, faultName(text, err))
+			return false
+		}
+		name = append(name, wire...)
+		zone.FoldCase(name)
 	}
 	r.ownerSpan = [2]int32{tok.Start, tok.End}
 	if tok.Quoted {
 		r.ownerSpan = [2]int32{tok.Start + 1, tok.End - 1}
 	}
-	var lower [zone.MaxNameLen]byte
-	n := copy(lower[:], wire)
-	zone.FoldCase(lower[:n])
-	same := c.hasOwner && string(lower[:n]) == string(r.lower[:r.lowerLen])
+	same := c.hasOwner && string(name) == string(r.lower[:r.lowerLen])
 	if !same {
 		r.was.changed, r.was.ownerLen = true, uint8(copy(r.oldOwner[:], c.ownerName()))
 	}
@@ -284,17 +328,16 @@ func (r *reader) setOwner(e *Entry) bool {
 	if same {
 		return true
 	}
-	copy(r.lower[:], lower[:n])
-	r.lowerLen = n
-	r.ownerHash = hashName(lower[:n])
+	r.lowerLen = copy(r.lower[:], name)
+	r.ownerHash, r.ownerHost = hashName(name), hostUnknown
 	if c.guessed && c.firstHash == 0 {
 		c.firstHash = r.ownerHash
 	}
 	c.runLen = 0
-	c.outside = !inDomain(r.lower[:n], r.apex)
+	c.outside = !inDomain(name, r.apex)
 	if c.outside {
 		r.outOfZone(e, tok)
-	} else if !r.hashOnly && bytes.HasSuffix(lower[:n], r.doubled) && text[len(text)-1] != '.' {
+	} else if !r.hashOnly && bytes.HasSuffix(name, r.doubled) && text[len(text)-1] != '.' {
 		r.warn(e, tok.Start, tok.End, faultRelativeLooking(text, wire))
 	}
 	return true
@@ -366,6 +409,11 @@ func (r *reader) ttlField(e *Entry, i int, h *head) bool {
 // cannot be verified it is the text itself.
 func (r *reader) readRDATA(e *Entry, h *head) ([]byte, bool) {
 	tokens := e.Tokens[h.typeAt+1:]
+	if !e.odd {
+		if wire, ok := appendPlainRDATA(r.rdata[:0], h.typ, r.text, tokens, r.origin); ok {
+			return wire, true
+		}
+	}
 	wire, verified, fault := appendRDATA(r.rdata[:0], h.typ, r.text, tokens, r.ctx.origin, true)
 	if fault != nil {
 		r.failRDATA(e, h, fault)

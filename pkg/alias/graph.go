@@ -243,7 +243,7 @@ func (g *Graph) checkRule(c *checker, m *Member, r *Rule) {
 		path, w := g.follow(m.View, r, qtype)
 		switch w.End {
 		case EndLoop:
-			c.report(r.Entry.Target.Place, problemLoop(cycle(path)))
+			c.loop(r, cycle(path))
 			return
 		case EndTooLong:
 			c.report(r.Entry.Target.Place, problemChain(path))
@@ -296,6 +296,21 @@ func (g *Graph) follow(view string, r *Rule, qtype uint16) ([]zone.Name, Walk) {
 		}
 		target = w.Rule.Target
 	}
+}
+
+// loop reports a loop at the first rule that leads into it.
+func (c *checker) loop(r *Rule, names []zone.Name) {
+	members := slices.Clone(names[:len(names)-1])
+	slices.SortFunc(members, zone.Name.Compare)
+	key := arrows(members)
+	if c.loops[key] {
+		return
+	}
+	if c.loops == nil {
+		c.loops = map[string]bool{}
+	}
+	c.loops[key] = true
+	c.report(r.Entry.Target.Place, problemLoop(names))
 }
 
 // cycle gives the part of a path that repeats, from a name to itself.

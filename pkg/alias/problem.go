@@ -129,7 +129,7 @@ func problemInDomain(target, apex, last zone.Name, exists bool, asked string) *d
 	}
 	name := target.String()
 	if last != target {
-		name += ", which leads to " + last.String() + ","
+		name += " leads to " + last.String() + ", which"
 	}
 	hint := "add it, or end the target with a dot if it is absolute"
 	if strings.Count(strings.TrimSuffix(target.String(), "."+apex.String()), ".") == 0 {

@@ -108,6 +108,7 @@ func Rules(z *zonefile.Zone, defaults Settings) ([]Rule, diag.List) {
 type checker struct {
 	zone  *zonefile.Zone
 	first map[zone.Name]int // index of the first rule at an owner
+	loops map[string]bool   // those that are reported
 	found diag.List
 }
 

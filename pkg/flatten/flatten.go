@@ -96,7 +96,16 @@ type chased struct {
 	steps    int
 	walk     alias.Walk      // where it ended, if in a zone of the run
 	answer   *resolve.Answer // where it ended, if outside
-	loop     bool
+	loop     bool            // the names come back to one of themselves, or are too many
+	path     []zone.Name     // behind the target
+}
+
+func (c *chased) pass(links []resolve.Link) {
+	for _, l := range links {
+		c.ttl = min(c.ttl, l.TTL)
+		c.path = append(c.path, l.Target)
+	}
+	c.steps += len(links)
 }
 
 // chase follows a target as far as the answers go.
@@ -112,6 +121,7 @@ func (f *Run) chase(view string, target zone.Name, qtype uint16) chased {
 		w := f.graph.Walk(view, name, qtype)
 		for _, l := range w.Links {
 			c.ttl = min(c.ttl, l.TTL)
+			c.path = append(c.path, l.Target)
 		}
 		c.steps += len(w.Links)
 		c.walk = w
@@ -127,12 +137,12 @@ func (f *Run) chase(view string, target zone.Name, qtype uint16) chased {
 		back := f.comesBack(view, &a)
 		if back < 0 {
 			c.answer = &a
+			for _, l := range a.Chain {
+				c.path = append(c.path, l.Target)
+			}
 			return c
 		}
-		for _, l := range a.Chain[:back+1] {
-			c.ttl = min(c.ttl, l.TTL)
-		}
-		c.steps += back + 1
+		c.pass(a.Chain[:back+1])
 		name = a.Chain[back].Target
 	}
 }
@@ -150,7 +160,8 @@ type found struct {
 	ttl       uint32
 	answer    *resolve.Answer // that said so; nil inside the run
 	inner     *alias.Rule     // the ALIAS that said so
-	loop      bool
+	path      []zone.Name     // from behind the target to where it ended
+	loop      bool            // path comes back to a name on it, or is too long
 	busy      bool
 }
 
@@ -159,7 +170,7 @@ func (f *Run) find(m *alias.Member, r *alias.Rule, qtype uint16) *found {
 	k := key{r, qtype}
 	if got := f.memo[k]; got != nil {
 		if got.busy {
-			return &found{outcome: resolve.Failure, loop: true}
+			return &found{outcome: resolve.Failure, loop: true, path: []zone.Name{r.Target}}
 		}
 		return got
 	}
@@ -168,6 +179,7 @@ func (f *Run) find(m *alias.Member, r *alias.Rule, qtype uint16) *found {
 	c := f.chase(m.View, r.Target, qtype)
 	*got = f.end(m, c, qtype)
 	got.ttl = min(got.ttl, c.ttl, r.Entry.TTL)
+	got.path = slices.Concat(c.path, got.path)
 	return got
 }
 
@@ -198,10 +210,17 @@ func (f *Run) published(m *alias.Member, w alias.Walk, qtype uint16) found {
 	owner := f.graph.Serving(m.View, w.Last)
 	rr := f.rrset(owner, w.Rule, qtype)
 	got := found{outcome: resolve.Addresses, addresses: rr.Addresses, ttl: rr.TTL, inner: w.Rule}
-	if len(rr.Addresses) == 0 {
+	switch {
+	case len(rr.Addresses) > 0:
+	case w.Rule.Siblings == alias.SiblingsFallback && len(w.Rule.Explicit) > 0:
+		got.outcome = resolve.NoData // its explicit addresses are of the other type
+	default:
 		in := f.find(owner, w.Rule, qtype)
 		got = *in
 		got.inner, got.busy = w.Rule, false
+		if len(in.path) == 0 || in.path[0] != w.Rule.Target {
+			got.path = slices.Concat([]zone.Name{w.Rule.Target}, in.path)
+		}
 	}
 	return got
 }

@@ -103,7 +103,7 @@ func (d *decision) write(qtype uint16, g *found) {
 		d.report(warnPrivate(r, g.answer))
 	}
 	if g.answer.Stale {
-		d.report(warnStale(r, qtype, g.answer))
+		d.report(warnStale(r, qtype, g))
 	}
 }
 
@@ -114,9 +114,9 @@ func (d *decision) empty(qtype uint16, g *found, some bool) {
 	case !some:
 		return // judged once for both types
 	case g.outcome == resolve.WeakNoData:
-		d.report(warnWeak(r, qtype, g.answer))
+		d.report(warnWeak(r, qtype, g))
 	case g.outcome == resolve.NXDomain:
-		d.report(warnMixed(r, qtype, g.answer))
+		d.report(warnMixed(r, qtype, g))
 	}
 	if len(r.Explicit[qtype]) > 0 && r.Siblings == alias.SiblingsFallback {
 		d.result.Drop = append(d.result.Drop, qtype)
@@ -149,13 +149,12 @@ func (d *decision) noAddresses() {
 			g = of
 		}
 	}
-	switch {
-	case d.fallsBack():
+	if d.fallsBack() {
 		d.report(warnFallback(d.rule, 0, g))
-	default:
-		d.result.Failed = true
-		d.report(problemEmpty(d.rule, g))
+		return
 	}
+	d.result.Failed = true
+	d.report(problemEmpty(d.rule, g))
 }
 
 // fallsBack tells whether explicit records of some type serve in place of the

@@ -3,6 +3,7 @@ package flatten
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -10,6 +11,7 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/alias"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
 // ErrUnresolved is what every problem wraps that only the world can mend.
@@ -46,7 +48,8 @@ func problemFailed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
 	switch {
 	case g.loop || a == nil:
 		d.Code = diag.CodeTargetLoop
-		d.Message = subject(r, qtype) + ": the chain comes back to itself"
+		d.Message = subject(r, qtype) + ": the chain does not come to an end: " + arrows(cycle(r, g.path))
+		d.Hint = "one of these must have addresses of its own"
 		return d
 	case a.Outcome == resolve.WeakNoData:
 		d.Code = diag.CodeTargetWeakNODATA
@@ -55,7 +58,7 @@ func problemFailed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
 		d.Code = failureCodes[a.Reason]
 		d.Hint = failureHint(a.Reason)
 	}
-	d.Message = subject(r, qtype) + ": " + told(a)
+	d.Message = subject(r, qtype) + ": " + told(r, g)
 	return d
 }
 
@@ -97,18 +100,21 @@ func problemEmpty(r *alias.Rule, g *found) *diag.Diagnostic {
 	d := &diag.Diagnostic{Severity: diag.Error, Err: ErrUnresolved}
 	if g.outcome == resolve.NXDomain {
 		d.Code = diag.CodeTargetNXDOMAIN
-		d.Message = target(r) + " does not exist"
+		d.Message = target(r) + leads(g) + " does not exist"
 		d.Hint = "is the target spelled right?"
+		if len(g.path) > 0 {
+			d.Hint = "point the ALIAS at a name that has addresses"
+		}
 	} else {
 		d.Code = diag.CodeTargetNODATA
-		d.Message = target(r) + " has no " + asked(r) + " record"
+		d.Message = target(r) + leads(g) + " has no " + asked(r) + " record"
 		d.Hint = "point the ALIAS at a name that has addresses"
 		if !r.Asks(dns.TypeA) || !r.Asks(dns.TypeAAAA) {
 			d.Hint += ", or ask for the other type with types="
 		}
 	}
 	if g.answer != nil {
-		d.Message += " " + said(g.answer)
+		d.Message += " " + said(nil, g.answer)
 	}
 	return d
 }
@@ -151,8 +157,8 @@ func problemMerged(r *alias.Rule, qtype uint16, n int) *diag.Diagnostic {
 	}
 }
 
-func warnWeak(r *alias.Rule, qtype uint16, a *resolve.Answer) *diag.Diagnostic {
-	return warning(diag.CodeTargetWeakNODATA, target(r)+" seems to have no "+dns.TypeToString[qtype]+" record, but nothing proves it "+said(a),
+func warnWeak(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
+	return warning(diag.CodeTargetWeakNODATA, target(r)+" seems to have no "+dns.TypeToString[qtype]+" record, but nothing proves it "+said(way(r, g), g.answer),
 		"if it never has any, say types="+other(qtype))
 }
 
@@ -163,10 +169,10 @@ func other(qtype uint16) string {
 	return "A"
 }
 
-func warnMixed(r *alias.Rule, qtype uint16, a *resolve.Answer) *diag.Diagnostic {
+func warnMixed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
 	message := target(r) + " does not exist when asked for " + dns.TypeToString[qtype] + ", but has " + other(qtype) + " records"
-	if a != nil {
-		message += " " + said(a)
+	if g.answer != nil {
+		message += " " + said(way(r, g), g.answer)
 	}
 	return warning(diag.CodeTargetMixedNXDOMAIN, message, "its name server is at fault (RFC 4074 section 4.2), and none of this type are published; say types="+other(qtype)+" if it never has any")
 }
@@ -183,8 +189,8 @@ func join(a *resolve.Answer) string {
 	return strings.Join(s, ", ")
 }
 
-func warnStale(r *alias.Rule, qtype uint16, a *resolve.Answer) *diag.Diagnostic {
-	return warning(diag.CodeTargetStale, subject(r, qtype)+": old addresses, which the resolver could not refresh "+said(a),
+func warnStale(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
+	return warning(diag.CodeTargetStale, subject(r, qtype)+": old addresses, which the resolver could not refresh "+said(way(r, g), g.answer),
 		"they are published; --resolver names another resolver")
 }
 
@@ -197,7 +203,8 @@ func subject(r *alias.Rule, qtype uint16) string {
 func target(r *alias.Rule) string { return fmt.Sprintf("ALIAS %s: target %s", r.Owner, r.Target) }
 
 // told is what went wrong, with the way there and who said so.
-func told(a *resolve.Answer) string {
+func told(r *alias.Rule, g *found) string {
+	a := g.answer
 	s := strings.TrimPrefix(a.Detail, a.Target.String()+" ")
 	if s == "" {
 		s = a.Reason.String()
@@ -205,18 +212,54 @@ func told(a *resolve.Answer) string {
 	if a.Outcome == resolve.WeakNoData {
 		s = "no address, and no SOA that proves it"
 	}
-	return s + " " + said(a)
+	return s + " " + said(way(r, g), a)
 }
 
-// said is the chain so far, the resolver, and how often it was asked.
-func said(a *resolve.Answer) string {
-	var parts []string
-	if len(a.Chain) > 0 {
-		names := []string{a.Target.String()}
-		for _, l := range a.Chain {
-			names = append(names, l.Target.String())
+// leads is the way from a target to the name that a message is about.
+func leads(g *found) string {
+	if len(g.path) == 0 {
+		return ""
+	}
+	return " leads to " + g.path[len(g.path)-1].String() + ", which"
+}
+
+// way is all names from a target to where a lookup ended; nothing where that
+// is the target.
+func way(r *alias.Rule, g *found) []zone.Name {
+	if len(g.path) == 0 {
+		return nil
+	}
+	return slices.Concat([]zone.Name{r.Target}, g.path)
+}
+
+// cycle cuts the way of a rule after the first name that comes again.
+func cycle(r *alias.Rule, path []zone.Name) []zone.Name {
+	names := []zone.Name{r.Owner, r.Target}
+	for _, n := range path {
+		if n == names[len(names)-1] {
+			continue
 		}
-		parts = append(parts, strings.Join(names, " -> "))
+		seen := slices.Contains(names, n)
+		if names = append(names, n); seen {
+			break
+		}
+	}
+	return names
+}
+
+func arrows(names []zone.Name) string {
+	s := make([]string, len(names))
+	for i, n := range names {
+		s[i] = n.String()
+	}
+	return strings.Join(s, " -> ")
+}
+
+// said is the way to an answer, who gave it, and how often it was asked.
+func said(way []zone.Name, a *resolve.Answer) string {
+	var parts []string
+	if len(way) > 0 {
+		parts = append(parts, arrows(way))
 	}
 	if a.Resolver != "" {
 		parts = append(parts, "resolver "+a.Resolver)

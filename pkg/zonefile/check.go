@@ -75,6 +75,7 @@ func (z *Zone) settle() []candidate {
 // ownerCheck is what one worker finds.
 type ownerCheck struct {
 	found      []candidate
+	enough     int // of these, once trimmed
 	duplicates uint64
 	duplicateN int
 }
@@ -187,6 +188,27 @@ func (c *ownerCheck) note(code diag.Code, t, other tuple, n int) {
 		pos, earlier = earlier, pos
 	}
 	c.found = append(c.found, candidate{code: code, pos: pos, other: earlier, typ: t.typ(), n: n})
+	if len(c.found) >= c.enough+maxCandidates {
+		c.trim()
+	}
+}
+
+// maxCandidates is how many candidates are gathered before those are dropped
+// that will not be shown.
+const maxCandidates = 1 << 14
+
+// trim keeps the first candidates of each kind; a few more than are shown, as
+// the names may turn out to differ.
+func (c *ownerCheck) trim() {
+	slices.SortFunc(c.found, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.code, b.code), cmp.Compare(a.pos, b.pos), cmp.Compare(a.other, b.other))
+	})
+	kept := map[diag.Code]int{}
+	c.found = slices.DeleteFunc(c.found, func(f candidate) bool {
+		kept[f.code]++
+		return f.target == 0 && kept[f.code] > 4*maxFindings
+	})
+	c.enough = len(c.found)
 }
 
 // hosts looks for the addresses of the in-domain hosts of NS, MX and SRV whose

@@ -82,7 +82,9 @@ type segment struct {
 	at, end int32    // the entry in the parent that led here
 	made    bool     // lines of a $GENERATE, which no file holds
 	depth   int
-	origins []originAt // every origin in force, by where it begins
+	// unclosed is how many entries up to where it is read are never closed.
+	unclosed int
+	origins  []originAt // every origin in force, by where it begins
 }
 
 // startsBlank tells whether the segment begins with white space.

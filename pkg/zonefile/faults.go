@@ -190,6 +190,10 @@ func faultDirectiveJunk(directive, text []byte) *diag.Diagnostic {
 	return problem(diag.CodeDirectiveJunk, quote(text)+" behind the argument of "+strings.ToUpper(string(directive)), "delete it, or put ; before it")
 }
 
+func faultGenerateText() *diag.Diagnostic {
+	return problem(diag.CodeGenerateLimit, "the records of all $GENERATE entries together are longer than 64 MiB", "write fewer or shorter ones")
+}
+
 func faultNoLineEnd(directive []byte) *diag.Diagnostic {
 	return problem(diag.CodeDirectiveJunk, "file ends behind "+strings.ToUpper(string(directive))+" without a line end", "end the last line with a line feed: BIND refuses a control entry without one")
 }

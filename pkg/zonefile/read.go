@@ -53,6 +53,8 @@ type reader struct {
 	origin    []byte   // the origin in lower case
 	capitals  bool     // the origin has capitals
 	ownerSpan [2]int32 // the token that gave the owner name, in text
+	name      [2*zone.MaxNameLen + 2]byte // for a name while it is read
+	folded    [zone.MaxNameLen]byte
 	rdata     []byte
 	refCache  [256]uint64
 	was       earlier
@@ -294,25 +296,21 @@ func (r *reader) setOwner(e *Entry) bool {
 		string(text) == string(r.text[last[0]:last[1]]) {
 		return true
 	}
-	var buf [2*zone.MaxNameLen + 2]byte
-	var lower [zone.MaxNameLen]byte
-	name := lower[:0]
-	wire, capitals, plain := buf[:0], false, false
+	wire, capitals, plain := r.name[:0], false, false
 	if !e.odd && !r.capitals {
 		wire, capitals, plain = appendPlainName(wire, r.text, int(tok.Start), int(tok.End), r.origin)
 	}
-	if plain && !capitals {
-		name = wire
-	} else {
+	name := wire
+	if !plain || capitals {
 		var err error
-		wire, err = zone.AppendName(buf[:0], text, c.origin)
+		wire, err = zone.AppendName(r.name[:0], text, c.origin)
 		if err != nil || bytes.IndexByte(text, 0) >= 0 {
 			c.outside, c.hasOwner = true, true
 			r.ownerSpan = [2]int32{}
 			r.fail(e, tok.Start, tok.End, faultName(text, err))
 			return false
 		}
-		name = append(name, wire...)
+		name = append(r.folded[:0], wire...)
 		zone.FoldCase(name)
 	}
 	r.ownerSpan = [2]int32{tok.Start, tok.End}

@@ -32,12 +32,14 @@ func (b *builder) run(seg *segment, ctx *context, from, to int) (stop int, barri
 // runAlone reads entries on this goroutine.
 func (b *builder) runAlone(seg *segment, ctx *context, from, to int) (stop int, barrier bool) {
 	r := newReader(&b.zone.settings, seg, ctx)
+	r.unclosed = seg.unclosed
 	for stop = from; stop < to && !r.stuck; {
 		stop = r.read(stop, min(stop+b.zone.options.pieceLen, to))
 		b.take(seg, &r.out)
 		r.out = collector{tuples: r.out.tuples[:0]}
 	}
 	*ctx = r.ctx
+	seg.unclosed = r.unclosed
 	return stop, r.barrier
 }
 
@@ -69,7 +71,7 @@ func (p *pieces) cut(from, to int) {
 	text := p.seg.text
 	pieceLen := p.b.zone.options.pieceLen
 	look := newReader(&settings{apex: p.b.zone.apex, doubled: p.b.zone.doubled, options: p.b.zone.options, hashOnly: true}, p.seg, p.ctx)
-	directive := nextDirective(text, from-1, to)
+	directive, unclosed := nextDirective(text, from-1, to), 0
 	for at := from; at < to; {
 		end := to
 		if at+2*pieceLen < to {
@@ -81,7 +83,13 @@ func (p *pieces) cut(from, to int) {
 		}
 		p.list = append(p.list, &piece{from: at, to: end, guess: guess})
 		for ; directive < end; directive = nextDirective(text, directive, to) {
+			if unclosed > maxUnclosed {
+				break // it is an error in any case
+			}
 			scanEntry(text, directive, &look.entry)
+			if look.entry.fault == scanUnclosedParen {
+				unclosed++
+			}
 			if look.entry.fault == scanOK && len(look.entry.Tokens) > 0 {
 				look.remember()
 				look.directive(&look.entry)

@@ -193,6 +193,7 @@ type builder struct {
 	broken   int               // entries with an error
 	refused  int               // errors of other kinds
 	virtual  int               // records that $GENERATE made
+	expanded int               // bytes of these
 	includes int               // $INCLUDE entries followed
 	files    map[string]*file  // that were included, by their path
 }
@@ -304,18 +305,28 @@ func (b *builder) enter(seg *segment, ctx *context, e *Entry) {
 
 // generate expands a $GENERATE into a segment of its own.
 func (b *builder) generate(seg *segment, e *Entry) *segment {
+	if b.expanded > maxGenerateText {
+		return nil // the error is told, and trying again would cost as much each time
+	}
 	limit := min(b.zone.options.GenerateLimit, maxVirtual-b.virtual)
 	if limit == 0 {
 		limit = -1 // none are left
 	}
 	text, count, fault := expandGenerate(nil, seg.text, e.Tokens[1:], limit)
 	if fault != nil {
+		if *fault == *badGenerateText() {
+			b.expanded = maxGenerateText + 1
+		}
 		i := min(1+fault.Token, len(e.Tokens)-1)
 		tok := e.Tokens[i]
 		b.report(finding{
 			place{seg, tok.Start, tok.End},
 			&diag.Diagnostic{Severity: diag.Error, Code: fault.Code, Message: fault.Message, Hint: fault.Hint},
 		})
+		return nil
+	}
+	if b.expanded += len(text); b.expanded > maxGenerateText {
+		b.report(finding{place{seg, e.Tokens[0].Start, e.lastEnd()}, faultGenerateText()})
 		return nil
 	}
 	b.virtual += count

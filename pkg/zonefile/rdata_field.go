@@ -125,17 +125,26 @@ func appendIPv6(dst, text []byte) ([]byte, bool) {
 }
 
 // hexDigit is the value of a hex digit; above 15 it is none.
-func hexDigit(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
-	default:
-		return 0xff
+func hexDigit(c byte) byte { return hexValue[c] }
+
+// hexValue is the value of each byte as a hex digit, or 0xff.
+var hexValue = makeHexValue()
+
+func makeHexValue() *[256]byte {
+	values := new([256]byte)
+	for c := range values {
+		switch {
+		case '0' <= c && c <= '9':
+			values[c] = byte(c - '0')
+		case 'a' <= c && c <= 'f':
+			values[c] = byte(c - 'a' + 10)
+		case 'A' <= c && c <= 'F':
+			values[c] = byte(c - 'A' + 10)
+		default:
+			values[c] = 0xff
+		}
 	}
+	return values
 }
 
 // textStatus is how the reading of a character-string ended.
@@ -324,7 +333,15 @@ func (r *rdataReader) hexOctets(size int) *Fault {
 			}
 			return fault
 		}
-		for _, c := range tok {
+		rest := tok
+		for ; !half && len(rest) >= 2; rest = rest[2:] {
+			first, second := hexValue[rest[0]], hexValue[rest[1]]
+			if first|second > 15 {
+				break
+			}
+			r.dst = append(r.dst, first<<4|second)
+		}
+		for _, c := range rest {
 			d := hexDigit(c)
 			if d > 15 {
 				return r.badField(fieldHex, tok)

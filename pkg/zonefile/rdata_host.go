@@ -59,17 +59,31 @@ func isHostName(wire []byte, wildcard bool) bool {
 	}
 	for len(wire) > 0 && wire[0] != 0 {
 		n := int(wire[0])
-		if !isAlphanumeric(wire[1]) || !isAlphanumeric(wire[n]) {
+		label := wire[1 : n+1]
+		if label[0] == '-' || label[n-1] == '-' {
 			return false
 		}
-		for _, c := range wire[1 : n+1] {
-			if c != '-' && !isAlphanumeric(c) {
-				return false
-			}
+		host := true
+		for _, c := range label {
+			host = host && hostByte[c]
+		}
+		if !host {
+			return false
 		}
 		wire = wire[n+1:]
 	}
 	return true
+}
+
+// hostByte has the letters, the digits and the hyphen.
+var hostByte = makeHostByte()
+
+func makeHostByte() *[256]bool {
+	table := new([256]bool)
+	for c := range table {
+		table[c] = c == '-' || isAlphanumeric(byte(c))
+	}
+	return table
 }
 
 // isMailbox tells whether a wire name is a mail address in the form of SOA and

@@ -49,10 +49,10 @@ type reader struct {
 	lower     [zone.MaxNameLen]byte // owner name in lower case
 	lowerLen  int
 	ownerHash uint64
-	ownerHost hostName // whether it may be a host
-	origin    []byte   // the origin in lower case
-	capitals  bool     // the origin has capitals
-	ownerSpan [2]int32 // the token that gave the owner name, in text
+	ownerHost hostName                    // whether it may be a host
+	origin    []byte                      // the origin in lower case
+	capitals  bool                        // the origin has capitals
+	ownerSpan [2]int32                    // the token that gave the owner name, in text
 	name      [2*zone.MaxNameLen + 2]byte // for a name while it is read
 	folded    [zone.MaxNameLen]byte
 	rdata     []byte

@@ -564,3 +564,26 @@ func saysPortable(problems diag.List) bool {
 		return d.Severity == diag.Error && (strings.Contains(d.Message, "NSD") || strings.Contains(d.Message, "Knot"))
 	})
 }
+
+// reportedElsewhere are the codes that no source can bring about, each with
+// where it is tested.
+var reportedElsewhere = map[diag.Code]string{
+	diag.CodeConfigSyntax:     "pkg/config",
+	diag.CodeConfigUnknownKey: "pkg/config",
+	diag.CodeConfigValue:      "pkg/config",
+	diag.CodeConfigZone:       "pkg/config",
+}
+
+// TestZonesCodes wants a case for each code.
+func TestZonesCodes(t *testing.T) {
+	cases := loadZoneCases(t)
+	for _, info := range diag.Codes {
+		_, elsewhere := reportedElsewhere[info.Code]
+		found := slices.ContainsFunc(cases, func(c *zoneCase) bool {
+			return bytes.Contains(c.files["want.diag"], []byte(" ["+string(info.Code)+"]\n"))
+		})
+		if found == elsewhere {
+			t.Errorf("%s: there is a case: %v; it is tested elsewhere: %v", info.Code, found, elsewhere)
+		}
+	}
+}

@@ -236,6 +236,9 @@ func (c *compileCommand) write(ctx context.Context, j *job, r *compile.Result, z
 		return outcomeWorld
 	case !r.OK():
 		return outcomeSource
+	case c.failsOn("warning") && z.Diagnostics.Count(diag.Warning) > 0:
+		z.Refused = true
+		return outcomeSource
 	}
 	serial := uint32(r.Serial)
 	z.NewSerial = &serial
@@ -252,7 +255,7 @@ func (c *compileCommand) writeOut(r *compile.Result, z *ZoneReport) outcome {
 		return outcomeChanges
 	}
 	if err := publish.WriteTo(c.stdout, r.Text); err != nil {
-		z.fail(err)
+		z.fail(err, "what came out is cut short")
 		return outcomeWorld
 	}
 	z.Written, z.Changed = true, true
@@ -263,7 +266,7 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 	if c.check {
 		same, err := publish.Same(j.output, r.Text)
 		if err != nil {
-			z.fail(err)
+			z.fail(err, "the old output stands")
 			return outcomeWorld
 		}
 		z.Changed = !same
@@ -274,7 +277,7 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 	}
 	meant := publish.Meant{Origin: r.Name, Content: r.Content, Serial: r.Serial, For: j.source.For, Strip: j.source.StripDNSSEC}
 	if err := makeFolder(filepath.Dir(j.output)); err != nil {
-		z.fail(err)
+		z.fail(err, "the old output stands")
 		return outcomeWorld
 	}
 	verify := publish.Verify(meant, r.Text, j.buf)
@@ -285,7 +288,7 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 		return publish.Check(ctx, j.checkers, strings.TrimSuffix(r.Name.String(), "."), f.Name())
 	})
 	if err != nil {
-		z.fail(err)
+		z.fail(err, "the old output stands")
 		return outcomeWorld
 	}
 	z.Written, z.Changed = changed, changed
@@ -332,7 +335,7 @@ func (j *job) published() {
 func (j *job) blocked(err error) {
 	j.world = true
 	j.problems = append(j.problems, &diag.Diagnostic{
-		Severity: diag.Error, Code: diag.CodeUnreadable, Err: err,
+		Severity: diag.Error, Code: diag.CodeUnwritable, Err: err,
 		Span: diag.Span{Pos: diag.Pos{File: j.output}}, Message: err.Error(), Hint: "name another file with -o, or move that one away",
 	})
 }
@@ -343,22 +346,25 @@ func (j *job) zoneName(published []byte) zone.Name {
 	if !j.source.Origin.IsZero() {
 		return j.source.Origin
 	}
-	if f, err := os.Open(j.path); err == nil {
-		defer f.Close()
-		head := make([]byte, 1<<16)
-		n, _ := f.ReadAt(head, 0) // a short read is a short source
-		if name := zonefile.FindOrigin(j.path, head[:n]); !name.IsZero() {
-			return name
+	// What is no regular file can be read once only, and is read later.
+	if info, err := os.Stat(j.path); err == nil && info.Mode().IsRegular() {
+		if f, err := os.Open(j.path); err == nil {
+			defer f.Close()
+			head := make([]byte, 1<<16)
+			n, _ := f.ReadAt(head, 0) // a short read is a short source
+			if name := zonefile.FindOrigin(j.path, head[:n]); !name.IsZero() {
+				return name
+			}
 		}
 	}
 	return zonefile.FindOrigin(j.output, published)
 }
 
 // fail adds what kept a result from being written.
-func (z *ZoneReport) fail(err error) {
-	d := &diag.Diagnostic{Severity: diag.Error, Code: diag.CodeUnreadable, Err: err, Message: err.Error()}
-	d.Hint = "the old output stands"
-	z.Diagnostics = append(z.Diagnostics, d)
+func (z *ZoneReport) fail(err error, hint string) {
+	z.Diagnostics = append(z.Diagnostics, &diag.Diagnostic{
+		Severity: diag.Error, Code: diag.CodeUnwritable, Err: err, Message: err.Error(), Hint: hint,
+	})
 	z.NewSerial = nil
 }
 

@@ -39,6 +39,7 @@ type ZoneReport struct {
 
 	Written bool // Output holds the result
 	Changed bool // the result differs from what Output held before
+	Refused bool // its warnings keep it from being written (--fail-on warning)
 
 	OldSerial *uint32 // nil: none is known
 	NewSerial *uint32 // nil: the zone was only checked, or failed
@@ -194,6 +195,8 @@ func (z *ZoneReport) summary() string {
 	switch {
 	case z.Diagnostics.HasErrors() && !z.Written:
 		return ""
+	case z.Refused:
+		return name + ": not written, because of --fail-on warning"
 	case z.NewSerial == nil && z.Aliases == 0:
 		return name + ": checked, no ALIAS"
 	case z.NewSerial == nil:
@@ -223,7 +226,7 @@ func (z *ZoneReport) summary() string {
 // status is the word for machines.
 func (z *ZoneReport) status() string {
 	switch {
-	case z.Diagnostics.HasErrors() && !z.Written:
+	case z.Diagnostics.HasErrors() && !z.Written, z.Refused:
 		return "failed"
 	case z.Written && z.Changed:
 		return "written"

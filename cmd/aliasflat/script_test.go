@@ -32,11 +32,14 @@ func TestScript(t *testing.T) {
 
 // params are the settings of every script. The scripts know, beside aliasflat:
 //
-//	dns-server WORLD     start a name server that serves the zone file; $DNS is its URL
-//	dns-set WORLD        serve another zone file from here on
-//	dns-fault NAME KIND  go wrong for a name; KIND as dnstest.ParseFault reads it, "-" is every name
-//	dns-heal             be right again
-//	exit-status N CMD... run a command that must end with this exit status
+//	dns-server WORLD [VAR]  start a name server that serves the zone file; $DNS is its URL.
+//	                        With VAR another one, whose URL is $VAR and which is always right
+//	dns-set WORLD           serve another zone file from here on
+//	dns-fault NAME KIND     go wrong for a name; KIND as dnstest.ParseFault reads it, "-" is every name
+//	dns-heal                be right again
+//	exit-status N CMD...    run a command that must end with this exit status
+//
+// and those of script_files_test.go.
 func params(dir string) testscript.Params {
 	return testscript.Params{
 		Dir:                 dir,
@@ -49,14 +52,21 @@ func params(dir string) testscript.Params {
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
 			env.Setenv("SOURCE_DATE_EPOCH", "0")
 			env.Values[serverKey{}] = &server{}
+			env.Values[memoryKey{}] = map[string]string{}
 			return nil
 		},
+		Condition: condition,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"dns-server":  dnsServer,
-			"dns-set":     dnsSet,
-			"dns-fault":   dnsFault,
-			"dns-heal":    dnsHeal,
-			"exit-status": exitStatus,
+			"dns-server":   dnsServer,
+			"dns-set":      dnsSet,
+			"dns-fault":    dnsFault,
+			"dns-heal":     dnsHeal,
+			"exit-status":  exitStatus,
+			"unprivileged": unprivileged,
+			"interrupt":    interrupt,
+			"remember":     remember,
+			"untouched":    untouched,
+			"hostile":      hostile,
 		},
 	}
 }
@@ -89,7 +99,11 @@ func usage(ts *testscript.TestScript, neg bool, args []string, count int, text s
 }
 
 func dnsServer(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, 1, "dns-server WORLD")
+	if len(args) == 2 && !neg {
+		ts.Setenv(args[1], dnstest.Start(scriptTB{ts}, ts.ReadFile(args[0])).URL())
+		return
+	}
+	usage(ts, neg, args, 1, "dns-server WORLD [VAR]")
 	s := serverOf(ts, false)
 	s.Server = dnstest.Start(scriptTB{ts}, ts.ReadFile(args[0]))
 	ts.Setenv("DNS", s.URL())
@@ -116,14 +130,19 @@ func exitStatus(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exit-status N COMMAND [ARG...]")
 	}
-	// The message of exec.ExitError is "exit status N"; a command that could
-	// not be started has another one.
+	checkStatus(ts, args[0], ts.Exec(args[1], args[2:]...))
+}
+
+// checkStatus holds the end of a command against what it must be. The message
+// of exec.ExitError is "exit status N"; a command that could not be started has
+// another one.
+func checkStatus(ts *testscript.TestScript, want string, err error) {
 	got := "exit status 0"
-	if err := ts.Exec(args[1], args[2:]...); err != nil {
+	if err != nil {
 		got = err.Error()
 	}
-	if got != "exit status "+args[0] {
-		ts.Fatalf("%s, want exit status %s", got, args[0])
+	if got != "exit status "+want {
+		ts.Fatalf("%s, want exit status %s", got, want)
 	}
 }
 

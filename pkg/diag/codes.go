@@ -61,6 +61,7 @@ const (
 	CodeZoneTwice      Code = "zone-twice"
 	CodeNoZoneName     Code = "no-zone-name"
 	CodeUnreadable     Code = "unreadable"
+	CodeUnwritable     Code = "unwritable"
 )
 
 // Zone: what the records say together.

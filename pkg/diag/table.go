@@ -308,6 +308,13 @@ reason. A folder in the place of a file, missing rights, and a path relative to
 another folder are the usual ones.
 
     ls -l example.com.zone`},
+	{CodeUnwritable, Error, "the output cannot be written", `
+The output was not replaced; what stood there stands. The message carries the reason:
+a full disk, a folder without the right to write, a link that leads nowhere, a file
+that is no zone file and is not overwritten for that, or a checker of verify-with that
+refused the new file.
+
+    aliasflat compile -o /var/lib/bind/example.com.db example.com.zone`},
 
 	// Zone.
 	{CodeNoSOA, Error, "the zone has no SOA record", `

@@ -21,7 +21,7 @@ var ErrVerify = errors.New("what was written does not read back as what was mean
 // Read reads a file whole, into buf if it fits. A file that is not there is
 // no error and gives nil.
 func Read(path string, buf []byte) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -38,13 +38,28 @@ func Read(path string, buf []byte) ([]byte, error) {
 
 // ReadRegular reads a regular file whole, into buf if it fits.
 func ReadRegular(path string, buf []byte) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	return readAll(f, buf)
 }
+
+// openRegular opens a regular file for reading. It looks first: to open a FIFO
+// waits for somebody who writes into it.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: errNotRegular}
+	}
+	return os.Open(path)
+}
+
+var errNotRegular = errors.New("not a regular file")
 
 // readAll reads a regular file into buf, or into a new buffer where buf is too
 // small.
@@ -54,7 +69,7 @@ func readAll(f *os.File, buf []byte) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
+		return nil, errNotRegular
 	}
 	size := int(info.Size())
 	if cap(buf) < size+1 {
@@ -81,7 +96,7 @@ func readAll(f *os.File, buf []byte) ([]byte, error) {
 // Same tells whether a file has exactly this text. A file that is not there
 // has not.
 func Same(path string, text *zonefile.Text) (bool, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -163,7 +178,7 @@ func target(path string) (string, error) {
 	}
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		return path, errors.New("not a regular file")
+		return path, errNotRegular
 	}
 	return path, nil
 }

@@ -22,7 +22,15 @@ type file struct {
 const lineStep = 1 << 16
 
 func newFile(name string, text []byte) *file {
-	return &file{name: name, text: text, crlf: bytes.IndexByte(text, '\r') >= 0, high: hasHighByte(text)}
+	f := &file{name: name, text: text}
+	for len(text) > 0 {
+		// What the first look brought into the cache is there for the second.
+		block := text[:min(len(text), lineStep)]
+		f.crlf = f.crlf || bytes.IndexByte(block, '\r') >= 0
+		f.high = f.high || hasHighByte(block)
+		text = text[len(block):]
+	}
+	return f
 }
 
 // hasHighByte tells whether text has a byte above 127, many at a time.

@@ -24,8 +24,24 @@ func (b *builder) run(seg *segment, ctx *context, from, to int) (stop int, barri
 		return b.runAlone(seg, ctx, from, to)
 	}
 	p := &pieces{b: b, seg: seg, ctx: ctx, stop: from, to: to, free: make(chan struct{}, 2*workers)}
-	p.cut(from, to)
-	p.workers(workers)
+	next := make(chan *piece)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for pc := range next {
+				p.read(pc)
+			}
+		})
+	}
+	p.cut(from, to, func(pc *piece) {
+		p.mu.Lock()
+		p.list = append(p.list, pc)
+		p.mu.Unlock()
+		p.free <- struct{}{}
+		next <- pc
+	})
+	close(next)
+	wg.Wait()
 	return p.stop, p.barrier
 }
 
@@ -66,8 +82,9 @@ type piece struct {
 	end      int
 }
 
-// cut chooses the pieces and guesses their contexts.
-func (p *pieces) cut(from, to int) {
+// cut chooses the pieces, guesses their contexts, and hands each over. The
+// look at the control entries of a piece is taken while it is read already.
+func (p *pieces) cut(from, to int, hand func(*piece)) {
 	text := p.seg.text
 	pieceLen := p.b.zone.options.pieceLen
 	look := newReader(&settings{apex: p.b.zone.apex, doubled: p.b.zone.doubled, options: p.b.zone.options, hashOnly: true}, p.seg, p.ctx)
@@ -81,7 +98,7 @@ func (p *pieces) cut(from, to int) {
 			origin: look.ctx.origin, defaultTTL: look.ctx.defaultTTL, hasDefault: look.ctx.hasDefault,
 			newOrigin: look.ctx.newOrigin, guessed: true,
 		}
-		p.list = append(p.list, &piece{from: at, to: end, guess: guess})
+		hand(&piece{from: at, to: end, guess: guess})
 		for ; directive < end; directive = nextDirective(text, directive, to) {
 			if unclosed > maxUnclosed {
 				break // it is an error in any case
@@ -143,25 +160,6 @@ func pieceStart(text []byte, pos, to int) int {
 	return pos
 }
 
-// workers reads all pieces and takes them over.
-func (p *pieces) workers(n int) {
-	next := make(chan *piece)
-	var wg sync.WaitGroup
-	for range n {
-		wg.Go(func() {
-			for pc := range next {
-				p.read(pc)
-			}
-		})
-	}
-	for _, pc := range p.list {
-		p.free <- struct{}{}
-		next <- pc
-	}
-	close(next)
-	wg.Wait()
-}
-
 // read reads one piece and takes over what is ready, in order.
 func (p *pieces) read(pc *piece) {
 	r := p.reader(&pc.guess)
@@ -214,7 +212,7 @@ func (p *pieces) fits(pc *piece) bool {
 	switch {
 	case p.stop != pc.from, r.stuck:
 		return false
-	case !bytes.Equal(c.origin, g.origin), c.hasDefault != g.hasDefault, c.defaultTTL != g.defaultTTL:
+	case !bytes.Equal(c.origin, g.origin), c.hasDefault != g.hasDefault, c.defaultTTL != g.defaultTTL, c.minimum:
 		return false
 	}
 	first := r.ctx.firstHash

@@ -17,6 +17,7 @@ type context struct {
 	hasOwner   bool
 	outside    bool // the owner is out of zone, so its records do not count
 	hasDefault bool // $TTL, or an SOA's MINIMUM in its place
+	minimum    bool // it is the SOA's MINIMUM
 	hasTTL     bool // some TTL was written
 	defaultTTL uint32
 	ttl        uint32 // of the last record

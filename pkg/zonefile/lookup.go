@@ -266,7 +266,7 @@ func (z *Zone) walkSegment(s *settings, seg *segment, ctx *context, marks *[]Mar
 		inner.origin = m.child.originAt(0)
 		z.walkSegment(s, m.child, &inner, marks)
 		r.ctx.ttl, r.ctx.hasTTL = inner.ttl, inner.hasTTL
-		r.ctx.defaultTTL, r.ctx.hasDefault = inner.defaultTTL, inner.hasDefault
+		r.ctx.defaultTTL, r.ctx.hasDefault, r.ctx.minimum = inner.defaultTTL, inner.hasDefault, inner.minimum
 	}
 	*ctx = r.ctx
 }

@@ -305,7 +305,7 @@ func (r *reader) ttlDirective(e *Entry) {
 		r.fail(e, tok.Start, tok.End, faultTTL(text, status))
 		return
 	}
-	r.ctx.defaultTTL, r.ctx.hasDefault = ttl, true
+	r.ctx.defaultTTL, r.ctx.hasDefault, r.ctx.minimum = ttl, true, false
 	switch {
 	case combinedUnits(text):
 		r.repair(e, MarkDirective, diag.CodePortableTTLUnits, "TTL "+quote(text)+" with several units", NSD|PowerDNS)

@@ -236,3 +236,38 @@ func TestRewriteAsBIND(t *testing.T) {
 		checkRewrite(t, &z, dir, rand.New(rand.NewPCG(seed, 2)), Options{})
 	})
 }
+
+// TestRewriteForOthers rewrites for NSD and Knot, and has them read what BIND
+// reads in the source.
+func TestRewriteForOthers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	eachSeed(t, rounds(80), func(t *testing.T, seed uint64) {
+		what := mix{records: 5 + int(seed%30), aliases: true, includes: seed%2 == 0, generates: seed%3 == 0}
+		z := makeZone(seed, what)
+		checkRewrite(t, &z, dir, rand.New(rand.NewPCG(seed, 4)), Options{For: BIND | NSD | Knot})
+		defer z.showFailed(t)
+		file := filepath.Join(dir, "out")
+		if v := judge.NSDCheck(t, randomOrigin, file); !v.OK {
+			t.Errorf("NSD refuses the output:\n%s", v.Output)
+		}
+		if v := judge.KnotCheck(t, randomOrigin, file); !v.OK {
+			t.Errorf("Knot refuses the output:\n%s", v.Output)
+		}
+		if !t.Failed() {
+			sameLines(t, "record as NSD reads it", ownersAndTTLs(t, judge.NSDPrint(t, randomOrigin, file)), ownersAndTTLs(t, judge.NamedCompile(t, randomOrigin, file)))
+		}
+	})
+}
+
+// ownersAndTTLs cuts records to what does not depend on the printer: owner
+// name, TTL and type.
+func ownersAndTTLs(t *testing.T, records []string) []string {
+	t.Helper()
+	var lines []string
+	for _, r := range spelled(t, records) {
+		lines = append(lines, strings.Join(strings.Fields(r)[:4], " "))
+	}
+	slices.Sort(lines)
+	return lines
+}

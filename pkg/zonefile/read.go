@@ -461,6 +461,9 @@ func (r *reader) settleTTL(e *Entry, h *head, wire []byte) bool {
 		r.out.explicit++
 	case c.hasDefault:
 		c.ttl, c.setTTL = c.defaultTTL, true
+		if c.minimum && !r.hashOnly {
+			r.warnTTL(e, h)
+		}
 	case c.guessed && !c.setTTL:
 		r.stuck = true
 		return false
@@ -471,7 +474,7 @@ func (r *reader) settleTTL(e *Entry, h *head, wire []byte) bool {
 	case h.typ == dns.TypeSOA:
 		minimum := wire[len(wire)-4:]
 		c.ttl = uint32(minimum[0])<<24 | uint32(minimum[1])<<16 | uint32(minimum[2])<<8 | uint32(minimum[3])
-		c.defaultTTL, c.hasDefault, c.setTTL = c.ttl, true, true
+		c.defaultTTL, c.hasDefault, c.minimum, c.setTTL = c.ttl, true, true, true
 		if !r.hashOnly {
 			r.warnTTL(e, h)
 		}

@@ -131,13 +131,10 @@ func (r *reader) portable(e *Entry, h *head) {
 	code, what, differ := r.portableProblem(e, h)
 	if r.needsRepair {
 		r.needsRepair = false
-		if differ == 0 {
-			if r.servers&(NSD|Knot) != 0 {
-				if m := r.mark(e, h, MarkRepair); m != nil {
-					m.differ, m.code = NSD|Knot, diag.CodePortableNoTTL
-				}
+		if r.servers&(NSD|Knot) != 0 && r.servers&differ == 0 {
+			if m := r.mark(e, h, MarkRepair); m != nil {
+				m.differ, m.code = NSD|Knot, diag.CodePortableNoTTL
 			}
-			return
 		}
 	}
 	if kind := kindOf(h.typ, r.strip); differ != 0 && (kind == 0 || kind == MarkSOA) {
@@ -219,6 +216,9 @@ func (r *reader) portableTokens(e *Entry, h *head, note func(diag.Code, string, 
 		}
 		if (h.typ == dns.TypeTXT || h.typ == dns.TypeSPF) && string(raw) == "@" {
 			note(diag.CodePortableStrings, "bare @ as a string", NSD|PowerDNS)
+		}
+		if raw[0] == '$' {
+			note(diag.CodePortableStrings, "field that begins with $", NSD)
 		}
 		if svcb && bytes.HasPrefix(raw, []byte("dohpath=")) {
 			note(diag.CodePortableType, "service parameter dohpath", Knot)

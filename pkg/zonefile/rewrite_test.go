@@ -2,6 +2,7 @@ package zonefile
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -143,4 +144,67 @@ func TestRewriteUnchanged(t *testing.T) {
 			t.Errorf("differs from the source, %d entries explicit:\n%s", len(explicit), text.Bytes())
 		}
 	})
+}
+
+// TestRewriteInherited names what an ALIAS entry takes along when it goes, and
+// what stands in the output then. Each output is also held against BIND.
+func TestRewriteInherited(t *testing.T) {
+	t.Parallel()
+	const soa = "@ 600 IN SOA ns hostmaster 2026010100 3600 900 604800 55\n@ 600 NS ns\nns 600 A 192.0.2.1\n"
+	const line = "X 7 IN AAAA 2001:db8::7\n"
+	for _, c := range []struct {
+		name, in, put, want string // in and want go on behind soa
+		files               map[string]string
+	}{
+		{name: "owner inherited", in: "www 60 <type> x.\n 60 TXT a\n", want: "www.example.org. 60 TXT a\n"},
+		{name: "owner inherited, comment in between", in: "www 60 <type> x.\n; c\n\n\t60 TXT a\n\t60 MX 1 a\n", want: "; c\n\nwww.example.org.\t60 TXT a\n\t60 MX 1 a\n"},
+		{name: "owner inherited, $ORIGIN in between", in: "www 60 <type> x.\n$ORIGIN sub\n 60 TXT a\n", want: "$ORIGIN sub\nwww.example.org. 60 TXT a\n"},
+		{name: "owner as before", in: "www 60 TXT b\n 60 <type> x.\n 60 TXT a\n", want: "www 60 TXT b\n 60 TXT a\n"},
+		{name: "TTL inherited", in: "www 60 <type> x.\nb TXT a\nc TXT b\n", want: "b 60 TXT a\nc TXT b\n"},
+		{name: "TTL inherited from lines put in", in: "www 60 <type> x.\nb TXT a\n", put: line, want: line + "b 60 TXT a\n"},
+		{name: "TTL inherited, class first", in: "www 60 <type> x.\nb IN TXT a\n", want: "b 60 IN TXT a\n"},
+		{name: "TTL and owner inherited", in: "www 60 <type> x.\n TXT a\n", want: "www.example.org. 60 TXT a\n"},
+		{name: "$TTL in between", in: "www 60 <type> x.\n$TTL 5\nb TXT a\n", want: "$TTL 5\nb TXT a\n"},
+		{name: "two that go", in: "www 60 <type> x.\nwww2 70 <type> y.\n TXT a\n", want: "www2.example.org. 70 TXT a\n"},
+		{name: "no line end", in: "www 60 <type> x.", put: line, want: "X 7 IN AAAA 2001:db8::7"},
+		{name: "no line end, nothing put in", in: "b 60 TXT a\nwww 60 <type> x.", want: "b 60 TXT a\n"},
+		{
+			name: "in an include", in: "$INCLUDE inc\nb TXT a\n TXT b\n", want: "b 60 TXT a\n TXT b\n",
+			files: map[string]string{"inc": "www 60 <type> x."},
+		},
+		{
+			name: "before an include", in: "www 60 <type> x.\n$INCLUDE inc\n TXT c\n", want: "www.example.org. 60 TXT a\n TXT b\n TXT c\n",
+			files: map[string]string{"inc": " TXT a\n TXT b"},
+		},
+		{
+			name: "before an include with another owner", in: "www 60 <type> x.\n$INCLUDE inc\n TXT c\n", want: "b 60 TXT a\nwww.example.org. TXT c\n",
+			files: map[string]string{"inc": "b TXT a\n"},
+		},
+		{
+			name: "include with an origin", in: "$INCLUDE inc sub\nb 60 TXT a\n", want: "$ORIGIN sub.example.org.\nc 60 TXT a\n$ORIGIN example.org.\nb 60 TXT a\n",
+			files: map[string]string{"inc": "c 60 TXT a"},
+		},
+		{name: "in $GENERATE", in: "$GENERATE 1-2 h$ 60 <type> t$\n TXT b\n", want: "ns.example.org. 60 TXT b\n"},
+		{name: "before $GENERATE", in: "www 60 <type> x.\n$GENERATE 1-2 h$ A 192.0.2.$\n 60 TXT b\n", want: "h1 60 A 192.0.2.1\nh2 A 192.0.2.2\nwww.example.org. 60 TXT b\n"},
+	} {
+		z := randomZone{text: []byte(soa + c.in), files: map[string][]byte{}}
+		for name, text := range c.files {
+			z.files[name] = []byte(text)
+		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			read := mustRead(t, &z, Options{})
+			aliases := make([][]byte, len(read.Aliases()))
+			if c.put != "" {
+				aliases[0] = []byte(c.put)
+			}
+			text, _ := read.Rewrite(Rewrite{Aliases: aliases})
+			if got := string(text.Bytes()); got != soa+c.want {
+				t.Errorf("got\n%s\nwant\n%s", got[min(len(soa), len(got)):], c.want)
+			}
+			for seed := range uint64(6) {
+				checkRewrite(t, &z, t.TempDir(), rand.New(rand.NewPCG(seed, 3)), Options{})
+			}
+		})
+	}
 }

@@ -300,7 +300,7 @@ func (b *builder) enter(seg *segment, ctx *context, e *Entry) {
 	b.zone.Marks[at].moved = !inner.sameOwner(ctx)
 	// Origin and owner are those before the entry; what it left of TTLs stays.
 	ctx.ttl, ctx.hasTTL = inner.ttl, inner.hasTTL
-	ctx.defaultTTL, ctx.hasDefault = inner.defaultTTL, inner.hasDefault
+	ctx.defaultTTL, ctx.hasDefault, ctx.minimum = inner.defaultTTL, inner.hasDefault, inner.minimum
 }
 
 // generate expands a $GENERATE into a segment of its own.

@@ -15,6 +15,9 @@ const checkerTime = 5 * time.Minute
 // maxSaid is how much of a checker's output goes into an error.
 const maxSaid = 4096
 
+// ErrRefused says that an external checker refuses what was written.
+var ErrRefused = errors.New("refused by its checker")
+
 // Check runs external checkers on a written file, one after the other. Each is
 // an argument list in which {zone} and {file} are replaced; there is no shell.
 // The first that does not exit with 0 ends it, with what it said.
@@ -47,5 +50,5 @@ func checkOne(ctx context.Context, args []string) error {
 		err = errors.Join(err, ctx.Err())
 	}
 	said := strings.TrimSpace(string(out[:min(len(out), maxSaid)]))
-	return fmt.Errorf("%w: %s: %w: %s", ErrVerify, strings.Join(args, " "), err, said)
+	return fmt.Errorf("%w: %s: %w: %s", ErrRefused, strings.Join(args, " "), err, said)
 }

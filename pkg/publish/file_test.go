@@ -1,0 +1,241 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aliasflat/aliasflat/pkg/zone"
+	"github.com/aliasflat/aliasflat/pkg/zonefile"
+)
+
+const source = "$ORIGIN example.com.\n$TTL 300\n@ SOA ns hostmaster 7 7200 900 1209600 300\n NS ns\nns A 192.0.2.53\n"
+
+// textOf gives a zone as the text of a rewrite that changes nothing.
+func textOf(t *testing.T, zoneText string) (*zonefile.Text, Meant) {
+	t.Helper()
+	z := zonefile.Read("zone", []byte(zoneText), zonefile.Options{})
+	if z.Found.HasErrors() {
+		t.Fatal(z.Found.Err())
+	}
+	text, _ := z.Rewrite(zonefile.Rewrite{})
+	serial, _ := z.Serial()
+	return text, Meant{Origin: z.Name, Content: z.Content(nil, nil), Serial: serial}
+}
+
+func write(t *testing.T, path, zoneText string) (bool, error) {
+	t.Helper()
+	text, meant := textOf(t, zoneText)
+	return Write(path, text, Verify(meant, text, nil))
+}
+
+func content(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// only fails where a folder holds anything but the names.
+func only(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if strings.Join(got, " ") != strings.Join(names, " ") {
+		t.Errorf("the folder holds %q, want %q", got, names)
+	}
+}
+
+func TestWrite(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "zone.db")
+	changed, err := write(t, path, source)
+	if err != nil || !changed || content(t, path) != source {
+		t.Fatalf("first: %v, %v, %q", changed, err, content(t, path))
+	}
+	old := time.Unix(1e9, 0)
+	if err := errors.Join(os.Chtimes(path, old, old), os.Chmod(path, 0o640)); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err = write(t, path, source); err != nil || changed {
+		t.Fatalf("the same again: %v, %v", changed, err)
+	}
+	if info, _ := os.Stat(path); !info.ModTime().Equal(old) {
+		t.Error("an unchanged file was touched")
+	}
+	other := strings.Replace(source, " 7 ", " 8 ", 1)
+	if changed, err = write(t, path, other); err != nil || !changed || content(t, path) != other {
+		t.Fatalf("changed: %v, %v", changed, err)
+	}
+	if info, _ := os.Stat(path); info.Mode().Perm() != 0o640 || info.ModTime().Equal(old) {
+		t.Errorf("mode %v, time %v", info.Mode(), info.ModTime())
+	}
+	only(t, dir, "zone.db")
+}
+
+func TestWriteFollowsLinks(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	if err := errors.Join(os.WriteFile(file, []byte("old"), 0o600), os.Symlink("file", link)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := write(t, link, source); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := os.Readlink(link); err != nil || to != "file" || content(t, file) != source {
+		t.Errorf("link to %q, %v; file has %q", to, err, content(t, file))
+	}
+}
+
+func TestWriteRefuses(t *testing.T) {
+	dir := t.TempDir()
+	dangling := filepath.Join(dir, "dangling")
+	if err := os.Symlink("nothing", dangling); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, dangling, filepath.Join(dir, "no", "folder")} {
+		if changed, err := write(t, path, source); err == nil || changed {
+			t.Errorf("%s was written", path)
+		} else if !strings.Contains(err.Error(), path) {
+			t.Errorf("%v does not name %s", err, path)
+		}
+	}
+	only(t, dir, "dangling")
+}
+
+// TestWriteJudges keeps the old file when what was written is refused.
+func TestWriteJudges(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "zone.db")
+	if _, err := write(t, path, source); err != nil {
+		t.Fatal(err)
+	}
+	text, meant := textOf(t, strings.Replace(source, "192.0.2.53", "192.0.2.54", 1))
+	for name, wrong := range map[string]func(*Meant){
+		"records": func(m *Meant) { m.Content.Raw++ },
+		"count":   func(m *Meant) { m.Content.Lines++ },
+		"serial":  func(m *Meant) { m.Serial++ },
+		"origin":  func(m *Meant) { m.Origin = zone.MustParseName("example.net.") },
+	} {
+		m := meant
+		wrong(&m)
+		if changed, err := Write(path, text, Verify(m, text, nil)); changed || !errors.Is(err, ErrVerify) {
+			t.Errorf("%s: %v, %v", name, changed, err)
+		}
+	}
+	if content(t, path) != source {
+		t.Error("the old file does not stand")
+	}
+	only(t, dir, "zone.db")
+}
+
+func TestVerifyText(t *testing.T) {
+	_, meant := textOf(t, source)
+	if err := VerifyText(meant, []byte(source)); err != nil {
+		t.Error(err)
+	}
+	for name, written := range map[string]string{
+		"broken": source + "x A 192.0.2\n",
+		"ALIAS":  source + "x ALIAS cdn.example.net.\n",
+		"cut":    source[:len(source)-20],
+		"empty":  "",
+	} {
+		if err := VerifyText(meant, []byte(written)); !errors.Is(err, ErrVerify) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestVerifyReadsTheFile finds bytes that are not those that were written.
+func TestVerifyReadsTheFile(t *testing.T) {
+	text, meant := textOf(t, source)
+	path := filepath.Join(t.TempDir(), "zone.db")
+	if err := os.WriteFile(path, []byte(strings.Replace(source, "300", "301", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := Verify(meant, text, nil)(f); !errors.Is(err, ErrVerify) {
+		t.Error(err)
+	}
+}
+
+func TestSame(t *testing.T) {
+	text, _ := textOf(t, source)
+	dir := t.TempDir()
+	for name, c := range map[string]struct {
+		text string
+		same bool
+	}{
+		"same":    {source, true},
+		"shorter": {source[:10], false},
+		"other":   {strings.ToUpper(source), false},
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if same, err := Same(path, text); err != nil || same != c.same {
+			t.Errorf("%s: %v, %v", name, same, err)
+		}
+	}
+	if same, err := Same(filepath.Join(dir, "nothing"), text); err != nil || same {
+		t.Errorf("no file: %v, %v", same, err)
+	}
+}
+
+func TestRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "zone.db")
+	if b, err := Read(path, nil); b != nil || err != nil {
+		t.Errorf("no file: %q, %v", b, err)
+	}
+	if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, buf := range [][]byte{nil, make([]byte, 3), make([]byte, 1<<16)} {
+		if b, err := Read(path, buf); string(b) != source || err != nil {
+			t.Errorf("%d bytes of memory: %q, %v", len(buf), b, err)
+		}
+	}
+	if _, err := Read(filepath.Dir(path), nil); err == nil {
+		t.Error("a folder was read")
+	}
+}
+
+func TestCheck(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "zone.db")
+	if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	good := []string{"named-checkzone", "{zone}", "{file}"}
+	if err := Check(t.Context(), [][]string{good, {}}, "example.com", path); err != nil {
+		t.Error(err)
+	}
+	err := Check(t.Context(), [][]string{{"named-checkzone", "example.net", "{file}"}}, "example.com", path)
+	if !errors.Is(err, ErrVerify) || !strings.Contains(err.Error(), "named-checkzone example.net "+path) {
+		t.Errorf("another zone: %v", err)
+	}
+	if err := Check(t.Context(), [][]string{{"/nowhere/checker"}}, "example.com", path); !errors.Is(err, ErrVerify) {
+		t.Errorf("no checker: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Check(ctx, [][]string{good}, "example.com", path); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+}

@@ -90,8 +90,13 @@ func scanEntry(text []byte, pos int, e *Entry) {
 		switch classes[c] {
 		case classOther, classEscape, classControl:
 			start := i
-			if i+8 <= len(text) {
-				i += firstSpecial(binary.LittleEndian.Uint64(text[i:]))
+			if i+16 <= len(text) {
+				n := firstSpecial(binary.LittleEndian.Uint64(text[i:]))
+				behind := firstSpecial(binary.LittleEndian.Uint64(text[i+8:]))
+				if n == 8 {
+					n += behind
+				}
+				i += n
 			}
 			if i == len(text) || classes[text[i]] <= classEscape {
 				i = e.scanBare(text, i)

@@ -103,7 +103,8 @@ func (f *sourceFlags) jobs(cmd *cobra.Command, c *config.Config, args []string) 
 	return jobs, nil
 }
 
-// named finds the configured zones that --zone picks.
+// named finds the configured zones that --zone picks, by the name in the
+// configuration or else by that in their source.
 func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
 	var jobs []*job
 	for _, text := range f.zones {
@@ -112,8 +113,13 @@ func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
 			return nil, usageError{message: "--zone: " + err.Error()}
 		}
 		found := c.Named(name)
+		for i := range c.Zones {
+			if z := &c.Zones[i]; z.Name.IsZero() && configured(z).zoneName(nil) == name {
+				found = append(found, z)
+			}
+		}
 		if len(found) == 0 {
-			return nil, usageError{message: fmt.Sprintf("no configured zone has the name %q", text), hint: "--zone takes a name: from the zones of the configuration"}
+			return nil, usageError{message: fmt.Sprintf("no configured zone has the name %q", text), hint: "--zone takes the name of a zone of the configuration"}
 		}
 		for _, z := range found {
 			jobs = append(jobs, configured(z))

@@ -15,6 +15,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -179,11 +180,12 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "XDG_CONFIG_HOME="+ts.Getenv("XDG_CONFIG_HOME"))
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
-	ts.Check(cmd.Start())
 	server := serverOf(ts, true)
+	before := server.Count(args[2], dns.TypeA)
+	ts.Check(cmd.Start())
 	asked := time.NewTicker(time.Millisecond)
 	defer asked.Stop()
-	for server.Count(args[2], 1) == 0 && ctx.Err() == nil {
+	for server.Count(args[2], dns.TypeA) == before && ctx.Err() == nil {
 		<-asked.C
 	}
 	if err := cmd.Process.Signal(signals[args[0]]); err != nil {

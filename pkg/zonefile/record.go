@@ -2,6 +2,7 @@ package zonefile
 
 import (
 	"bytes"
+	"strconv"
 
 	"github.com/miekg/dns"
 
@@ -138,8 +139,24 @@ func (r *reader) portable(e *Entry, h *head) {
 		}
 	}
 	if kind := kindOf(h.typ, r.strip); differ != 0 && (kind == 0 || kind == MarkSOA) {
+		if r.servers&unknownTo(h.typ) != 0 && !r.hasWire(e, h) {
+			tok := e.Tokens[h.typeAt]
+			r.fail(e, tok.Start, tok.End, faultNoGeneric(h.typ, r.servers&unknownTo(h.typ)))
+			return
+		}
 		r.repair(e, MarkRepair, code, what, differ)
 	}
+}
+
+// hasWire tells whether the RDATA of a record can be written in generic form.
+func (r *reader) hasWire(e *Entry, h *head) bool {
+	_, verified, fault := appendRDATA(nil, h.typ, r.text, e.Tokens[h.typeAt+1:], r.ctx.origin, false)
+	return verified && fault == nil
+}
+
+func faultNoGeneric(typ uint16, servers Servers) *diag.Diagnostic {
+	return problem(diag.CodePortableType, "type "+TypeName(typ)+" is unknown to "+servers.String(),
+		"write it as TYPE"+strconv.Itoa(int(typ))+` with generic RDATA: \# length data`)
 }
 
 // portableProblem gives the first thing in a record that servers differ on.
@@ -190,8 +207,8 @@ func (r *reader) portableTokens(e *Entry, h *head, note func(diag.Code, string, 
 	if numbered(e.Tokens[h.typeAt].raw(text)) && !generic {
 		note(diag.CodePortableType, "type as a number with ordinary RDATA", Knot)
 	}
-	if unknownToKnot(h.typ) {
-		note(diag.CodePortableType, "type "+TypeName(h.typ), Knot)
+	if servers := unknownTo(h.typ); servers != 0 && !numbered(e.Tokens[h.typeAt].raw(text)) {
+		note(diag.CodePortableType, "type "+TypeName(h.typ), servers)
 	}
 	for i, tok := range e.Tokens {
 		raw := tok.raw(text)
@@ -249,21 +266,24 @@ func hasControl(raw []byte) bool {
 	return false
 }
 
-// unknownToKnot tells whether Knot 3.2 has no mnemonic for a type that BIND
-// knows by one.
-func unknownToKnot(typ uint16) bool {
+// unknownTo gives the servers that have no mnemonic for a type that BIND knows
+// by one. They read it as TYPE and its number with generic RDATA.
+func unknownTo(typ uint16) Servers {
 	switch typ {
+	case dns.TypeNSAPPTR, dns.TypeGPOS, dns.TypeEID, dns.TypeNIMLOC, dns.TypeHIP, dns.TypeNINFO, dns.TypeRKEY,
+		dns.TypeTALINK, dns.TypeUINFO, dns.TypeUID, dns.TypeGID, dns.TypeTA, dns.TypeAMTRELAY:
+		return NSD | Knot
 	case dns.TypeMD, dns.TypeMF, dns.TypeMB, dns.TypeMG, dns.TypeMR, dns.TypeNULL, dns.TypeX25, dns.TypeISDN,
-		dns.TypeGPOS, dns.TypePX, dns.TypeNXT, dns.TypeEID, dns.TypeNIMLOC, dns.TypeAPL, dns.TypeHIP,
-		dns.TypeNINFO, dns.TypeRKEY, dns.TypeTALINK, dns.TypeUINFO, dns.TypeUID, dns.TypeGID, dns.TypeAVC,
-		dns.TypeTA, dns.TypeDLV, dns.TypeKEY, dns.TypeSIG, dns.TypeNSAPPTR:
-		return true
+		dns.TypePX, dns.TypeNXT, dns.TypeAPL, dns.TypeAVC, dns.TypeDLV, dns.TypeKEY, dns.TypeSIG:
+		return Knot
 	}
 	switch typ { // types without a constant in miekg/dns
-	case 11, 22, 34, 38, 40, 259: // WKS, NSAP, ATMA, A6, SINK, DOA
-		return true
+	case 34, 38, 40, 259, 261, 262: // ATMA, A6, SINK, DOA, RESINFO, WALLET
+		return NSD | Knot
+	case 11, 22: // WKS, NSAP
+		return Knot
 	}
-	return false
+	return 0
 }
 
 // outOfZone notes that records at an owner are not in the zone.

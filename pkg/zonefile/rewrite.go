@@ -2,6 +2,7 @@ package zonefile
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -236,8 +237,12 @@ func (rw *rewriter) explicitLine(r *reader, entry *Entry, h *head) []byte {
 	}
 	line = zone.AppendNameText(line, r.ctx.ownerName())
 	line = append(strconv.AppendUint(append(line, ' '), uint64(h.ttl), 10), " IN "...)
-	line = append(append(line, TypeName(h.typ)...), ' ')
-	line = rw.appendRDATAText(line, r, entry, h)
+	if rw.zone.servers&unknownTo(h.typ) != 0 {
+		line = r.appendGeneric(line, entry, h)
+	} else {
+		line = append(append(line, TypeName(h.typ)...), ' ')
+		line = rw.appendRDATAText(line, r, entry, h)
+	}
 	if n := len(comments); n > 0 && comments[n-1][0] >= int(entry.lastEnd()) {
 		line = append(append(line, ' '), r.text[comments[n-1][0]:comments[n-1][1]]...)
 	}
@@ -272,6 +277,13 @@ func (r *reader) appendRDATAText(dst []byte, e *Entry, h *head) []byte {
 		dst = append(dst, tok.raw(r.text)...)
 	}
 	return dst
+}
+
+// appendGeneric appends type and RDATA in generic form (RFC 3597 §5). Reading
+// has refused what has none.
+func (r *reader) appendGeneric(dst []byte, e *Entry, h *head) []byte {
+	wire, _, _ := appendRDATA(nil, h.typ, r.text, e.Tokens[h.typeAt+1:], r.ctx.origin, false)
+	return fmt.Appendf(dst, `TYPE%d \# %d %x`, h.typ, len(wire), wire)
 }
 
 // directive gives a control entry in the form that all servers read.

@@ -213,7 +213,7 @@ func checkRewrite(t *testing.T, z *randomZone, dir string, rng *rand.Rand, o Opt
 		t.Errorf("BIND refuses the output:\n%s", v.Output)
 	}
 	if o.For == 0 {
-		f := follower{t: t, zone: read, rest: out, texts: texts, explicit: explicit, serial: fmt.Sprint(serial)}
+		f := follower{t: t, zone: read, whole: out, rest: out, texts: texts, explicit: explicit, serial: fmt.Sprint(serial)}
 		f.segment(read.segs[0])
 		if len(f.rest) > 0 {
 			t.Errorf("%d bytes more than the source accounts for: %q", len(f.rest), f.rest)

@@ -354,7 +354,7 @@ func (z *randomZone) showFailed(t *testing.T) {
 // rounds is how many random zones a test tries.
 func rounds(usual int) int {
 	if judge.Deep() {
-		return 40 * usual
+		return 10 * usual
 	}
 	return usual
 }

@@ -227,6 +227,7 @@ func problemSerial(p zone.Policy, source, published zone.Serial, err error) *dia
 	message := fmt.Sprintf("serial %d is %v %d", n, err, published)
 	hint := "choose one between it and 2^31 beyond (RFC 1982)"
 	if errors.Is(err, zone.ErrSerialIncomparable) {
+		message = fmt.Sprintf("serial %d is exactly 2^31 away from the published serial %d: neither is the later one", n, published)
 		hint = "go there in two steps: first to a serial half way (RFC 1982)"
 	}
 	d := problem(diag.CodeSerialOrder, message, hint)
@@ -235,7 +236,8 @@ func problemSerial(p zone.Policy, source, published zone.Serial, err error) *dia
 }
 
 func warnFallback(c zone.Choice, from zone.Serial) *diag.Diagnostic {
-	return warning(diag.CodeSerialFallback, fmt.Sprintf("a %s serial would not be later than %d: %d is used", c.FellBack, from, c.Serial), "")
+	return warning(diag.CodeSerialFallback, fmt.Sprintf("a %s serial would not be later than %d: %d is used", c.FellBack, from, c.Serial),
+		"--serial auto goes on in the style that is published")
 }
 
 func warnUnknownPublished() *diag.Diagnostic {

@@ -107,7 +107,6 @@ const (
 	CodePortableHex         Code = "portable-hex"
 	CodePortableDate        Code = "portable-date"
 	CodePortableDirective   Code = "portable-directive"
-	CodePortableOutOfZone   Code = "portable-out-of-zone"
 	CodePortableBelowDNAME  Code = "portable-below-dname"
 	CodePortableType        Code = "portable-type"
 	CodePortableNewline     Code = "portable-newline"

@@ -533,12 +533,6 @@ BIND and Knot take $ttl and $origin in any letter case. NSD from 4.10 on reads
 control entries in upper case only and refuses others. Write them in upper case.
 
     $ORIGIN example.com.`},
-	{CodePortableOutOfZone, Warning, "NSD refuses a record outside of the zone", `
-BIND and Knot ignore a record whose owner lies outside of the zone; NSD does not load
-the zone. Delete the record.
-
-    $ORIGIN example.com.
-    www.example.net. A 192.0.2.1`},
 	{CodePortableBelowDNAME, Warning, "NSD and Knot refuse data below a DNAME", `
 Names below a DNAME are redirected and data there can never be seen (RFC 6672 section
 2.4). BIND loads it all the same, the others refuse the zone. Delete the records or

@@ -151,7 +151,7 @@ func warnFallback(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
 
 func problemMerged(r *alias.Rule, qtype uint16, n int) *diag.Diagnostic {
 	return &diag.Diagnostic{
-		Severity: diag.Error, Code: diag.CodeTargetTooMany, Err: ErrUnresolved,
+		Severity: diag.Error, Code: diag.CodeRRsetTooBig, Err: ErrUnresolved,
 		Message: fmt.Sprintf("%s and the explicit records beside it have %d %s records together", target(r), n, dns.TypeToString[qtype]),
 		Hint:    fmt.Sprintf("BIND refuses a zone with more than %d in an RRset; delete some of the explicit ones", resolve.HardMaxAddresses),
 	}

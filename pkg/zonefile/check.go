@@ -114,6 +114,7 @@ func (c *ownerCheck) owner(s []tuple) {
 	if types > maxTypesPerName {
 		first, _ := earliest(s, func(tuple) bool { return true })
 		c.note(diag.CodeRRsetTooBig, first, first, types)
+		c.found[len(c.found)-1].typ = 0 // it is about no type in particular
 	}
 	if cname < 0 || types == 1 {
 		return
@@ -280,13 +281,17 @@ func (z *Zone) judge(c candidate) (*diag.Diagnostic, place) {
 	p = tokenPlace(p, e, c.typ)
 	switch c.code {
 	case diag.CodeHostWithoutAddress, diag.CodePointsAtCNAME, diag.CodeAliasNSHost:
-		return z.judgeHost(c, p, e), p
+		d := z.judgeHost(c, p, e)
+		last := e.Tokens[len(e.Tokens)-1]
+		p.start, p.end = last.Start, last.End
+		return d, p
 	}
 	d := faultRecord(c)
 	if c.code == diag.CodeSeveralSOA && z.sameRecord(c) {
 		d = faultRecord(candidate{code: diag.CodeDuplicateRecord, typ: c.typ})
 		if z.servers&NSD != 0 {
 			d.Severity = diag.Error
+			d.Message += ": NSD refuses the zone"
 		}
 	}
 	if c.other != c.pos {
@@ -342,7 +347,11 @@ func faultRecord(c candidate) *diag.Diagnostic {
 	case diag.CodeTTLMismatch:
 		return notice(c.code, typ+" record has another TTL than the first of its RRset", "all records of an RRset have one TTL (RFC 2181 section 5.2); servers pick differently")
 	case diag.CodeRRsetTooBig:
-		return problem(c.code, count(c.n, typ+" record")+" at one owner name", "BIND loads no zone with more than 100 records in an RRset, or 100 types at a name")
+		if c.typ == 0 {
+			typ = "record type"
+			return problem(c.code, count(c.n, typ)+" at one owner name", "BIND loads no zone with more than 100 types at a name")
+		}
+		return problem(c.code, count(c.n, typ+" record")+" at one owner name", "BIND loads no zone with more than 100 records in an RRset")
 	}
 	panic("aliasflat: internal error: no text for " + string(c.code))
 }
@@ -370,7 +379,7 @@ func (z *Zone) judgeHost(c candidate, p place, e *Entry) *diag.Diagnostic {
 	case c.code == diag.CodePointsAtCNAME && c.apexNS:
 		return problem(diag.CodeApexNSCNAME, "name server "+host.String()+" is a CNAME", "name servers refuse the zone; give it addresses (RFC 2181 section 10.3)")
 	case c.code == diag.CodePointsAtCNAME:
-		return notice(c.code, TypeName(c.typ)+" points at "+host.String()+", which is a CNAME", "RFC 2181 section 10.3 wants a host with addresses")
+		return notice(c.code, TypeName(c.typ)+" points at "+host.String()+", which is a CNAME", "name the host that has the addresses (RFC 2181 section 10.3)")
 	case !cut.IsZero() && c.typ != dns.TypeNS:
 		return nil
 	case !cut.IsZero() && c.apexNS:
@@ -420,7 +429,7 @@ func (b *builder) checkApex() {
 		if p, ok := z.PlaceOf(z.Name, dns.TypeSOA); ok {
 			at = p.place
 		}
-		b.report(finding{at, problem(diag.CodeNoApexNS, "zone "+z.Name.String()+" has no NS record at its apex", "BIND and Knot refuse it")})
+		b.report(finding{at, problem(diag.CodeNoApexNS, "zone "+z.Name.String()+" has no NS record at its apex", "add one: BIND and Knot refuse the zone")})
 	}
 }
 
@@ -444,13 +453,8 @@ func (b *builder) checkBelowDNAME() {
 		wire := r.lower[:r.lowerLen]
 		for i := int(wire[0]) + 1; len(wire)-i >= len(z.apex); i += int(wire[i]) + 1 {
 			if owners[hashName(wire[i:])] && h.typ != typeALIAS {
-				d := faultPortable(diag.CodePortableBelowDNAME, "record below a DNAME", NSD|Knot)
-				if z.servers&(NSD|Knot) != 0 {
-					d.Severity = diag.Error
-					d.Hint = "delete it: the DNAME answers for the name"
-				}
 				tok := e.Tokens[0]
-				b.report(finding{place{r.seg, tok.Start, tok.End}, d})
+				b.report(finding{place{r.seg, tok.Start, tok.End}, faultBelowDNAME(z.servers)})
 				return
 			}
 		}

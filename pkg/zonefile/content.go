@@ -108,7 +108,10 @@ func (z *Zone) SerialPlace() (Place, bool) {
 	for i := range z.Marks {
 		if m := &z.Marks[i]; m.Kind == MarkSOA {
 			tok, ok := m.serialToken()
-			return Place{place{m.place.seg, tok.Start, tok.End}}, ok
+			if !ok {
+				return Place{m.place}, false
+			}
+			return Place{place{m.place.seg, tok.Start, tok.End}}, true
 		}
 	}
 	return Place{}, false

@@ -23,13 +23,7 @@ func notice(code diag.Code, message, hint string) *diag.Diagnostic {
 }
 
 // quote shows what was read, cut to a bearable length.
-func quote(text []byte) string {
-	const most = 60
-	if len(text) > most {
-		return strconv.Quote(string(text[:most])) + "..."
-	}
-	return strconv.Quote(string(text))
-}
+func quote(text []byte) string { return quoteText(text) }
 
 func nameText(wire []byte) string { return string(zone.AppendNameText(nil, wire)) }
 
@@ -69,11 +63,11 @@ func faultName(text []byte, err error) *diag.Diagnostic {
 	case errors.Is(err, zone.ErrEmptyLabel):
 		return problem(diag.CodeEmptyLabel, "name "+q+" has an empty label", "write one dot between labels")
 	case errors.Is(err, zone.ErrLabelTooLong):
-		return problem(diag.CodeLabelTooLong, "name "+q+" has a label of more than 63 octets", "")
+		return problem(diag.CodeLabelTooLong, "name "+q+" has a label of more than 63 octets", "is a dot missing?")
 	case errors.Is(err, zone.ErrNameTooLong):
-		return problem(diag.CodeNameTooLong, "name "+q+" is longer than 255 octets with its origin", "")
+		return problem(diag.CodeNameTooLong, "name "+q+" is longer than 255 octets with its origin", "end it with a dot if it is absolute")
 	default:
-		return problem(diag.CodeBadName, "name "+q+" cannot be an owner name", "")
+		return problem(diag.CodeBadName, "name "+q+" cannot be an owner name", "write an octet 0 as \\000")
 	}
 }
 
@@ -105,15 +99,15 @@ func withOddBytes(d *diag.Diagnostic, entry []byte) *diag.Diagnostic {
 }
 
 func faultQuoted(text []byte) *diag.Diagnostic {
-	return problem(diag.CodeQuotedField, "quoted "+quote(text)+" where TTL, class or type belongs", "remove the quotation marks")
+	return problem(diag.CodeQuotedField, quoteContent(text)+" in quotes where TTL, class or type belongs", "remove the quotation marks")
 }
 
 func faultQuotedOrigin(text []byte) *diag.Diagnostic {
-	return problem(diag.CodeQuotedField, "quoted "+quote(text)+" as origin", "remove the quotation marks")
+	return problem(diag.CodeQuotedField, quoteContent(text)+" in quotes where an origin belongs", "remove the quotation marks")
 }
 
 func faultMetaType(text []byte) *diag.Diagnostic {
-	return problem(diag.CodeMetaType, "type "+quote(text)+" exists in queries only, not in zones", "")
+	return problem(diag.CodeMetaType, "type "+quote(text)+" exists in queries only, not in zones", "delete the record")
 }
 
 func faultUnknownType(text, entry []byte) *diag.Diagnostic {
@@ -122,6 +116,12 @@ func faultUnknownType(text, entry []byte) *diag.Diagnostic {
 	}
 	if text[0] == '#' {
 		return problem(diag.CodeUnknownType, "type "+quote(text)+" is unknown", "; starts a comment")
+	}
+	if _, ok := parseClass(text); ok {
+		return problem(diag.CodeBadClass, "class "+quote(text)+" where a type belongs", "a record has one class; write its type")
+	}
+	if len(text) > 5 && foldEqual(text[:5], "CLASS") && !bytes.ContainsFunc(text[5:], func(c rune) bool { return c < '0' || c > '9' }) {
+		return problem(diag.CodeBadClass, "class "+quote(text)+" does not exist", "class numbers go to 65535; write IN")
 	}
 	hint := "an unknown type is written as TYPE and its number"
 	if near := diag.Near(string(text), typeNames); near != "" {
@@ -149,6 +149,14 @@ func faultNoTTL() *diag.Diagnostic {
 	return problem(diag.CodeNoTTL, "record has no TTL, and none stands before it", "write $TTL at the top of the zone")
 }
 
+func faultDirectiveTTL(text []byte, status ttlStatus) *diag.Diagnostic {
+	d := faultTTL(text, status)
+	if status != ttlTooBig {
+		d.Message = quote(text) + " is no TTL"
+	}
+	return d
+}
+
 func faultUnverified(typ uint16) *diag.Diagnostic {
 	return notice(diag.CodeUnverifiedRDATA, "could not verify the RDATA of type "+TypeName(typ), "it is passed through as written")
 }
@@ -167,7 +175,7 @@ func faultBadHost(owner bool, typ uint16, wire []byte) *diag.Diagnostic {
 }
 
 func faultWildcardNS() *diag.Diagnostic {
-	return problem(diag.CodeWildcardNS, "NS record at a wildcard", "name servers refuse it (RFC 4592 section 4.2)")
+	return problem(diag.CodeWildcardNS, "NS record at a wildcard", "delegate each name by itself: name servers refuse this (RFC 4592 section 4.2)")
 }
 
 func faultSOANotApex(owner, apex []byte) *diag.Diagnostic {
@@ -203,11 +211,33 @@ func faultInclude(code diag.Code, path, message, hint string) *diag.Diagnostic {
 }
 
 func faultMore(n int) *diag.Diagnostic {
-	return problem(diag.CodeMoreErrors, strconv.Itoa(n)+" more errors are not shown", "mend the ones above first")
+	more := strconv.Itoa(n) + " more errors are not shown"
+	if n == 1 {
+		more = "1 more error is not shown"
+	}
+	return problem(diag.CodeMoreErrors, more, "mend the ones above first")
 }
 
-// faultPortable is a place that some servers read otherwise than BIND. It is
-// an error where the output is for one of them and cannot be put right.
+// faultPortable is a place that some servers read otherwise than BIND, said
+// where the output is for none of them.
 func faultPortable(code diag.Code, what string, differ Servers) *diag.Diagnostic {
-	return notice(code, what+": "+differ.String()+" "+differ.verb("differ"), "")
+	hint := "write it in the common way if PowerDNS reads the file"
+	switch differ & (NSD | Knot) {
+	case NSD:
+		hint = "--for nsd puts it right in the output"
+	case Knot:
+		hint = "--for knot puts it right in the output"
+	case NSD | Knot:
+		hint = "--for nsd, knot or any puts it right in the output"
+	}
+	return notice(code, what+": "+differ.String()+" "+differ.verb("read")+" it otherwise, or not at all", hint)
+}
+
+// faultBelowDNAME is a record that a DNAME answers for (RFC 6672 §2.4).
+func faultBelowDNAME(servers Servers) *diag.Diagnostic {
+	d := notice(diag.CodePortableBelowDNAME, "record below a DNAME: BIND ignores it, NSD and Knot refuse the zone", "delete it: the DNAME answers for the name")
+	if servers&(NSD|Knot) != 0 {
+		d.Severity = diag.Error
+	}
+	return d
 }

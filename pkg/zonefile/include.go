@@ -82,7 +82,7 @@ func (b *builder) readInclude(seg *segment, name string) (*file, *diag.Diagnosti
 		return nil, b.missing(seg, name, inRoot)
 	}
 	if err == nil && !info.Mode().IsRegular() {
-		return nil, faultInclude(diag.CodeIncludeRefused, name, "is not a regular file", "")
+		return nil, faultInclude(diag.CodeIncludeRefused, name, "is not a regular file", "name a file")
 	}
 	var text []byte
 	if err == nil {

@@ -302,7 +302,7 @@ func (r *reader) ttlDirective(e *Entry) {
 	text := tok.raw(r.text)
 	ttl, status := parseTTL(text)
 	if status != ttlOK || tok.Quoted {
-		r.fail(e, tok.Start, tok.End, faultTTL(text, status))
+		r.fail(e, tok.Start, tok.End, faultDirectiveTTL(text, status))
 		return
 	}
 	r.ctx.defaultTTL, r.ctx.hasDefault, r.ctx.minimum = ttl, true, false
@@ -335,9 +335,11 @@ func (r *reader) repair(e *Entry, kind MarkKind, code diag.Code, what string, di
 	if r.hashOnly {
 		return
 	}
-	tok := e.Tokens[0]
-	r.warn(e, tok.Start, tok.End, faultPortable(code, what, differ))
 	if r.servers&differ == 0 {
+		if code != diag.CodeOutOfZone {
+			tok := e.Tokens[0]
+			r.warn(e, tok.Start, tok.End, faultPortable(code, what, differ))
+		}
 		return
 	}
 	if m := r.mark(e, nil, kind); m != nil {

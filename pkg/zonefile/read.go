@@ -484,7 +484,10 @@ func (r *reader) settleTTL(e *Entry, h *head, wire []byte) bool {
 		return false
 	}
 	if !c.outside {
-		c.ttl = c.runTTL(h.typ, c.ttl)
+		if ttl := c.runTTL(h.typ, c.ttl); ttl != c.ttl {
+			r.warnRunTTL(e, h, ttl)
+			c.ttl = ttl
+		}
 	}
 	h.ttl = c.ttl
 	return true

@@ -2,6 +2,7 @@ package zonefile
 
 import (
 	"bytes"
+	"fmt"
 	"strconv"
 
 	"github.com/miekg/dns"
@@ -45,6 +46,13 @@ func (r *reader) checkTTL(e *Entry, h *head) {
 		tok := e.Tokens[h.ttlAt]
 		r.warn(e, tok.Start, tok.End, faultTTLOdd(h.ttl))
 	}
+}
+
+// faultRunTTL is for a record right behind another of its RRset, where BIND
+// takes the TTL of the first.
+func faultRunTTL(ttl, first uint32, typ uint16) *diag.Diagnostic {
+	return notice(diag.CodeTTLMismatch, fmt.Sprintf("TTL %d is not the %d of the first %s record of its RRset: BIND takes that, NSD and Knot may not", ttl, first, TypeName(typ)),
+		"all records of an RRset have one TTL (RFC 2181 section 5.2)")
 }
 
 func faultTTLOdd(ttl uint32) *diag.Diagnostic {
@@ -113,10 +121,24 @@ func (r *reader) checkNames(e *Entry, h *head, wire []byte) bool {
 // for a stretch of text, and remembers each such record where it matters.
 func (r *reader) warnTTL(e *Entry, h *head) {
 	tok := e.Tokens[h.typeAt]
-	if r.seen[diag.CodePortableNoTTL] == 0 {
+	if r.seen[diag.CodePortableNoTTL] == 0 && r.servers&(NSD|Knot) == 0 {
 		r.warn(e, tok.Start, tok.End, faultPortable(diag.CodePortableNoTTL, "record without TTL and no $TTL before it", NSD|Knot|PowerDNS))
 	}
 	r.needsRepair = true
+}
+
+// warnRunTTL tells that BIND gives a record another TTL than it has, and
+// remembers it for servers that do not.
+func (r *reader) warnRunTTL(e *Entry, h *head, first uint32) {
+	if r.hashOnly {
+		return
+	}
+	tok := e.Tokens[h.typeAt]
+	if h.explicit {
+		tok = e.Tokens[h.ttlAt]
+	}
+	r.warn(e, tok.Start, tok.End, faultRunTTL(r.ctx.ttl, first, h.typ))
+	r.needsRepair = h.typ != typeALIAS
 }
 
 // portable finds what BIND reads and others do not, or read otherwise.
@@ -139,10 +161,18 @@ func (r *reader) portable(e *Entry, h *head) {
 		}
 	}
 	if kind := kindOf(h.typ, r.strip); differ != 0 && (kind == 0 || kind == MarkSOA) {
-		if r.servers&unknownTo(h.typ) != 0 && !r.hasWire(e, h) {
+		if servers := unknownTo(h.typ); servers != 0 && !r.hasWire(e, h) {
 			tok := e.Tokens[h.typeAt]
-			r.fail(e, tok.Start, tok.End, faultNoGeneric(h.typ, r.servers&unknownTo(h.typ)))
-			return
+			if r.servers&servers != 0 {
+				r.fail(e, tok.Start, tok.End, faultNoGeneric(h.typ, r.servers&servers))
+				return
+			}
+			d := faultNoGeneric(h.typ, servers)
+			d.Severity = diag.Warning
+			r.warn(e, tok.Start, tok.End, d)
+			if differ &^= servers; differ == 0 {
+				return
+			}
 		}
 		r.repair(e, MarkRepair, code, what, differ)
 	}
@@ -172,7 +202,7 @@ func (r *reader) portableProblem(e *Entry, h *head) (diag.Code, string, Servers)
 		differ |= s
 	}
 	if r.ctx.outside {
-		note(diag.CodePortableOutOfZone, "out-of-zone record", NSD)
+		note(diag.CodeOutOfZone, "out-of-zone record", NSD)
 	}
 	if e.Parens {
 		open := bytes.IndexByte(text[e.Start:e.End], '(') + int(e.Start)
@@ -294,5 +324,5 @@ func (r *reader) outOfZone(e *Entry, tok Token) {
 }
 
 func faultOutOfZone(owner, apex []byte) *diag.Diagnostic {
-	return notice(diag.CodeOutOfZone, "owner name "+nameText(owner)+" is not in zone "+nameText(apex)+": BIND and Knot ignore the record, NSD refuses the zone", "")
+	return notice(diag.CodeOutOfZone, "owner name "+nameText(owner)+" is not in zone "+nameText(apex)+": BIND and Knot ignore the record, NSD refuses the zone", "delete it, or add the missing dot; --for nsd leaves it out")
 }

@@ -193,7 +193,7 @@ func (rw *rewriter) markEdit(m *Mark) (edit, bool) {
 		return e, true
 	case MarkRepair:
 		rec := rw.record(&e)
-		if m.code == diag.CodePortableOutOfZone {
+		if m.code == diag.CodeOutOfZone {
 			return e, true
 		}
 		e.text = rec

@@ -104,6 +104,11 @@ func read(name string, text []byte, options Options, hashOnly bool) *Zone {
 		z.Found = b.list()
 		return z
 	}
+	if bytes.HasPrefix(text, []byte("\xef\xbb\xbf")) {
+		b.report(finding{place{top, 0, 3}, faultByteOrderMark()})
+		z.Found = b.list()
+		return z
+	}
 	if z.Name.IsZero() {
 		z.Name = FindOrigin(name, text)
 	}
@@ -217,7 +222,7 @@ func (b *builder) open(f *file, parent *segment, at *Entry) *segment {
 }
 
 func (b *builder) crlf(seg *segment) {
-	if i := bytes.Index(seg.text, []byte("\r\n")); i >= 0 {
+	if i := bytes.Index(seg.text, []byte("\r\n")); i >= 0 && b.zone.servers&Knot == 0 {
 		b.report(finding{place{seg, int32(i), int32(i + 2)}, faultPortable(diag.CodePortableCRLF, "lines that end in CR LF", Knot)})
 	}
 }
@@ -287,7 +292,7 @@ func (b *builder) enter(seg *segment, ctx *context, e *Entry) {
 	m.child = child
 	at := len(b.zone.Marks)
 	b.zone.Marks = append(b.zone.Marks, *m)
-	if kind == MarkGenerate && !b.zone.hashOnly {
+	if kind == MarkGenerate && !b.zone.hashOnly && b.zone.servers&(NSD|Knot) == 0 {
 		b.report(finding{place{seg, e.Tokens[0].Start, e.Tokens[0].End}, faultPortable(diag.CodePortableGenerate, "$GENERATE", NSD|Knot)})
 	}
 	if child == nil {
@@ -379,9 +384,17 @@ func (b *builder) keep(f finding) {
 func (b *builder) list() diag.List {
 	var list diag.List
 	errors := map[string]int{}
-	shown := 0
+	shown := 0 // or part of an entry whose first error is
 	var last diag.Span
+	made := map[*segment]bool{}
 	for _, f := range b.findings {
+		if f.seg.made && f.d.Severity == diag.Error {
+			if made[f.seg] {
+				shown++
+				continue // a $GENERATE is one entry
+			}
+			made[f.seg] = true
+		}
 		b.zone.locate(f.d, f.place)
 		if f.d.Severity == diag.Error {
 			file := f.d.Span.File

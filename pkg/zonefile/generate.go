@@ -2,6 +2,7 @@ package zonefile
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
@@ -71,6 +72,11 @@ func expandGenerate(dst, text []byte, tokens []Token, limit int) (out []byte, co
 		}
 		dst = append(dst, '\n')
 		count++
+		if i == g.start {
+			// Room for all, so that long texts are not copied again and again.
+			each := int64(len(dst)-start) + 8
+			dst = slices.Grow(dst, int(min(each*((g.stop-g.start)/g.step), maxGenerateText+each)))
+		}
 	}
 	return dst, count, nil
 }

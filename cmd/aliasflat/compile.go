@@ -35,7 +35,7 @@ func (f *lookupFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.resolvers, "resolver", nil, "ask `URL`: udp://, tcp://, system, file:ANSWERS or demo: (repeatable; default system)")
 	flags.DurationVar(&f.timeout, "timeout", 0, "give up after `TIME`, as in 30s (default: as long as it takes)")
-	flags.IntVar(&f.maxAddresses, "max-addresses", 0, "addresses that a target may have of one type (default 64, at most 100)")
+	flags.IntVar(&f.maxAddresses, "max-addresses", 0, "let a target have `N` addresses of one type (default 64, at most 100)")
 	flags.StringSliceVar(&f.allowNet, "allow-net", nil, "publish addresses in `NET` that are refused otherwise (repeatable)")
 	flags.StringSliceVar(&f.denyNet, "deny-net", nil, "refuse addresses in `NET` (repeatable)")
 }

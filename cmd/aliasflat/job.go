@@ -41,10 +41,10 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.zones, "zone", nil, "take the configured zone `NAME` (repeatable)")
 	flags.StringVar(&f.includeRoot, "include-root", "", "let $INCLUDE read below `DIR` (default: the folder of the source)")
 	flags.StringVar(&f.forServer, "for", "", "`SERVER` that must read the output: bind, nsd, knot or any (default bind)")
-	flags.StringVar(&f.siblings, "siblings", "", "A and AAAA beside an ALIAS are: error, fallback, override or merge (default error)")
+	flags.StringVar(&f.siblings, "siblings", "", "`WHAT` A and AAAA beside an ALIAS do: error, fallback, override or merge (default error)")
 	flags.StringVar(&f.types, "types", "", "address `TYPES` an ALIAS asks for: A, AAAA or A,AAAA (default both)")
-	flags.StringVar(&f.checkNames, "check-names", "", "a name that is no host name is: fail or warn (default fail)")
-	flags.IntVar(&f.generateLimit, "generate-limit", 0, "records that one $GENERATE may make (default 65536)")
+	flags.StringVar(&f.checkNames, "check-names", "", "`WHAT` a name that is no host name does: fail or warn (default fail)")
+	flags.IntVar(&f.generateLimit, "generate-limit", 0, "let one $GENERATE make `N` records (default 65536)")
 	flags.BoolVar(&f.stripDNSSEC, "strip-dnssec", false, "take signatures and denial records out of a signed source")
 }
 
@@ -197,8 +197,10 @@ func override(value *string, flag string) {
 // aliasSettings turns the configured parameters of ALIAS into values.
 func aliasSettings(s *config.Settings, to *alias.Settings) error {
 	words := [][2]string{
-		{"types", strings.Join(s.Types, ",")}, {"siblings", s.Siblings},
-		{"on-empty", s.OnEmpty}, {"on-stale", s.OnStale},
+		{"types", strings.Join(s.Types, ",")},
+		{"siblings", s.Siblings},
+		{"on-empty", s.OnEmpty},
+		{"on-stale", s.OnStale},
 	}
 	for _, w := range words {
 		if w[1] == "" {

@@ -3,6 +3,7 @@ package zonefile
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"sort"
 	"strings"
 
@@ -93,6 +94,7 @@ type segment struct {
 	// unclosed is how many entries up to where it is read are never closed.
 	unclosed int
 	origins  []originAt // every origin in force, by where it begins
+	noTTL    bool       // a record without TTL was reported
 }
 
 // startsBlank tells whether the segment begins with white space.
@@ -103,6 +105,19 @@ func (s *segment) startsBlank() bool {
 type originAt struct {
 	offset int32
 	name   []byte // wire form, case as written
+}
+
+// tellOnce takes out of what was found what a segment reports only once,
+// however many pieces it was read in.
+func (s *segment) tellOnce(c *collector) {
+	c.found = slices.DeleteFunc(c.found, func(f finding) bool {
+		if f.d.Code != diag.CodePortableNoTTL {
+			return false
+		}
+		told := s.noTTL
+		s.noTTL = true
+		return told
+	})
 }
 
 // originAt gives the origin in force at an offset.

@@ -14,7 +14,7 @@ import (
 
 // defaultPieceLen is the length of a piece; runs of less than two pieces are
 // read in one go.
-const defaultPieceLen = 1 << 20
+const defaultPieceLen = 1 << 18
 
 // run reads entries from one offset to another in a context, which it leaves
 // as it is at the offset where it stopped. It stops in front of a barrier.
@@ -51,8 +51,9 @@ func (b *builder) runAlone(seg *segment, ctx *context, from, to int) (stop int, 
 	r.unclosed = seg.unclosed
 	for stop = from; stop < to && !r.stuck; {
 		stop = r.read(stop, min(stop+b.zone.options.pieceLen, to))
+		seg.tellOnce(&r.out)
 		b.take(seg, &r.out)
-		r.out = collector{tuples: r.out.tuples[:0]}
+		r.out = collector{tuples: r.out.tuples[:0], refs: r.out.refs[:0]}
 	}
 	*ctx = r.ctx
 	seg.unclosed = r.unclosed
@@ -96,7 +97,7 @@ func (p *pieces) cut(from, to int, hand func(*piece)) {
 		}
 		guess := context{
 			origin: look.ctx.origin, defaultTTL: look.ctx.defaultTTL, hasDefault: look.ctx.hasDefault,
-			newOrigin: look.ctx.newOrigin, guessed: true,
+			newOrigin: at == from && p.ctx.newOrigin, guessed: true,
 		}
 		hand(&piece{from: at, to: end, guess: guess})
 		for ; directive < end; directive = nextDirective(text, directive, to) {
@@ -145,7 +146,11 @@ func pieceStart(text []byte, pos, to int) int {
 		if pos >= to {
 			return to
 		}
-		if classes[text[pos]] != classOther || text[pos] == '$' {
+		if text[pos] == '$' {
+			last = nil // no record is known since the control entry
+			continue
+		}
+		if classes[text[pos]] != classOther {
 			continue
 		}
 		owner := text[pos:to]
@@ -188,6 +193,7 @@ func (p *pieces) takeOver(pc *piece) {
 		for i := range r.out.marks {
 			r.out.marks[i].context.complete(p.ctx)
 		}
+		p.seg.tellOnce(&r.out)
 		p.b.take(p.seg, &r.out)
 		next := r.ctx
 		if !next.hasOwner {
@@ -234,13 +240,17 @@ func (p *pieces) reader(guess *context) *reader {
 		r.reset(guess)
 		return r
 	}
-	return newReader(&p.b.zone.settings, p.seg, guess)
+	r := newReader(&p.b.zone.settings, p.seg, guess)
+	if !r.hashOnly {
+		r.out.tuples = make([]tuple, 0, p.b.zone.options.pieceLen/32)
+	}
+	return r
 }
 
 // reset makes a used reader a new one that keeps its memory.
 func (r *reader) reset(ctx *context) {
 	r.ctx = *ctx
-	r.out = collector{tuples: r.out.tuples[:0]}
+	r.out = collector{tuples: r.out.tuples[:0], refs: r.out.refs[:0]}
 	r.stuck, r.barrier, r.needsRepair = false, false, false
 	clear(r.seen)
 	r.refCache = [256]uint64{}

@@ -87,15 +87,41 @@ func faultNoType(entry []byte) *diag.Diagnostic {
 // withOddBytes turns a fault into what caused it: bytes that look like white
 // space and are none.
 func withOddBytes(d *diag.Diagnostic, entry []byte) *diag.Diagnostic {
-	switch {
-	case bytes.Contains(entry, []byte("\xef\xbb\xbf")):
+	switch at, n := oddBytes(entry); n {
+	case 3:
 		return faultByteOrderMark()
-	case bytes.Contains(entry, []byte("\u00a0")):
+	case 2:
 		return problem(diag.CodeNoBreakSpace, "no-break space between fields", "replace U+00A0, which comes from copied web pages, by a space")
-	case bytes.ContainsFunc(entry, func(c rune) bool { return c < ' ' && c != '\t' && c != '\n' && c != '\r' }):
-		return problem(diag.CodeControlCharacter, "control character among the fields", "only space and tab separate fields")
+	case 1:
+		return problem(diag.CodeControlCharacter, fmt.Sprintf("control character %#02x among the fields", entry[at]), "only space and tab separate fields")
 	}
 	return d
+}
+
+// oddBytes gives the place and number of such bytes: a byte order mark, a
+// no-break space, or a control character.
+func oddBytes(entry []byte) (at, n int) {
+	if i := bytes.Index(entry, []byte("\xef\xbb\xbf")); i >= 0 {
+		return i, 3
+	}
+	if i := bytes.Index(entry, []byte("\u00a0")); i >= 0 {
+		return i, 2
+	}
+	if i := bytes.IndexFunc(entry, func(c rune) bool { return c < ' ' && c != '\t' && c != '\n' && c != '\r' }); i >= 0 {
+		return i, 1
+	}
+	return 0, 0
+}
+
+// failOdd reports a fault that odd bytes in the entry may have caused, at
+// these.
+func (r *reader) failOdd(e *Entry, start, end int32, d *diag.Diagnostic) {
+	switch d.Code {
+	case diag.CodeByteOrderMark, diag.CodeNoBreakSpace, diag.CodeControlCharacter:
+		at, n := oddBytes(r.text[e.Start:e.End])
+		start, end = e.Start+int32(at), e.Start+int32(at+n)
+	}
+	r.fail(e, start, end, d)
 }
 
 func faultQuoted(text []byte) *diag.Diagnostic {

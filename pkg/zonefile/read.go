@@ -346,7 +346,7 @@ func (r *reader) head(e *Entry, i int, h *head) bool {
 	h.classAt = -1
 	for ; ; i++ {
 		if i >= len(e.Tokens) {
-			r.fail(e, e.lastEnd(), e.lastEnd(), faultNoType(r.text[e.Start:e.End]))
+			r.failOdd(e, e.lastEnd(), e.lastEnd(), faultNoType(r.text[e.Start:e.End]))
 			return false
 		}
 		tok := e.Tokens[i]
@@ -375,7 +375,7 @@ func (r *reader) head(e *Entry, i int, h *head) bool {
 		}
 		class, ok := parseClass(text)
 		if !ok || h.classAt >= 0 {
-			r.fail(e, tok.Start, tok.End, faultUnknownType(text, r.text[e.Start:e.End]))
+			r.failOdd(e, tok.Start, tok.End, faultUnknownType(text, r.text[e.Start:e.End]))
 			return false
 		}
 		if class != dns.ClassINET {

@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"math"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -292,9 +293,6 @@ func (b *builder) enter(seg *segment, ctx *context, e *Entry) {
 	m.child = child
 	at := len(b.zone.Marks)
 	b.zone.Marks = append(b.zone.Marks, *m)
-	if kind == MarkGenerate && !b.zone.hashOnly && b.zone.servers&(NSD|Knot) == 0 {
-		b.report(finding{place{seg, e.Tokens[0].Start, e.Tokens[0].End}, faultPortable(diag.CodePortableGenerate, "$GENERATE", NSD|Knot)})
-	}
 	if child == nil {
 		return
 	}
@@ -302,6 +300,11 @@ func (b *builder) enter(seg *segment, ctx *context, e *Entry) {
 		inner.runLen, ctx.runLen = 0, 0 // a run of records ends with its file
 	}
 	b.segment(child, &inner)
+	// One that makes ALIAS is expanded for all servers.
+	aliases := slices.ContainsFunc(b.zone.Marks[at:], func(m Mark) bool { return m.Kind == MarkALIAS })
+	if kind == MarkGenerate && !b.zone.hashOnly && b.zone.servers&(NSD|Knot) == 0 && !aliases {
+		b.report(finding{place{seg, e.Tokens[0].Start, e.Tokens[0].End}, faultPortable(diag.CodePortableGenerate, "$GENERATE", NSD|Knot)})
+	}
 	b.zone.Marks[at].moved = !inner.sameOwner(ctx)
 	// Origin and owner are those before the entry; what it left of TTLs stays.
 	ctx.ttl, ctx.hasTTL = inner.ttl, inner.hasTTL

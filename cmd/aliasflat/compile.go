@@ -135,6 +135,9 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 	if err := c.outputs(jobs); err != nil {
 		return err
 	}
+	if err := c.reportApart(jobs); err != nil {
+		return err
+	}
 	lookup, policy, problems, err := c.open(conf)
 	if err != nil {
 		return err
@@ -164,9 +167,14 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 	return c.deliver(ctx, jobs, results)
 }
 
-// outputs settles where each result goes.
+// outputs settles where each result goes: never to a source of the run, nor to
+// one place twice.
 func (c *compileCommand) outputs(jobs []*job) error {
 	taken := map[string]string{}
+	sources := map[string]bool{}
+	for _, j := range jobs {
+		sources[realPath(j.path)] = true
+	}
 	folder := isFolder(c.output)
 	for _, j := range jobs {
 		if err := c.outputOf(j, len(jobs), folder); err != nil {
@@ -175,14 +183,14 @@ func (c *compileCommand) outputs(jobs []*job) error {
 		if j.output == "-" {
 			continue
 		}
-		if sameFile(j.output)(j.path) {
-			return usageError{message: fmt.Sprintf("the output %s is the source", j.output), hint: "the source keeps its ALIAS records; write to another file"}
+		place := realPath(j.output)
+		if sources[place] || sameFile(j.output)(j.path) {
+			return usageError{message: fmt.Sprintf("the output %s is a source", j.output), hint: "a source keeps its ALIAS records; write to another file"}
 		}
-		clean := filepath.Clean(j.output)
-		if other, ok := taken[clean]; ok {
+		if other, ok := taken[place]; ok {
 			return usageError{message: fmt.Sprintf("%s and %s would both be written to %s", other, j.path, j.output)}
 		}
-		taken[clean] = j.path
+		taken[place] = j.path
 	}
 	return nil
 }
@@ -314,8 +322,12 @@ func (j *job) published() {
 	options := zonefile.Options{Origin: j.zoneName(text), For: j.source.For}
 	old := zonefile.Summarize(j.output, text, options)
 	serial, ok := old.Serial()
-	if !ok {
-		j.blocked(fmt.Errorf("%s is no zone file with an SOA: it is not overwritten", j.output))
+	switch {
+	case !ok:
+		j.blocked(fmt.Errorf("%s is no zone file of %s: it is not overwritten", j.output, displayName(options.Origin)))
+		return
+	case len(old.Marked(zonefile.MarkALIAS)) > 0:
+		j.blocked(fmt.Errorf("%s has ALIAS records, so it is a source: it is not overwritten", j.output))
 		return
 	}
 	output := j.output

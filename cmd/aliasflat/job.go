@@ -103,6 +103,20 @@ func (f *sourceFlags) jobs(cmd *cobra.Command, c *config.Config, args []string) 
 	return jobs, nil
 }
 
+// reportApart refuses a report that would overwrite a source or an output.
+func (a *app) reportApart(jobs []*job) error {
+	if a.reportFile == "" {
+		return nil
+	}
+	place := realPath(a.reportFile)
+	for _, j := range jobs {
+		if place == realPath(j.path) || j.output != "" && j.output != "-" && place == realPath(j.output) {
+			return usageError{message: fmt.Sprintf("--report %s would overwrite a zone file", a.reportFile), hint: "name another file"}
+		}
+	}
+	return nil
+}
+
 // named finds the configured zones that --zone picks, by the name in the
 // configuration or else by that in their source.
 func (f *sourceFlags) named(c *config.Config) ([]*job, error) {

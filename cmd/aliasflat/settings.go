@@ -22,6 +22,21 @@ func (a *app) settings(w io.Writer) (*config.Config, error) {
 	}
 }
 
+// realPath is the path by which a file is known whatever links lead to it. A
+// file that is not there yet goes by its folder's.
+func realPath(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if followed, err := filepath.EvalSymlinks(path); err == nil {
+		return followed
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		return filepath.Join(dir, filepath.Base(path))
+	}
+	return path
+}
+
 // sameFile makes the test whether a configured source is the file that was
 // named: by its path, or because both paths lead to one file.
 func sameFile(named string) func(source string) bool {

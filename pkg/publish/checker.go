@@ -49,6 +49,9 @@ func checkOne(ctx context.Context, args []string) error {
 	if ctx.Err() != nil {
 		err = errors.Join(err, ctx.Err())
 	}
-	said := strings.TrimSpace(string(out[:min(len(out), maxSaid)]))
-	return fmt.Errorf("%w: %s: %w: %s", ErrRefused, strings.Join(args, " "), err, said)
+	err = fmt.Errorf("%w: %s: %w", ErrRefused, strings.Join(args, " "), err)
+	if said := strings.TrimSpace(string(out[:min(len(out), maxSaid)])); said != "" {
+		err = fmt.Errorf("%w: %s", err, said)
+	}
+	return err
 }

@@ -227,10 +227,10 @@ func TestCheck(t *testing.T) {
 		t.Error(err)
 	}
 	err := Check(t.Context(), [][]string{{"named-checkzone", "example.net", "{file}"}}, "example.com", path)
-	if !errors.Is(err, ErrVerify) || !strings.Contains(err.Error(), "named-checkzone example.net "+path) {
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "named-checkzone example.net "+path) {
 		t.Errorf("another zone: %v", err)
 	}
-	if err := Check(t.Context(), [][]string{{"/nowhere/checker"}}, "example.com", path); !errors.Is(err, ErrVerify) {
+	if err := Check(t.Context(), [][]string{{"/nowhere/checker"}}, "example.com", path); !errors.Is(err, ErrRefused) || strings.HasSuffix(err.Error(), ": ") {
 		t.Errorf("no checker: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -257,6 +257,9 @@ func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Opt
 	} else {
 		r.Content = m.File.Content(p.drop, p.add)
 	}
+	if r.Content.Mixed {
+		p.readBack(s, r)
+	}
 	if !p.serial(s, r, options.Now) {
 		return
 	}

@@ -40,6 +40,17 @@ func newPlan(m *alias.Member, results []flatten.Result) *plan {
 	return p
 }
 
+// readBack finds the content of a zone whose RRsets have several TTLs by
+// reading the output: where an ALIAS or $INCLUDE between two records goes, BIND
+// takes another of the TTLs.
+func (p *plan) readBack(s *Source, r *Result) {
+	p.choice.Serial, _ = p.file.Serial()
+	p.text(s, r)
+	z := zonefile.Summarize(s.Name, r.Text.Bytes(), zonefile.Options{Origin: r.Name, For: s.For, StripDNSSEC: s.StripDNSSEC})
+	r.Text, r.Explicit = nil, nil
+	r.Content = zonefile.Content{Sum: z.Sum, Count: z.Count, Raw: z.Sum, Lines: z.Count}
+}
+
 // serial chooses the serial; false means it cannot be chosen.
 func (p *plan) serial(s *Source, r *Result, now time.Time) bool {
 	source, ok := p.file.Serial()

@@ -68,6 +68,7 @@ func (z *Zone) settle() []candidate {
 		all = append(all, parts[i].found...)
 		z.duplicates += parts[i].duplicates
 		z.duplicateN += parts[i].duplicateN
+		z.mixed = z.mixed || parts[i].mixed
 	}
 	return all
 }
@@ -78,6 +79,7 @@ type ownerCheck struct {
 	enough     int // of these, once trimmed
 	duplicates uint64
 	duplicateN int
+	mixed      bool
 }
 
 // owners judges the records of one bucket, in their order.
@@ -167,6 +169,7 @@ func (c *ownerCheck) rrset(s []tuple) {
 	}
 	first, _ := earliest(s, func(tuple) bool { return true })
 	if mismatch {
+		c.mixed = true
 		other, _ := earliest(s, func(t tuple) bool { return t.ttl != first.ttl })
 		c.note(diag.CodeTTLMismatch, other, first, 0)
 	}

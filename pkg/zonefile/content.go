@@ -14,6 +14,7 @@ type Content struct {
 	Count int
 	Raw   uint64 // over the records as often as they are written
 	Lines int    // of Raw
+	Mixed bool   // some RRset has several TTLs: which one BIND takes hangs on what stands between its records
 }
 
 // Addresses is an address RRset to be.
@@ -29,7 +30,7 @@ type Addresses struct {
 func (z *Zone) Content(drop map[zone.Name][]uint16, add []Addresses) Content {
 	c := Content{
 		Sum: z.Sum - z.duplicates, Count: z.Count - z.duplicateN,
-		Raw: z.Sum, Lines: z.Count,
+		Raw: z.Sum, Lines: z.Count, Mixed: z.mixed,
 	}
 	for owner, types := range drop {
 		for _, typ := range types {

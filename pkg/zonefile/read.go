@@ -26,7 +26,8 @@ type collector struct {
 	count    int    // of these
 	errors   int    // entries with an error
 	dnames   int
-	explicit int // records with a TTL of their own
+	explicit int  // records with a TTL of their own
+	mixed    bool // some record has another TTL than is written, that of its run
 }
 
 // finding is a diagnostic whose place is still an offset.
@@ -485,6 +486,7 @@ func (r *reader) settleTTL(e *Entry, h *head, wire []byte) bool {
 	}
 	if !c.outside {
 		if ttl := c.runTTL(h.typ, c.ttl); ttl != c.ttl {
+			r.out.mixed = true
 			r.warnRunTTL(e, h, ttl)
 			c.ttl = ttl
 		}

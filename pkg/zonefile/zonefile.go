@@ -62,6 +62,7 @@ type Zone struct {
 	dnames     int
 	duplicates uint64 // sum of the hashes of records that stand there again
 	duplicateN int
+	mixed      bool // some RRset is written with several TTLs
 	aliasOnce  sync.Once
 	aliases    []AliasEntry
 }
@@ -355,6 +356,7 @@ func (b *builder) take(seg *segment, c *collector) {
 	z.Sum += c.sum
 	z.Count += c.count
 	z.dnames += c.dnames
+	z.mixed = z.mixed || c.mixed
 	seg.origins = append(seg.origins, c.origins...)
 	b.broken += c.errors
 	for _, f := range c.found {

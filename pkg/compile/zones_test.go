@@ -50,7 +50,6 @@ type zoneCase struct {
 	archive     *txtar.Archive
 	files       map[string][]byte
 	sources     []Source
-	published   []byte
 	world       resolve.Lookuper
 	policy      resolve.Policy
 	now         time.Time

@@ -62,14 +62,6 @@ func problemFailed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
 	return d
 }
 
-// failureHints are for failures that the operator can do something about here.
-var failureHints = map[resolve.Reason]string{
-	resolve.ReasonTimeout:          "is the resolver reachable from here? --resolver names another",
-	resolve.ReasonNetwork:          "is the resolver reachable from here? --resolver names another",
-	resolve.ReasonRefusedAddress:   "--allow-net lets a network pass",
-	resolve.ReasonTooManyAddresses: "--max-addresses raises the bound, up to 100",
-}
-
 func failureHint(reason resolve.Reason) string {
 	switch reason {
 	case resolve.ReasonServfail, resolve.ReasonRcode:

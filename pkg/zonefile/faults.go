@@ -248,13 +248,8 @@ func faultMore(n int) *diag.Diagnostic {
 // where the output is for none of them.
 func faultPortable(code diag.Code, what string, differ Servers) *diag.Diagnostic {
 	hint := "write it in the common way if PowerDNS reads the file"
-	switch differ & (NSD | Knot) {
-	case NSD:
-		hint = "--for nsd puts it right in the output"
-	case Knot:
-		hint = "--for knot puts it right in the output"
-	case NSD | Knot:
-		hint = "--for nsd, knot or any puts it right in the output"
+	if names := strings.ToLower((differ & (NSD | Knot)).String()); names != "" {
+		hint = "--for " + strings.ReplaceAll(names, " and ", ", ") + " or any puts it right in the output"
 	}
 	return notice(code, what+": "+differ.String()+" "+differ.verb("read")+" it otherwise, or not at all", hint)
 }

@@ -146,9 +146,7 @@ func (r *reader) portable(e *Entry, h *head) {
 	if r.hashOnly {
 		return
 	}
-	if !e.Parens && !e.odd && !r.seg.high && !r.needsRepair && !r.ctx.outside &&
-		(!h.explicit || e.Tokens[h.ttlAt].End-e.Tokens[h.ttlAt].Start < 4 || !combinedUnits(e.Tokens[h.ttlAt].raw(r.text))) &&
-		(h.classAt < 0 || e.Tokens[h.classAt].End-e.Tokens[h.classAt].Start == 2) && plainType(h.typ) && !numbered(e.Tokens[h.typeAt].raw(r.text)) {
+	if r.agreed(e, h) {
 		return
 	}
 	code, what, differ := r.portableProblem(e, h)
@@ -176,6 +174,13 @@ func (r *reader) portable(e *Entry, h *head) {
 		}
 		r.repair(e, MarkRepair, code, what, differ)
 	}
+}
+
+// agreed tells at a glance that no server reads a record otherwise.
+func (r *reader) agreed(e *Entry, h *head) bool {
+	return !e.Parens && !e.odd && !r.seg.high && !r.needsRepair && !r.ctx.outside &&
+		(!h.explicit || e.Tokens[h.ttlAt].End-e.Tokens[h.ttlAt].Start < 4 || !combinedUnits(e.Tokens[h.ttlAt].raw(r.text))) &&
+		(h.classAt < 0 || e.Tokens[h.classAt].End-e.Tokens[h.classAt].Start == 2) && plainType(h.typ) && !numbered(e.Tokens[h.typeAt].raw(r.text))
 }
 
 // hasWire tells whether the RDATA of a record can be written in generic form.
@@ -242,18 +247,9 @@ func (r *reader) portableTokens(e *Entry, h *head, note func(diag.Code, string, 
 	}
 	for i, tok := range e.Tokens {
 		raw := tok.raw(text)
+		r.portableBytes(raw, note)
 		if tok.Glued && !svcb && (tok.Quoted || e.Tokens[i-1].Quoted) {
 			note(diag.CodePortableStrings, "strings without white space between them", Knot)
-		}
-		if hasControl(raw) {
-			if bytes.IndexByte(raw, '\n') >= 0 {
-				note(diag.CodePortableNewline, "line end inside quotes", NSD|Knot)
-			} else {
-				note(diag.CodePortable8Bit, "control character in a string", Knot|NSD)
-			}
-		}
-		if r.seg.high && hasHighByte(raw) {
-			note(diag.CodePortable8Bit, "bytes above 127", Knot)
 		}
 		if i <= h.typeAt {
 			continue
@@ -270,6 +266,21 @@ func (r *reader) portableTokens(e *Entry, h *head, note func(diag.Code, string, 
 		if svcb && bytes.HasPrefix(raw, []byte("dohpath=")) {
 			note(diag.CodePortableType, "service parameter dohpath", Knot)
 		}
+	}
+}
+
+// portableBytes looks at bytes that servers treat differently wherever they
+// stand.
+func (r *reader) portableBytes(raw []byte, note func(diag.Code, string, Servers)) {
+	switch {
+	case !hasControl(raw):
+	case bytes.IndexByte(raw, '\n') >= 0:
+		note(diag.CodePortableNewline, "line end inside quotes", NSD|Knot)
+	default:
+		note(diag.CodePortable8Bit, "control character in a string", Knot|NSD)
+	}
+	if r.seg.high && hasHighByte(raw) {
+		note(diag.CodePortable8Bit, "bytes above 127", Knot)
 	}
 }
 

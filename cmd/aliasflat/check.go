@@ -30,6 +30,7 @@ its report, to standard output.`,
 }
 
 func (c *checkCommand) run(cmd *cobra.Command, args []string) error {
+	saveMemory()
 	conf, err := c.settings(c.stdout)
 	if err != nil {
 		return err

@@ -40,6 +40,8 @@ func (f *lookupFlags) add(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.denyNet, "deny-net", nil, "refuse addresses in `NET` (repeatable)")
 }
 
+const resolverHint = "--resolver takes udp://ADDRESS, tcp://ADDRESS, system, file:ANSWERS or demo:"
+
 // open opens the resolvers and the policy for their answers.
 func (f *lookupFlags) open(c *config.Config) (*compile.Resolvers, resolve.Policy, diag.List, error) {
 	policy := resolve.Policy{Allow: c.AllowNet, Deny: c.DenyNet, MaxAddresses: c.MaxAddresses}
@@ -48,6 +50,12 @@ func (f *lookupFlags) open(c *config.Config) (*compile.Resolvers, resolve.Policy
 	}
 	if policy.MaxAddresses < 0 || policy.MaxAddresses > resolve.HardMaxAddresses {
 		return nil, policy, nil, usageError{message: fmt.Sprintf("--max-addresses %d is not from 1 to %d", policy.MaxAddresses, resolve.HardMaxAddresses)}
+	}
+	if f.timeout < 0 {
+		return nil, policy, nil, usageError{message: fmt.Sprintf("--timeout %s is below 0", f.timeout)}
+	}
+	if f.resolvers != nil && len(f.resolvers) == 0 {
+		return nil, policy, nil, usageError{message: "--resolver is empty", hint: resolverHint}
 	}
 	for _, list := range []struct {
 		flag  string
@@ -68,7 +76,7 @@ func (f *lookupFlags) open(c *config.Config) (*compile.Resolvers, resolve.Policy
 	}
 	r, problems, err := compile.OpenResolvers(urls, os.ReadFile)
 	if err != nil {
-		return nil, policy, nil, usageError{message: err.Error(), hint: "--resolver takes udp://ADDRESS, tcp://ADDRESS, system, file:ANSWERS or demo:"}
+		return nil, policy, nil, usageError{message: err.Error(), hint: resolverHint}
 	}
 	return r, policy, problems, nil
 }
@@ -124,6 +132,7 @@ the configuration names; what is said about it goes to standard error.`,
 }
 
 func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
+	saveMemory()
 	conf, err := c.settings(c.stderr)
 	if err != nil {
 		return err
@@ -159,7 +168,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 		sources = append(sources, j.source)
 	}
 	progress, done := c.progress()
-	results := compile.Run(ctx, sources, compile.Options{Lookup: lookup, Policy: policy, Now: now, Progress: progress})
+	results := compile.Run(ctx, sources, compile.Options{Lookup: lookup, Policy: policy, InFlight: lookup.InFlight(), Now: now, Progress: progress})
 	done()
 	if err := cmd.Context().Err(); err != nil {
 		return err

@@ -3,6 +3,7 @@ package compile
 import (
 	"context"
 	"fmt"
+	"runtime"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
@@ -99,6 +100,15 @@ func (r *Resolvers) Lookup(ctx context.Context, target zone.Name, qtype uint16) 
 	}
 	answer.Attempts = attempts
 	return answer
+}
+
+// InFlight is how many lookups at once are of use: very many over a network,
+// few where all answers are in memory.
+func (r *Resolvers) InFlight() int {
+	if len(r.clients) == 0 {
+		return 2 * runtime.GOMAXPROCS(0)
+	}
+	return DefaultInFlight
 }
 
 // Close ends the resolvers' sockets.

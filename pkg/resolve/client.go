@@ -104,45 +104,54 @@ func (c *Client) Close() error {
 // timeout.
 func (c *Client) Lookup(ctx context.Context, target zone.Name, qtype uint16) Answer {
 	r := &run{deadline: time.Now().Add(c.opts.TargetTimeout)}
-	var failed, stale *Answer
+	var t told
 	again := c.order()
-	for round := 0; round < c.opts.Rounds && len(again) > 0; round++ {
+	for round := 0; round < c.opts.Rounds && len(again) > 0 && t.stale == nil; round++ {
 		if round > 0 && (c.allDown() || !pause(ctx, round, r.deadline)) {
 			break
 		}
-		asked := again
-		again = nil
-		for _, u := range asked {
-			if time.Now().After(r.deadline) {
-				break
-			}
-			a := u.lookup(ctx, target, qtype, r)
-			switch {
-			case a.Outcome == Failure:
-				if failed == nil || tellsMore(a.Reason, failed.Reason) {
-					failed = &a
-				}
-				if a.Reason.transient() {
-					again = append(again, u)
-				}
-			case a.Stale:
-				if stale == nil {
-					stale = &a
-				}
-			default:
-				a.Attempts = r.attempts
-				return a
-			}
-			if ctx.Err() != nil || a.Reason == ReasonCanceled {
-				again = nil
-				break
-			}
-		}
-		if stale != nil {
-			break
+		var known *Answer
+		if known, again = t.round(ctx, again, target, qtype, r); known != nil {
+			known.Attempts = r.attempts
+			return *known
 		}
 	}
-	return settle(target, qtype, stale, failed, r.attempts)
+	return settle(target, qtype, t.stale, t.failed, r.attempts)
+}
+
+// told is the best of what resolvers said that is no answer to rely on.
+type told struct {
+	failed, stale *Answer
+}
+
+// round asks each resolver once until one of them knows. Without an answer it
+// gives those that are worth asking again.
+func (t *told) round(ctx context.Context, asked []*upstream, target zone.Name, qtype uint16, r *run) (known *Answer, again []*upstream) {
+	for _, u := range asked {
+		if time.Now().After(r.deadline) {
+			return nil, again
+		}
+		a := u.lookup(ctx, target, qtype, r)
+		switch {
+		case a.Outcome == Failure:
+			if t.failed == nil || tellsMore(a.Reason, t.failed.Reason) {
+				t.failed = &a
+			}
+			if a.Reason.transient() {
+				again = append(again, u)
+			}
+		case a.Stale:
+			if t.stale == nil {
+				t.stale = &a
+			}
+		default:
+			return &a, nil
+		}
+		if ctx.Err() != nil || a.Reason == ReasonCanceled {
+			return nil, nil
+		}
+	}
+	return nil, again
 }
 
 // settle is the answer where no resolver gave a fresh one.

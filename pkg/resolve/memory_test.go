@@ -202,7 +202,7 @@ func TestPolicy(t *testing.T) {
 	target := zone.MustParseName("a.test.")
 	for _, tt := range tests {
 		a := Answer{Target: target, Outcome: Addresses}
-		for _, s := range strings.Fields(tt.addrs) {
+		for s := range strings.FieldsSeq(tt.addrs) {
 			a.Addresses = append(a.Addresses, netip.MustParseAddr(s))
 		}
 		got := tt.policy.Check(target, a)
@@ -266,7 +266,7 @@ func TestParseURL(t *testing.T) {
 		{"", `resolver "": empty; supported are `},
 		{"192.0.2.53", `resolver "192.0.2.53": no scheme; write udp://192.0.2.53`},
 		{"2001:db8::53", `resolver "2001:db8::53": no scheme; write udp://[2001:db8::53]`},
-		{"sytem", `resolver "sytem": unknown kind of resolver; supported are `},
+		{"systen", `resolver "systen": unknown kind of resolver; supported are `},
 		{"gopher://192.0.2.53", `resolver "gopher://192.0.2.53": unknown scheme "gopher"; supported are system, udp://HOST[:PORT], tcp://HOST[:PORT], file:PATH and demo:`},
 		{"demo://x", `resolver "demo://x": unknown scheme "demo"`},
 		{"file:", `resolver "file:": file: needs the path`},

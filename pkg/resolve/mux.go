@@ -350,15 +350,14 @@ func (p *pool) register(ctx context.Context, w *waiter, expired <-chan time.Time
 		if s.current != nil {
 			id, room := s.current.register(w)
 			m := s.current
-			if room == gone {
-				s.current = nil
-			} else {
+			if room != gone {
 				s.mu.Unlock()
 				if room == hasRoom {
 					return m, id, nil
 				}
 				continue
 			}
+			s.current = nil
 		}
 		d := s.dialing
 		if d == nil {

@@ -80,7 +80,7 @@ func ParseURL(s string) (URL, error) {
 func parseURL(s string) (URL, error) {
 	switch {
 	case s == "":
-		return URL{}, errors.New("empty; supported are " + supported)
+		return URL{}, fmt.Errorf("empty; supported are %s", supported)
 	case s == "system", s == "system:":
 		return URL{Scheme: SchemeSystem}, nil
 	case s == "demo", s == "demo:":
@@ -103,7 +103,7 @@ func parseURL(s string) (URL, error) {
 		if _, err := netip.ParseAddr(s); err == nil {
 			return URL{}, errors.New("no scheme; write " + URL{Scheme: SchemeUDP, Host: s, Port: dnsPort}.String())
 		}
-		return URL{}, errors.New("unknown kind of resolver; supported are " + supported)
+		return URL{}, fmt.Errorf("unknown kind of resolver; supported are %s", supported)
 	}
 	switch Scheme(strings.ToLower(scheme)) {
 	case SchemeUDP, SchemeTCP:

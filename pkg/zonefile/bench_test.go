@@ -31,6 +31,7 @@ func generated(write func(io.Writer) error) []byte {
 
 // benchZones runs a benchmark over both zones, alone and with two workers.
 func benchZones(b *testing.B, read func(text []byte, o Options) *Zone) {
+	b.Helper()
 	zones := []struct {
 		name, origin string
 		text         func() []byte

@@ -371,10 +371,7 @@ func (z *Zone) judgeHost(c candidate, p place, e *Entry) *diag.Diagnostic {
 	if fault != nil || len(wire) <= offset {
 		return nil
 	}
-	host, err := zone.NameFromWire(wire[offset:])
-	if err != nil {
-		return nil
-	}
+	host, _ := zone.NameFromWire(wire[offset:]) // it was checked on reading
 	cut := z.Cut(host)
 	switch {
 	case c.code == diag.CodeAliasNSHost:

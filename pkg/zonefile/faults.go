@@ -121,7 +121,7 @@ func (r *reader) failOdd(e *Entry, start, end int32, d *diag.Diagnostic) {
 		at, n := oddBytes(r.text[e.Start:e.End])
 		start, end = e.Start+int32(at), e.Start+int32(at+n)
 	}
-	r.fail(e, start, end, d)
+	r.fail(start, end, d)
 }
 
 func faultQuoted(text []byte) *diag.Diagnostic {

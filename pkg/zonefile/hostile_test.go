@@ -109,6 +109,7 @@ func TestHostile(t *testing.T) {
 
 // readHostile reads the source of a case and looks at what it took.
 func readHostile(t *testing.T, name string) {
+	t.Helper()
 	i := slices.IndexFunc(hostiles, func(h hostile) bool { return h.name == name })
 	if i < 0 {
 		t.Fatalf("no case %q", name)
@@ -192,7 +193,11 @@ func TestHostileIncludes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer root.Close()
+	t.Cleanup(func() {
+		if err := root.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	for _, c := range []struct {
 		name string
 		code diag.Code

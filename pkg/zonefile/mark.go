@@ -169,11 +169,11 @@ func (r *reader) alias(e *Entry, h *head) {
 		if n := len(r.out.found); n > 0 && r.out.found[n-1].d.Code == diag.CodeOutOfZone && r.out.found[n-1].start == tok.Start {
 			r.out.found = r.out.found[:n-1] // said once, as an error
 		}
-		r.fail(e, tok.Start, tok.End, faultAliasOutside(r.lower[:r.lowerLen], r.apex))
+		r.fail(tok.Start, tok.End, faultAliasOutside(r.lower[:r.lowerLen], r.apex))
 		return
 	}
 	if h.typeAt+1 >= len(e.Tokens) {
-		r.fail(e, e.lastEnd(), e.lastEnd(), faultAliasNoTarget())
+		r.fail(e.lastEnd(), e.lastEnd(), faultAliasNoTarget())
 		return
 	}
 	if !r.hashOnly && !r.checkAliasOwner(e) {
@@ -208,10 +208,10 @@ func (r *reader) checkAliasOwner(e *Entry) bool {
 	d := faultBadHost(true, typeALIAS, r.ctx.ownerName())
 	if d.Severity = r.options.CheckNames; d.Severity != diag.Error {
 		d.Severity = diag.Warning
-		r.warn(e, tok.Start, tok.End, d)
+		r.warn(tok.Start, tok.End, d)
 		return true
 	}
-	r.fail(e, tok.Start, tok.End, d)
+	r.fail(tok.Start, tok.End, d)
 	return false
 }
 
@@ -244,7 +244,7 @@ func (r *reader) directive(e *Entry) {
 			r.repair(e, MarkDirective, diag.CodePortableDate, "$DATE is known to BIND alone", NSD|Knot|PowerDNS)
 		}
 	default:
-		r.fail(e, tok.Start, tok.End, faultUnknownDirective(word))
+		r.fail(tok.Start, tok.End, faultUnknownDirective(word))
 	}
 }
 
@@ -253,14 +253,14 @@ func (r *reader) argument(e *Entry, want string) bool {
 	word := e.Tokens[0].raw(r.text)
 	switch {
 	case len(e.Tokens) < 2:
-		r.fail(e, e.lastEnd(), e.lastEnd(), faultDirectiveArgument(word, want))
+		r.fail(e.lastEnd(), e.lastEnd(), faultDirectiveArgument(word, want))
 		return false
 	case len(e.Tokens) > 2:
 		tok := e.Tokens[2]
-		r.fail(e, tok.Start, e.lastEnd(), faultDirectiveJunk(word, tok.raw(r.text)))
+		r.fail(tok.Start, e.lastEnd(), faultDirectiveJunk(word, tok.raw(r.text)))
 		return false
 	case e.unended(r.text):
-		r.fail(e, e.lastEnd(), e.lastEnd(), faultNoLineEnd(word))
+		r.fail(e.lastEnd(), e.lastEnd(), faultNoLineEnd(word))
 		return false
 	}
 	return true
@@ -272,13 +272,13 @@ func (r *reader) originDirective(e *Entry) {
 	}
 	tok := e.Tokens[1]
 	if tok.Quoted {
-		r.fail(e, tok.Start, tok.End, faultQuotedOrigin(tok.raw(r.text)))
+		r.fail(tok.Start, tok.End, faultQuotedOrigin(tok.raw(r.text)))
 		return
 	}
 	text := tok.content(r.text)
 	wire, err := zone.AppendName(nil, text, r.ctx.origin)
 	if err != nil || bytes.IndexByte(text, 0) >= 0 {
-		r.fail(e, tok.Start, tok.End, faultName(text, err))
+		r.fail(tok.Start, tok.End, faultName(text, err))
 		return
 	}
 	absolute := text[len(text)-1] == '.'
@@ -302,7 +302,7 @@ func (r *reader) ttlDirective(e *Entry) {
 	text := tok.raw(r.text)
 	ttl, status := parseTTL(text)
 	if status != ttlOK || tok.Quoted {
-		r.fail(e, tok.Start, tok.End, faultDirectiveTTL(text, status))
+		r.fail(tok.Start, tok.End, faultDirectiveTTL(text, status))
 		return
 	}
 	r.ctx.defaultTTL, r.ctx.hasDefault, r.ctx.minimum = ttl, true, false
@@ -338,7 +338,7 @@ func (r *reader) repair(e *Entry, kind MarkKind, code diag.Code, what string, di
 	if r.servers&differ == 0 {
 		if code != diag.CodeOutOfZone {
 			tok := e.Tokens[0]
-			r.warn(e, tok.Start, tok.End, faultPortable(code, what, differ))
+			r.warn(tok.Start, tok.End, faultPortable(code, what, differ))
 		}
 		return
 	}

@@ -103,6 +103,7 @@ func TestContextAsBIND(t *testing.T) {
 	t.Parallel()
 	dir, total := t.TempDir(), 0
 	eachSeed(t, rounds(250), func(t *testing.T, seed uint64) {
+		t.Helper()
 		what := mix{records: 5 + int(seed%40), aliases: true, includes: seed%2 == 0, generates: seed%3 == 0, outside: seed%5 == 0}
 		z := makeZone(seed, what)
 		defer z.showFailed(t)
@@ -120,6 +121,7 @@ func TestContextAsNSD(t *testing.T) {
 	t.Parallel()
 	dir, total := t.TempDir(), 0
 	eachSeed(t, rounds(120), func(t *testing.T, seed uint64) {
+		t.Helper()
 		z := makeZone(seed, mix{records: 5 + int(seed%40), aliases: true, portable: true})
 		defer z.showFailed(t)
 		mr, _ := splitMR(judge.NSDPrint(t, randomOrigin, z.write(t, dir, "MR")))
@@ -137,6 +139,7 @@ func TestCanonicalAsBIND(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	eachSeed(t, rounds(200), func(t *testing.T, seed uint64) {
+		t.Helper()
 		z := makeZone(seed, mix{records: 10 + int(seed%60), includes: seed%2 == 0, generates: true, mixedTTLs: seed%3 == 0, outside: seed%5 == 0})
 		defer z.showFailed(t)
 		want := judge.NamedCompile(t, randomOrigin, z.write(t, dir, "MR"))
@@ -231,6 +234,7 @@ func TestRewriteAsBIND(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	eachSeed(t, rounds(200), func(t *testing.T, seed uint64) {
+		t.Helper()
 		what := mix{records: 5 + int(seed%40), aliases: true, includes: seed%2 == 0, generates: seed%3 == 0, outside: seed%5 == 0}
 		z := makeZone(seed, what)
 		checkRewrite(t, &z, dir, rand.New(rand.NewPCG(seed, 2)), Options{})
@@ -243,6 +247,7 @@ func TestRewriteForOthers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	eachSeed(t, rounds(80), func(t *testing.T, seed uint64) {
+		t.Helper()
 		what := mix{records: 5 + int(seed%30), aliases: true, includes: seed%2 == 0, generates: seed%3 == 0}
 		z := makeZone(seed, what)
 		checkRewrite(t, &z, dir, rand.New(rand.NewPCG(seed, 4)), Options{For: BIND | NSD | Knot})

@@ -342,6 +342,7 @@ func (z *randomZone) write(t *testing.T, dir, typ string) string {
 
 // showFailed shows the zone with its files when the test has failed.
 func (z *randomZone) showFailed(t *testing.T) {
+	t.Helper()
 	if !t.Failed() {
 		return
 	}

@@ -280,11 +280,11 @@ func (r *reader) inheritOwner(e *Entry) bool {
 			r.stuck = true
 			return false
 		}
-		r.fail(e, e.Start, e.Start+1, faultNoOwner())
+		r.fail(e.Start, e.Start+1, faultNoOwner())
 		return false
 	}
 	if c.newOrigin && !r.hashOnly && !bytes.Equal(c.ownerName(), c.origin) {
-		r.warn(e, e.Start, e.Start+1, faultInheritedAfterOrigin(c.ownerName(), c.origin))
+		r.warn(e.Start, e.Start+1, faultInheritedAfterOrigin(c.ownerName(), c.origin))
 	}
 	return true
 }
@@ -308,7 +308,7 @@ func (r *reader) setOwner(e *Entry) bool {
 		if err != nil || bytes.IndexByte(text, 0) >= 0 {
 			c.outside, c.hasOwner = true, true
 			r.ownerSpan = [2]int32{}
-			r.fail(e, tok.Start, tok.End, faultName(text, err))
+			r.fail(tok.Start, tok.End, faultName(text, err))
 			return false
 		}
 		name = append(r.folded[:0], wire...)
@@ -335,9 +335,9 @@ func (r *reader) setOwner(e *Entry) bool {
 	c.runLen = 0
 	c.outside = !inDomain(name, r.apex)
 	if c.outside {
-		r.outOfZone(e, tok)
+		r.outOfZone(tok)
 	} else if !r.hashOnly && bytes.HasSuffix(name, r.doubled) && text[len(text)-1] != '.' {
-		r.warn(e, tok.Start, tok.End, faultRelativeLooking(text, wire))
+		r.warn(tok.Start, tok.End, faultRelativeLooking(text, wire))
 	}
 	return true
 }
@@ -353,7 +353,7 @@ func (r *reader) head(e *Entry, i int, h *head) bool {
 		tok := e.Tokens[i]
 		text := r.text[tok.Start:tok.End]
 		if tok.Quoted {
-			r.fail(e, tok.Start, tok.End, faultQuoted(text))
+			r.fail(tok.Start, tok.End, faultQuoted(text))
 			return false
 		}
 		if c := text[0]; '0' <= c && c <= '9' {
@@ -369,7 +369,7 @@ func (r *reader) head(e *Entry, i int, h *head) bool {
 		if typ, ok := parseType(text); ok {
 			h.typ, h.typeAt = typ, i
 			if isMetaType(typ) {
-				r.fail(e, tok.Start, tok.End, faultMetaType(text))
+				r.fail(tok.Start, tok.End, faultMetaType(text))
 				return false
 			}
 			return true
@@ -380,7 +380,7 @@ func (r *reader) head(e *Entry, i int, h *head) bool {
 			return false
 		}
 		if class != dns.ClassINET {
-			r.fail(e, tok.Start, tok.End, faultClass(text))
+			r.fail(tok.Start, tok.End, faultClass(text))
 			return false
 		}
 		h.classAt = i
@@ -393,11 +393,11 @@ func (r *reader) ttlField(e *Entry, i int, h *head) bool {
 	text := r.text[tok.Start:tok.End]
 	ttl, status := parseTTL(text)
 	if h.explicit {
-		r.fail(e, tok.Start, tok.End, faultTwoTTLs(text))
+		r.fail(tok.Start, tok.End, faultTwoTTLs(text))
 		return false
 	}
 	if status != ttlOK {
-		r.fail(e, tok.Start, tok.End, faultTTL(text, status))
+		r.fail(tok.Start, tok.End, faultTTL(text, status))
 		return false
 	}
 	h.ttl, h.explicit, h.ttlAt = ttl, true, i
@@ -421,13 +421,13 @@ func (r *reader) readRDATA(e *Entry, h *head) ([]byte, bool) {
 	if !verified {
 		if !r.hashOnly {
 			tok := e.Tokens[h.typeAt]
-			r.warn(e, tok.Start, tok.End, faultUnverified(h.typ))
+			r.warn(tok.Start, tok.End, faultUnverified(h.typ))
 		}
 		wire = unverified(wire[:0], r.ctx.origin, r.text, tokens)
 	}
 	if len(wire) > 65535 {
 		tok := tokens[0]
-		r.fail(e, tok.Start, e.lastEnd(), faultRDATATooLong(len(wire)))
+		r.fail(tok.Start, e.lastEnd(), faultRDATATooLong(len(wire)))
 		return nil, false
 	}
 	r.rdata = wire
@@ -450,7 +450,7 @@ func (r *reader) failRDATA(e *Entry, h *head, f *Fault) {
 	if i < len(e.Tokens) {
 		start, end = e.Tokens[i].Start, e.Tokens[i].End
 	}
-	r.fail(e, start, end, &diag.Diagnostic{Severity: diag.Error, Code: f.Code, Message: f.Message, Hint: f.Hint})
+	r.fail(start, end, &diag.Diagnostic{Severity: diag.Error, Code: f.Code, Message: f.Message, Hint: f.Hint})
 }
 
 // settleTTL finds the TTL of the record and passes it on to the next one.
@@ -481,7 +481,7 @@ func (r *reader) settleTTL(e *Entry, h *head, wire []byte) bool {
 		}
 	default:
 		tok := e.Tokens[h.typeAt]
-		r.fail(e, tok.Start, tok.End, faultNoTTL())
+		r.fail(tok.Start, tok.End, faultNoTTL())
 		return false
 	}
 	if !c.outside {
@@ -506,13 +506,13 @@ func (e *Entry) lastEnd() int32 {
 const maxFindings = 20
 
 // fail reports an error at a span of the text.
-func (r *reader) fail(e *Entry, start, end int32, d *diag.Diagnostic) {
+func (r *reader) fail(start, end int32, d *diag.Diagnostic) {
 	r.out.errors++
 	r.report(start, end, d)
 }
 
 // warn reports a warning at a span of the text.
-func (r *reader) warn(_ *Entry, start, end int32, d *diag.Diagnostic) {
+func (r *reader) warn(start, end int32, d *diag.Diagnostic) {
 	r.report(start, end, d)
 }
 
@@ -528,5 +528,5 @@ func (r *reader) report(start, end int32, d *diag.Diagnostic) {
 
 func (r *reader) reportScan(e *Entry) {
 	text := r.text[e.Start:e.End]
-	r.fail(e, e.faultAt, e.faultAt+1, faultScan(e.fault, text))
+	r.fail(e.faultAt, e.faultAt+1, faultScan(e.fault, text))
 }

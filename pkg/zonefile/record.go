@@ -17,13 +17,13 @@ func (r *reader) checkRecord(e *Entry, h *head, wire []byte) bool {
 	switch h.typ {
 	case dns.TypeSOA:
 		if !bytes.Equal(owner, r.apex) {
-			r.fail(e, e.Start, e.Start+1, faultSOANotApex(r.ctx.ownerName(), r.apex))
+			r.fail(e.Start, e.Start+1, faultSOANotApex(r.ctx.ownerName(), r.apex))
 			return false
 		}
 	case dns.TypeNS:
 		if owner[0] == 1 && owner[1] == '*' {
 			tok := e.Tokens[h.typeAt]
-			r.fail(e, tok.Start, tok.End, faultWildcardNS())
+			r.fail(tok.Start, tok.End, faultWildcardNS())
 			return false
 		}
 	}
@@ -33,7 +33,7 @@ func (r *reader) checkRecord(e *Entry, h *head, wire []byte) bool {
 	if offset, ok := targetOffset(h.typ); ok && offset < len(wire) && bytes.HasSuffix(wire, r.doubled) {
 		tok := e.Tokens[len(e.Tokens)-1]
 		if text := tok.raw(r.text); text[len(text)-1] != '.' {
-			r.warn(e, tok.Start, tok.End, faultRelativeLooking(text, wire[offset:]))
+			r.warn(tok.Start, tok.End, faultRelativeLooking(text, wire[offset:]))
 		}
 	}
 	r.checkTTL(e, h)
@@ -44,7 +44,7 @@ func (r *reader) checkRecord(e *Entry, h *head, wire []byte) bool {
 func (r *reader) checkTTL(e *Entry, h *head) {
 	if h.explicit && (h.ttl == 0 || h.ttl > 7*86400) && h.typ != dns.TypeSOA {
 		tok := e.Tokens[h.ttlAt]
-		r.warn(e, tok.Start, tok.End, faultTTLOdd(h.ttl))
+		r.warn(tok.Start, tok.End, faultTTLOdd(h.ttl))
 	}
 }
 
@@ -110,10 +110,10 @@ func (r *reader) checkNames(e *Entry, h *head, wire []byte) bool {
 	d.Severity = r.options.CheckNames
 	if d.Severity != diag.Error {
 		d.Severity = diag.Warning
-		r.warn(e, start, end, d)
+		r.warn(start, end, d)
 		return true
 	}
-	r.fail(e, start, end, d)
+	r.fail(start, end, d)
 	return false
 }
 
@@ -122,7 +122,7 @@ func (r *reader) checkNames(e *Entry, h *head, wire []byte) bool {
 func (r *reader) warnTTL(e *Entry, h *head) {
 	tok := e.Tokens[h.typeAt]
 	if r.seen[diag.CodePortableNoTTL] == 0 && r.servers&(NSD|Knot) == 0 {
-		r.warn(e, tok.Start, tok.End, faultPortable(diag.CodePortableNoTTL, "record without TTL and no $TTL before it", NSD|Knot|PowerDNS))
+		r.warn(tok.Start, tok.End, faultPortable(diag.CodePortableNoTTL, "record without TTL and no $TTL before it", NSD|Knot|PowerDNS))
 	}
 	r.needsRepair = true
 }
@@ -137,7 +137,7 @@ func (r *reader) warnRunTTL(e *Entry, h *head, first uint32) {
 	if h.explicit {
 		tok = e.Tokens[h.ttlAt]
 	}
-	r.warn(e, tok.Start, tok.End, faultRunTTL(r.ctx.ttl, first, h.typ))
+	r.warn(tok.Start, tok.End, faultRunTTL(r.ctx.ttl, first, h.typ))
 	r.needsRepair = h.typ != typeALIAS
 }
 
@@ -162,12 +162,12 @@ func (r *reader) portable(e *Entry, h *head) {
 		if servers := unknownTo(h.typ); servers != 0 && !r.hasWire(e, h) {
 			tok := e.Tokens[h.typeAt]
 			if r.servers&servers != 0 {
-				r.fail(e, tok.Start, tok.End, faultNoGeneric(h.typ, r.servers&servers))
+				r.fail(tok.Start, tok.End, faultNoGeneric(h.typ, r.servers&servers))
 				return
 			}
 			d := faultNoGeneric(h.typ, servers)
 			d.Severity = diag.Warning
-			r.warn(e, tok.Start, tok.End, d)
+			r.warn(tok.Start, tok.End, d)
 			if differ &^= servers; differ == 0 {
 				return
 			}
@@ -328,9 +328,9 @@ func unknownTo(typ uint16) Servers {
 }
 
 // outOfZone notes that records at an owner are not in the zone.
-func (r *reader) outOfZone(e *Entry, tok Token) {
+func (r *reader) outOfZone(tok Token) {
 	if !r.hashOnly {
-		r.warn(e, tok.Start, tok.End, faultOutOfZone(r.ctx.ownerName(), r.apex))
+		r.warn(tok.Start, tok.End, faultOutOfZone(r.ctx.ownerName(), r.apex))
 	}
 }
 

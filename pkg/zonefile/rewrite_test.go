@@ -139,6 +139,7 @@ func (f *follower) madeExplicit(seg *segment, e *Entry) bool {
 func TestRewriteUnchanged(t *testing.T) {
 	t.Parallel()
 	eachSeed(t, rounds(300), func(t *testing.T, seed uint64) {
+		t.Helper()
 		z := makeZone(seed, mix{records: int(seed % 60), generates: true, mixedTTLs: true, outside: true})
 		defer z.showFailed(t)
 		read := mustRead(t, &z, Options{})

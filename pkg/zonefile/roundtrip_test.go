@@ -312,6 +312,7 @@ func TestPieces(t *testing.T) {
 	t.Parallel()
 	inPieces := 0
 	eachSeed(t, rounds(300), func(t *testing.T, seed uint64) {
+		t.Helper()
 		z := makeZone(seed, mix{
 			records: int(seed % 80), aliases: true, includes: seed%2 == 0, generates: seed%3 == 0,
 			mixedTTLs: seed%5 == 0, outside: seed%7 == 0,

@@ -137,7 +137,7 @@ func nextDirective(text []byte, pos, to int) int {
 // an entry with another owner name than the line before.
 func pieceStart(text []byte, pos, to int) int {
 	last := []byte(nil)
-	for tries := 0; tries < 1000; tries++ {
+	for range 1000 {
 		n := bytes.IndexByte(text[pos:to], '\n')
 		if n < 0 {
 			return to

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/miekg/dns"
+
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -147,25 +149,36 @@ func FindOrigin(fileName string, text []byte) zone.Name {
 		if len(e.Tokens) == 0 {
 			continue
 		}
-		first := e.Tokens[0].raw(text)
 		if e.directive(text) {
-			if records == 0 && len(e.Tokens) > 1 && foldEqual(first, "$ORIGIN") {
-				if n, err := zone.ParseName(string(e.Tokens[1].content(text)), zone.Name{}); err == nil {
-					return n
-				}
+			if n, ok := e.originOf(text); ok && records == 0 {
+				return n
 			}
 			continue
 		}
 		records++
-		for _, tok := range e.Tokens[1:min(len(e.Tokens), 4)] {
-			if foldEqual(tok.raw(text), "SOA") && !e.Blank {
-				if n, err := zone.ParseName(string(first), zone.Name{}); err == nil {
-					return n
-				}
-			}
+		if n, ok := e.ownerOfSOA(text); ok {
+			return n
 		}
 	}
 	return nameOfFile(fileName)
+}
+
+// originOf gives the name of an absolute $ORIGIN.
+func (e *Entry) originOf(text []byte) (zone.Name, bool) {
+	if len(e.Tokens) < 2 || !foldEqual(e.Tokens[0].raw(text), "$ORIGIN") {
+		return zone.Name{}, false
+	}
+	n, err := zone.ParseName(string(e.Tokens[1].content(text)), zone.Name{})
+	return n, err == nil
+}
+
+// ownerOfSOA gives the absolute owner name of an SOA.
+func (e *Entry) ownerOfSOA(text []byte) (zone.Name, bool) {
+	if _, ok := typeToken(text, e, dns.TypeSOA); !ok || e.Blank {
+		return zone.Name{}, false
+	}
+	n, err := zone.ParseName(string(e.Tokens[0].content(text)), zone.Name{})
+	return n, err == nil
 }
 
 // nameOfFile gives the zone name that a file name is: example.com,

@@ -312,45 +312,73 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 	return 0
 }
 
-// published finds what the output holds from the last run. It is read before
-// the source, so that both never fill memory at once.
+// published finds what the output holds from the last run: its serial now, and
+// its records once they are asked for.
 func (j *job) published() {
 	if j.output == "-" {
 		return
 	}
 	j.source.Remembers = true
-	text, err := publish.Read(j.output, nil)
+	head, err := publish.ReadHead(j.output)
 	if err != nil {
 		j.blocked(err)
 		return
 	}
-	if text == nil {
+	if head == nil {
 		return
 	}
-	j.buf = text[:0]
-	options := zonefile.Options{Origin: j.zoneName(text), For: j.source.For}
-	old := zonefile.Summarize(j.output, text, options)
-	serial, ok := old.Serial()
-	switch {
-	case !ok:
-		j.blocked(fmt.Errorf("%s is no zone file of %s: it is not overwritten", j.output, displayName(options.Origin)))
-		return
-	case len(old.Marked(zonefile.MarkALIAS)) > 0:
-		j.blocked(fmt.Errorf("%s has ALIAS records, so it is a source: it is not overwritten", j.output))
-		return
+	options := zonefile.Options{Origin: j.zoneName(head), For: j.source.For}
+	serial, ok := zonefile.FindSerial(j.output, head, options)
+	if !ok {
+		old, err := j.summarize(options)
+		if err != nil {
+			j.blocked(err)
+			return
+		}
+		serial, _ = old.Serial()
 	}
-	output := j.output
 	j.source.Published = &compile.Published{
-		Serial:  serial,
-		Content: zonefile.Content{Raw: old.Sum, Lines: old.Count},
-		Exact: func() (zonefile.Content, error) {
-			text, err := publish.Read(output, nil)
+		Serial: serial,
+		Same: func(draft *zonefile.Text, content zonefile.Content) (bool, error) {
+			same, err := j.sameRecords(draft, content, options)
 			if err != nil {
-				return zonefile.Content{}, err
+				j.blocked(err)
 			}
-			return zonefile.Read(output, text, options).Content(nil, nil), nil
+			return same, err
 		},
 	}
+}
+
+// sameRecords compares the output of the last run with a draft of this one.
+func (j *job) sameRecords(draft *zonefile.Text, content zonefile.Content, options zonefile.Options) (bool, error) {
+	same, known, err := publish.SameRecords(j.output, draft)
+	if known || err != nil {
+		return same, err
+	}
+	old, err := j.summarize(options)
+	if err != nil {
+		return false, err
+	}
+	return compile.SameContent(old, content, func() (*zonefile.Zone, error) {
+		text, err := publish.Read(j.output, nil)
+		return zonefile.Read(j.output, text, options), err
+	})
+}
+
+// summarize reads the output of the last run, which must be one.
+func (j *job) summarize(options zonefile.Options) (*zonefile.Zone, error) {
+	text, err := publish.Read(j.output, nil)
+	if err != nil {
+		return nil, err
+	}
+	old := zonefile.Summarize(j.output, text, options)
+	if _, ok := old.Serial(); !ok {
+		return nil, fmt.Errorf("%s is no zone file of %s: it is not overwritten", j.output, displayName(options.Origin))
+	}
+	if len(old.Marked(zonefile.MarkALIAS)) > 0 {
+		return nil, fmt.Errorf("%s has ALIAS records, so it is a source: it is not overwritten", j.output)
+	}
+	return old, nil
 }
 
 func (j *job) blocked(err error) {

@@ -56,9 +56,32 @@ type Source struct {
 
 // Published is what a zone published last.
 type Published struct {
-	Serial  zone.Serial
-	Content zonefile.Content // Raw and Lines alone are set
-	Exact   func() (zonefile.Content, error)
+	Serial zone.Serial
+	// Same tells whether it has the records of a draft, the serial apart. The
+	// serial of the draft is not settled yet. It is asked once at most, and not
+	// for zones with errors.
+	Same func(draft *zonefile.Text, content zonefile.Content) (bool, error)
+}
+
+// SameContent tells whether a zone file that was summarized has the records of
+// a content, the serial apart. exact reads that file with an index; it is asked
+// where the file may have records twice.
+func SameContent(old *zonefile.Zone, content zonefile.Content, exact func() (*zonefile.Zone, error)) (bool, error) {
+	if old.Sum == content.Sum && old.Count == content.Count {
+		return true, nil
+	}
+	if old.Sum == content.Raw && old.Count == content.Lines {
+		return true, nil
+	}
+	if old.Count <= content.Count {
+		return false, nil
+	}
+	z, err := exact()
+	if err != nil {
+		return false, err
+	}
+	c := z.Content(nil, nil)
+	return c.Sum == content.Sum && c.Count == content.Count, nil
 }
 
 // Options are what holds for a run.
@@ -257,13 +280,17 @@ func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Opt
 	} else {
 		r.Content = m.File.Content(p.drop, p.add)
 	}
+	// The serial hangs on whether the records are those published, so the text
+	// is made with that of the source first.
+	p.drafted, _ = m.File.Serial()
+	p.write(s, p.drafted)
 	if r.Content.Mixed {
 		p.readBack(s, r)
 	}
 	if !p.serial(s, r, options.Now) {
 		return
 	}
-	p.text(s, r)
+	p.deliver(s, r)
 }
 
 // wireOf gives addresses in wire form.

@@ -21,9 +21,11 @@ type plan struct {
 	results []flatten.Result
 	add     []zonefile.Addresses
 	drop    map[zone.Name][]uint16
-	choice  zone.Choice
+	drafted zone.Serial // in text
 
 	canonical zonefile.CanonicalSet // in canonical style
+	text      *zonefile.Text
+	explicit  []zonefile.Place // entries of text that were made explicit
 }
 
 func newPlan(m *alias.Member, results []flatten.Result) *plan {
@@ -44,10 +46,7 @@ func newPlan(m *alias.Member, results []flatten.Result) *plan {
 // reading the output: where an ALIAS or $INCLUDE between two records goes, BIND
 // takes another of the TTLs.
 func (p *plan) readBack(s *Source, r *Result) {
-	p.choice.Serial, _ = p.file.Serial()
-	p.text(s, r)
-	z := zonefile.Summarize(s.Name, r.Text.Bytes(), zonefile.Options{Origin: r.Name, For: s.For, StripDNSSEC: s.StripDNSSEC})
-	r.Text, r.Explicit = nil, nil
+	z := zonefile.Summarize(s.Name, p.text.Bytes(), zonefile.Options{Origin: r.Name, For: s.For, StripDNSSEC: s.StripDNSSEC})
 	r.Content = zonefile.Content{Sum: z.Sum, Count: z.Count, Raw: z.Sum, Lines: z.Count}
 }
 
@@ -60,7 +59,7 @@ func (p *plan) serial(s *Source, r *Result, now time.Time) bool {
 	var published *zone.Serial
 	if s.Published != nil {
 		published = &s.Published.Serial
-		same, err := s.Published.same(r.Content)
+		same, err := s.Published.Same(p.text, r.Content)
 		if err != nil {
 			r.Problems = append(r.Problems, problemUnreadable(err))
 			return false
@@ -85,35 +84,14 @@ func (p *plan) serial(s *Source, r *Result, now time.Time) bool {
 		r.Problems = append(r.Problems, at.Report(problemGenericSOA()))
 		return false
 	}
-	p.choice = choice
 	r.Serial = choice.Serial
 	return true
 }
 
-// same tells whether contents are those that were published.
-func (p *Published) same(c zonefile.Content) (bool, error) {
-	if p.Content.Raw == c.Sum && p.Content.Lines == c.Count {
-		return true, nil
-	}
-	if p.Content.Raw == c.Raw && p.Content.Lines == c.Lines {
-		return true, nil
-	}
-	if p.Content.Lines <= c.Count {
-		return false, nil
-	}
-	// The published text may have records twice.
-	exact, err := p.Exact()
-	if err != nil {
-		return false, fmt.Errorf("compare with what was published: %w", err)
-	}
-	return exact.Sum == c.Sum && exact.Count == c.Count, nil
-}
-
-// text makes the output.
-func (p *plan) text(s *Source, r *Result) {
-	serial := p.choice.Serial
+// write makes the output with a serial.
+func (p *plan) write(s *Source, serial zone.Serial) {
 	if s.Style == StyleCanonical {
-		r.Text = p.canonical.Text(&serial)
+		p.text = p.canonical.Text(&serial)
 		return
 	}
 	aliases := make([][]byte, len(p.file.Aliases()))
@@ -129,9 +107,16 @@ func (p *plan) text(s *Source, r *Result) {
 			}
 		}
 	}
-	text, explicit := p.file.Rewrite(zonefile.Rewrite{Aliases: aliases, Siblings: siblings, Serial: &serial})
-	r.Text = text
-	for _, e := range explicit {
+	p.text, p.explicit = p.file.Rewrite(zonefile.Rewrite{Aliases: aliases, Siblings: siblings, Serial: &serial})
+}
+
+// deliver hands the output over, with the serial that was chosen.
+func (p *plan) deliver(s *Source, r *Result) {
+	if r.Serial != p.drafted && !p.text.SetSerial(r.Serial) {
+		p.write(s, r.Serial)
+	}
+	r.Text = p.text
+	for _, e := range p.explicit {
 		r.Explicit = append(r.Explicit, e.Note("made explicit: it inherited from an ALIAS, an $INCLUDE or a record left out"))
 	}
 }

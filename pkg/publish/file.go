@@ -36,6 +36,43 @@ func Read(path string, buf []byte) ([]byte, error) {
 	return text, nil
 }
 
+// headLen is how much of a file is its head.
+const headLen = 1 << 16
+
+// ReadHead reads the beginning of a file. A file that is not there is no error
+// and gives nil.
+func ReadHead(path string) ([]byte, error) {
+	f, err := openRegular(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what was published: %w", err)
+	}
+	defer f.Close()
+	head := make([]byte, headLen)
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("read what was published: %s: %w", path, err)
+	}
+	return head[:n], nil
+}
+
+// SameRecords compares a file with a text as sets of records, as far as that
+// can be told from their bytes.
+func SameRecords(path string, text *zonefile.Text) (same, known bool, err error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return false, false, fmt.Errorf("compare with what was published: %w", err)
+	}
+	defer f.Close()
+	same, known, err = text.SameRecords(f)
+	if err != nil {
+		return false, false, fmt.Errorf("compare with what was published: %s: %w", path, err)
+	}
+	return same, known, nil
+}
+
 // ReadRegular reads a regular file whole, into buf if it fits.
 func ReadRegular(path string, buf []byte) ([]byte, error) {
 	f, err := openRegular(path)

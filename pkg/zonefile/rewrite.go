@@ -22,8 +22,11 @@ type Rewrite struct {
 
 // Text is a text in parts, most of which lie in the source.
 type Text struct {
-	parts [][]byte
-	size  int64
+	parts  [][]byte
+	size   int64
+	zone   *Zone   // that it is a rewrite of; nil for others
+	stands []stand // in order
+	serial int     // the part that is the serial, counted from 1; 0 without one
 }
 
 // Len is the length in bytes.
@@ -68,6 +71,7 @@ type edit struct {
 	ttl      uint32 // that a record behind it inherits
 	explicit bool   // the record has a TTL of its own
 	records  bool   // text has records, not comments alone
+	alias    bool   // text stands for an ALIAS entry
 	lastTTL  uint32 // of the last of these
 	moved    bool   // opens ends with another owner name
 }
@@ -80,6 +84,7 @@ func (z *Zone) Rewrite(w Rewrite) (*Text, []Place) {
 	if z.segs[0].crlf && bytes.Contains(z.segs[0].text, []byte("\r\n")) && z.servers&Knot == 0 {
 		rw.eol = "\r\n"
 	}
+	rw.out.zone = z
 	rw.collect(w)
 	rw.segment(z.segs[0])
 	return &rw.out, rw.explicit
@@ -139,7 +144,7 @@ func (rw *rewriter) collect(w Rewrite) {
 }
 
 func aliasEdit(a *AliasEntry, text []byte) edit {
-	e := edit{place: a.Place.place, text: text, context: a.context, owner: a.owner, ttl: a.TTL, explicit: a.explicit}
+	e := edit{place: a.Place.place, text: text, context: a.context, owner: a.owner, ttl: a.TTL, explicit: a.explicit, alias: true}
 	e.lastTTL, e.records = lastTTL(text)
 	return e
 }
@@ -319,9 +324,6 @@ func (rw *rewriter) serialEdit(m *Mark) (edit, bool) {
 		return edit{}, false
 	}
 	text := strconv.AppendUint(nil, uint64(*rw.serial), 10)
-	if bytes.Equal(text, tok.raw(m.place.seg.text)) {
-		return edit{}, false
-	}
 	return edit{place: place{m.place.seg, tok.Start, tok.End}, text: text, inline: true}, true
 }
 
@@ -403,6 +405,7 @@ func (rw *rewriter) apply(seg *segment, e *edit) {
 	switch {
 	case e.inline:
 		rw.out.add(e.text)
+		rw.out.serial = len(rw.out.parts)
 		return
 	case e.opens != nil:
 		if e.expand || rw.ttlDiffers {
@@ -417,6 +420,9 @@ func (rw *rewriter) apply(seg *segment, e *edit) {
 	text := e.text
 	if n := len(rw.eol); int(e.end) == len(seg.text) && len(text) > n && !bytes.HasSuffix(seg.text, []byte{'\n'}) {
 		text = text[:len(text)-n] // the source has no line end here either
+	}
+	if e.alias && len(text) > 0 {
+		rw.out.stands = append(rw.out.stands, stand{part: len(rw.out.parts), owner: e.owner, settled: e.context.hasDefault})
 	}
 	rw.out.add(text)
 	if e.owner == nil {

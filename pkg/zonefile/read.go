@@ -306,6 +306,10 @@ func (r *reader) setOwner(e *Entry) bool {
 		var err error
 		wire, err = zone.AppendName(r.name[:0], text, c.origin)
 		if err != nil || bytes.IndexByte(text, 0) >= 0 {
+			if c.guessed && !c.hasOwner {
+				r.stuck = true // the owner name before stays, and is not known
+				return false
+			}
 			c.outside, c.hasOwner = true, true
 			r.ownerSpan = [2]int32{}
 			r.fail(tok.Start, tok.End, faultName(text, err))

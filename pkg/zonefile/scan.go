@@ -239,7 +239,7 @@ func (e *Entry) fail(text []byte, fault scanFault, at int) {
 		end++
 	}
 	e.End = int32(end)
-	for n := len(e.Tokens); n > 0 && e.Tokens[n-1].Start >= e.End; n-- {
+	for n := len(e.Tokens); n > 0 && e.Tokens[n-1].End > e.End; n-- {
 		e.Tokens = e.Tokens[:n-1]
 	}
 }

@@ -1,0 +1,5 @@
+//go:build !race
+
+package zonefile
+
+const raceDetector = false

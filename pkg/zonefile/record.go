@@ -124,7 +124,7 @@ func (r *reader) warnTTL(e *Entry, h *head) {
 	if r.seen[diag.CodePortableNoTTL] == 0 && r.servers&(NSD|Knot) == 0 {
 		r.warn(tok.Start, tok.End, faultPortable(diag.CodePortableNoTTL, "record without TTL and no $TTL before it", NSD|Knot|PowerDNS))
 	}
-	r.needsRepair = true
+	r.needsRepair = h.typ != typeALIAS // what stands in its place has TTLs
 }
 
 // warnRunTTL tells that BIND gives a record another TTL than it has, and
@@ -150,15 +150,17 @@ func (r *reader) portable(e *Entry, h *head) {
 		return
 	}
 	code, what, differ := r.portableProblem(e, h)
+	kind := kindOf(h.typ, r.strip)
+	stays := kind == 0 || kind == MarkSOA
 	if r.needsRepair {
 		r.needsRepair = false
-		if r.servers&(NSD|Knot) != 0 && r.servers&differ == 0 {
+		if stays && r.servers&(NSD|Knot) != 0 && r.servers&differ == 0 {
 			if m := r.mark(e, h, MarkRepair); m != nil {
 				m.differ, m.code = NSD|Knot, diag.CodePortableNoTTL
 			}
 		}
 	}
-	if kind := kindOf(h.typ, r.strip); differ != 0 && (kind == 0 || kind == MarkSOA) {
+	if differ != 0 && stays {
 		if servers := unknownTo(h.typ); servers != 0 && !r.hasWire(e, h) {
 			tok := e.Tokens[h.typeAt]
 			if r.servers&servers != 0 {

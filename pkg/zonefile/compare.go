@@ -21,9 +21,8 @@ import (
 
 // stand is a part of a text that stands for an ALIAS entry.
 type stand struct {
-	part    int
-	owner   []byte // wire form, case as written
-	settled bool   // a $TTL is in force, so no record behind it inherits a TTL
+	part  int
+	owner []byte // wire form, case as written
 }
 
 // SetSerial puts another serial in. False, and no change, where the digits of
@@ -45,16 +44,15 @@ func (t *Text) SetSerial(s zone.Serial) bool {
 // Why a verdict is right: the old text is taken as a sequence of parts that
 // are equal, byte for byte, to parts of the new one, but for the serial and for
 // blocks of address records at one owner that stand for the same ALIAS entry.
-// All parts begin and end with an entry in both texts, or inside the SOA, since
-// what stands before them is scanned alike and a block is whole lines without
-// quotes or parentheses. What one part leaves to the next is an owner name, a
-// TTL, and the TTLs of the RRsets of that owner. Blocks that differ leave the
-// same owner; the TTL is asked to be the same where one can be inherited; and
-// the owner must have no addresses but those of this block, so that the TTL of
-// no other RRset hangs on it. So the equal parts hold the same records in both
-// texts, none of them in an RRset of a differing block, and the texts have the
-// same records if and only if the blocks do. Which bytes of the old text are
-// taken for a block is a guess: a wrong one leaves bytes that do not fit.
+// A block begins with an entry in both texts, since what stands before it is
+// scanned alike, and ends with one, since it is whole lines without quotes or
+// parentheses. It leaves the same owner name to what is behind it in both. So
+// the equal parts hold records of the same owners and RDATA, and of the same
+// TTLs unless blocks of other TTLs leave these to them. Where all blocks are
+// equal, then, the texts have the same records. Where a block differs, its
+// owner must have no addresses but those of the block, so its RRsets are the
+// block's and differ as the block does. Which bytes of the old text are taken
+// for a block is a guess: a wrong one leaves bytes that do not fit.
 func (t *Text) SameRecords(old io.Reader) (same, known bool, err error) {
 	if t.serial == 0 {
 		return false, false, nil
@@ -92,6 +90,9 @@ type comparison struct {
 	old  *bufio.Reader
 	same bool
 	err  error
+
+	now, before block  // of the current ALIAS entry
+	taken       []byte // the text of before
 }
 
 // failure gives the error of reading, if that was what ended the comparison.
@@ -144,20 +145,18 @@ func (c *comparison) digits() bool {
 
 // stand passes what stands for an ALIAS entry.
 func (c *comparison) stand(s *stand, want []byte) bool {
-	now := block{}
+	now, before := &c.now, &c.before
+	now.owner, now.list = nil, now.list[:0]
 	if rest := now.records(behindComments(want)); len(rest) > 0 || len(now.list) == 0 {
 		return c.equal(want)
 	}
-	before := block{owner: now.owner}
-	text, ok := c.block(&before)
+	before.owner, before.list = now.owner, before.list[:0]
 	switch {
-	case !ok:
+	case !c.block(before):
 		return false
-	case bytes.Equal(text, want):
+	case bytes.Equal(c.taken, want):
 		return true
-	case len(before.list) == 0, !c.text.zone.addressedOnce(s.owner):
-		return false
-	case !s.settled && before.list[len(before.list)-1].ttl != now.list[len(now.list)-1].ttl:
+	case len(before.list) == 0 || !c.text.zone.addressedOnce(s.owner):
 		return false
 	}
 	c.same = c.same && slices.Equal(before.list, now.list)
@@ -166,17 +165,18 @@ func (c *comparison) stand(s *stand, want []byte) bool {
 
 // block passes comment lines and the records of a block behind them. It fails
 // where they are more than anybody writes for one ALIAS entry.
-func (c *comparison) block(b *block) (text []byte, ok bool) {
-	for comments := true; len(text) < longBlock; {
+func (c *comparison) block(b *block) bool {
+	c.taken = c.taken[:0]
+	for comments := true; len(c.taken) < longBlock; {
 		line := c.line()
 		comments = comments && len(line) > 0 && line[0] == ';'
 		if !comments && !b.record(line) {
-			return text, true
+			return true
 		}
-		text = append(text, line...)
+		c.taken = append(c.taken, line...)
 		c.discard(len(line))
 	}
-	return nil, false
+	return false
 }
 
 // line gives the next line, with its end; nil where there is none, or a very
@@ -197,6 +197,7 @@ func (c *comparison) line() []byte {
 type block struct {
 	owner []byte // as written
 	list  []blockRecord
+	buf   [64]byte // for an address
 }
 
 type blockRecord struct {
@@ -236,23 +237,32 @@ func (b *block) record(line []byte) bool {
 		return false
 	}
 	rest = bytes.TrimSuffix(bytes.TrimSuffix(rest, []byte("\n")), []byte("\r"))
-	fields := bytes.Split(rest, []byte(" "))
-	if len(fields) != 5 || len(fields[0]) > 0 || string(fields[2]) != "IN" {
+	var fields [4][]byte // TTL, class, type, address
+	for i := range fields {
+		if rest, ok = bytes.CutPrefix(rest, []byte(" ")); !ok {
+			return false
+		}
+		fields[i], rest = rest, nil
+		if n := bytes.IndexByte(fields[i], ' '); n >= 0 {
+			fields[i], rest = fields[i][:n], fields[i][n:]
+		}
+	}
+	if len(rest) > 0 || string(fields[1]) != "IN" {
 		return false
 	}
-	ttl, err := strconv.ParseUint(string(fields[1]), 10, 31)
+	ttl, err := strconv.ParseUint(string(fields[0]), 10, 31)
 	if err != nil {
 		return false
 	}
-	addr, err := netip.ParseAddr(string(fields[4]))
-	if err != nil || addr.String() != string(fields[4]) || addr.Is4In6() || addr.Zone() != "" {
+	addr, err := netip.ParseAddr(string(fields[3]))
+	if err != nil || addr.Is4In6() || addr.Zone() != "" || string(addr.AppendTo(b.buf[:0])) != string(fields[3]) {
 		return false
 	}
 	r := blockRecord{typ: dns.TypeA, ttl: uint32(ttl), addr: addr}
 	if addr.Is6() {
 		r.typ = dns.TypeAAAA
 	}
-	if string(fields[3]) != TypeName(r.typ) {
+	if string(fields[2]) != TypeName(r.typ) {
 		return false
 	}
 	if n := len(b.list); n > 0 {
@@ -266,23 +276,18 @@ func (b *block) record(line []byte) bool {
 }
 
 // addressedOnce tells whether all addresses of an owner are those of one ALIAS
-// entry, and its types are few enough to be told apart as a run.
+// entry.
 func (z *Zone) addressedOnce(owner []byte) bool {
-	aliases, types, last := 0, 0, uint16(0)
+	aliases := 0
 	for _, t := range z.index.owner(hashLower(bytes.Clone(owner))) {
-		typ := t.typ()
-		switch typ {
+		switch t.typ() {
 		case dns.TypeA, dns.TypeAAAA:
 			return false
 		case typeALIAS:
 			aliases++
 		}
-		if typ != last {
-			types++
-		}
-		last = typ
 	}
-	return aliases == 1 && types+1 <= maxRun
+	return aliases == 1
 }
 
 // FindSerial finds the serial of a zone file from its beginning: all that

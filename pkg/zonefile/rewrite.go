@@ -422,11 +422,14 @@ func (rw *rewriter) apply(seg *segment, e *edit) {
 		text = text[:len(text)-n] // the source has no line end here either
 	}
 	if e.alias && len(text) > 0 {
-		rw.out.stands = append(rw.out.stands, stand{part: len(rw.out.parts), owner: e.owner, settled: e.context.hasDefault})
+		rw.out.stands = append(rw.out.stands, stand{part: len(rw.out.parts), owner: e.owner})
 	}
 	rw.out.add(text)
-	if e.owner == nil {
-		return // a control entry
+	if e.owner == nil { // a control entry
+		if bytes.HasPrefix(e.text, []byte("$TTL")) {
+			rw.ttlDiffers = false
+		}
+		return
 	}
 	if !e.records {
 		rw.nothingLeft(e)

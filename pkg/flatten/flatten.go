@@ -100,11 +100,12 @@ type chased struct {
 	path     []zone.Name     // behind the target
 }
 
-func (c *chased) pass(links []resolve.Link) {
+// pass takes links of an answer, with the names they lead to.
+func (c *chased) pass(links []resolve.Link, names []zone.Name) {
 	for _, l := range links {
 		c.ttl = min(c.ttl, l.TTL)
-		c.path = append(c.path, l.Target)
 	}
+	c.path = append(c.path, names...)
 	c.steps += len(links)
 }
 
@@ -134,23 +135,38 @@ func (f *Run) chase(view string, target zone.Name, qtype uint16) chased {
 			c.open, c.question = true, q
 			return c
 		}
-		back := f.comesBack(view, &a)
+		names := namesOf(w.Last, a.Chain)
+		back := f.comesBack(view, names)
 		if back < 0 {
 			c.answer = &a
-			for _, l := range a.Chain {
-				c.path = append(c.path, l.Target)
-			}
+			c.path = append(c.path, names...)
 			return c
 		}
-		c.pass(a.Chain[:back+1])
-		name = a.Chain[back].Target
+		c.pass(a.Chain[:back+1], names[:back+1])
+		name = names[back]
 	}
 }
 
-// comesBack gives the first link of an answer's chain that leads into a zone
-// of the run, or -1.
-func (f *Run) comesBack(view string, a *resolve.Answer) int {
-	return slices.IndexFunc(a.Chain, func(l resolve.Link) bool { return f.graph.Serving(view, l.Target) != nil })
+// namesOf gives the names that a chain leads to, one for each link. The target
+// of a DNAME is not one of them, but what it makes of the name before.
+func namesOf(name zone.Name, chain []resolve.Link) []zone.Name {
+	names := make([]zone.Name, len(chain))
+	for i, l := range chain {
+		next := l.Target
+		if l.Type == dns.TypeDNAME && name != l.Owner && name.IsIn(l.Owner) {
+			if made, ok := name.Replace(l.Owner, l.Target); ok {
+				next = made
+			}
+		}
+		names[i], name = next, next
+	}
+	return names
+}
+
+// comesBack gives the first name of a chain that lies in a zone of the run, or
+// -1.
+func (f *Run) comesBack(view string, names []zone.Name) int {
+	return slices.IndexFunc(names, func(n zone.Name) bool { return f.graph.Serving(view, n) != nil })
 }
 
 // found is what a rule has for one type.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -225,8 +226,12 @@ func failureOf(ctx context.Context, err error, wrong int) *failure {
 // from run to run, and the resolver is named beside it.
 func networkText(err error) string {
 	var op *net.OpError
-	if errors.As(err, &op) && op.Err != nil {
-		return op.Op + ": " + op.Err.Error()
+	var call *os.SyscallError
+	switch {
+	case errors.As(err, &call):
+		return call.Err.Error()
+	case errors.As(err, &op) && op.Err != nil:
+		return op.Err.Error()
 	}
 	return err.Error()
 }

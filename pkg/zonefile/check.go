@@ -228,6 +228,9 @@ func (c *ownerCheck) hosts(z *Zone, b *bucket) {
 
 func (z *Zone) checkHost(ref ref) (candidate, bool) {
 	c := candidate{code: diag.CodeHostWithoutAddress, pos: ref.pos, typ: ref.typ, target: ref.target, apexNS: ref.apexNS}
+	if z.broken[ref.target] {
+		return c, false // its address may be the broken one
+	}
 	for _, t := range z.index.owner(ref.target) {
 		switch t.typ() {
 		case dns.TypeA, dns.TypeAAAA:

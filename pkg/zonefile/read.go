@@ -22,9 +22,10 @@ type collector struct {
 	marks    []Mark
 	found    []finding
 	origins  []originAt
-	sum      uint64 // of hashRecord over all records that stay
-	count    int    // of these
-	errors   int    // entries with an error
+	sum      uint64   // of hashRecord over all records that stay
+	count    int      // of these
+	errors   int      // entries with an error
+	brokenAt []uint64 // hashes of owner names with such entries
 	dnames   int
 	explicit int  // records with a TTL of their own
 	mixed    bool // some record has another TTL than is written, that of its run
@@ -506,12 +507,17 @@ func (e *Entry) lastEnd() int32 {
 	return e.Start
 }
 
+// maxBroken is how many owner names with broken entries are remembered.
+const maxBroken = 1000
+
 // maxFindings is how many diagnostics of one code a stretch of text gives.
 const maxFindings = 20
 
 // fail reports an error at a span of the text.
 func (r *reader) fail(start, end int32, d *diag.Diagnostic) {
-	r.out.errors++
+	if r.out.errors++; len(r.out.brokenAt) < maxBroken {
+		r.out.brokenAt = append(r.out.brokenAt, r.ownerHash)
+	}
 	r.report(start, end, d)
 }
 

@@ -14,7 +14,7 @@ import (
 
 // defaultPieceLen is the length of a piece; runs of less than two pieces are
 // read in one go.
-const defaultPieceLen = 1 << 19
+const defaultPieceLen = 1 << 18
 
 // run reads entries from one offset to another in a context, which it leaves
 // as it is at the offset where it stopped. It stops in front of a barrier.

@@ -64,7 +64,8 @@ type Zone struct {
 	dnames     int
 	duplicates uint64 // sum of the hashes of records that stand there again
 	duplicateN int
-	mixed      bool // some RRset is written with several TTLs
+	broken     map[uint64]bool // hashes of owner names with broken entries
+	mixed      bool            // some RRset is written with several TTLs
 	aliasOnce  sync.Once
 	aliases    []AliasEntry
 }
@@ -83,24 +84,8 @@ func Summarize(name string, text []byte, options Options) *Zone {
 }
 
 func read(name string, text []byte, options Options, hashOnly bool) *Zone {
-	if options.Workers == 0 {
-		options.Workers = runtime.GOMAXPROCS(0)
-	}
-	if options.pieceLen == 0 {
-		options.pieceLen = defaultPieceLen
-	}
-	if options.GenerateLimit == 0 {
-		options.GenerateLimit = DefaultGenerateLimit
-	}
-	if options.CheckNames == 0 {
-		options.CheckNames = diag.Error
-	}
-	if options.For == 0 {
-		options.For = BIND
-	}
-	z := &Zone{Name: options.Origin}
-	b := &builder{zone: z, found: map[diag.Code]int{}}
-	z.settings = settings{options: &options, strip: options.StripDNSSEC, servers: options.For, hashOnly: hashOnly}
+	b := newBuilder(options, hashOnly)
+	z := b.zone
 	main := newFile(name, text)
 	main.path = options.Path
 	top := b.open(main, nil, nil)
@@ -121,11 +106,7 @@ func read(name string, text []byte, options Options, hashOnly bool) *Zone {
 		z.Found = b.list()
 		return z
 	}
-	z.apex = []byte(z.Name.Wire())
-	z.doubled = append(bytes.Clone(z.apex[:len(z.apex)-1]), z.apex...)
-	if z.Name.IsRoot() {
-		z.doubled = []byte{0xff} // nothing is below the root twice
-	}
+	z.named()
 	ctx := &context{origin: z.apex}
 	b.segment(top, ctx)
 	if !hashOnly {
@@ -133,6 +114,37 @@ func read(name string, text []byte, options Options, hashOnly bool) *Zone {
 	}
 	z.Found = b.list()
 	return z
+}
+
+// newBuilder starts a zone, with what stands for options that are not given.
+func newBuilder(options Options, hashOnly bool) *builder {
+	if options.Workers == 0 {
+		options.Workers = runtime.GOMAXPROCS(0)
+	}
+	if options.pieceLen == 0 {
+		options.pieceLen = defaultPieceLen
+	}
+	if options.GenerateLimit == 0 {
+		options.GenerateLimit = DefaultGenerateLimit
+	}
+	if options.CheckNames == 0 {
+		options.CheckNames = diag.Error
+	}
+	if options.For == 0 {
+		options.For = BIND
+	}
+	z := &Zone{Name: options.Origin}
+	z.settings = settings{options: &options, strip: options.StripDNSSEC, servers: options.For, hashOnly: hashOnly}
+	return &builder{zone: z, found: map[diag.Code]int{}}
+}
+
+// named takes over the zone name.
+func (z *Zone) named() {
+	z.apex = []byte(z.Name.Wire())
+	z.doubled = append(bytes.Clone(z.apex[:len(z.apex)-1]), z.apex...)
+	if z.Name.IsRoot() {
+		z.doubled = []byte{0xff} // nothing is below the root twice
+	}
 }
 
 // FindOrigin finds the zone name in a source: the first $ORIGIN before a
@@ -372,6 +384,12 @@ func (b *builder) take(seg *segment, c *collector) {
 	z.mixed = z.mixed || c.mixed
 	seg.origins = append(seg.origins, c.origins...)
 	b.broken += c.errors
+	for _, owner := range c.brokenAt {
+		if z.broken == nil {
+			z.broken = map[uint64]bool{}
+		}
+		z.broken[owner] = true
+	}
 	for _, f := range c.found {
 		b.keep(f)
 	}

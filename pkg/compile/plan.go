@@ -255,7 +255,7 @@ func (p *plan) checkHints(r *Result) {
 		}
 		for _, typ := range []uint16{dns.TypeHTTPS, dns.TypeSVCB} {
 			for _, rec := range p.file.Records(res.Rule.Owner, typ) {
-				if d := judgeService(res, rec); d != nil {
+				if d := p.judgeService(res, rec); d != nil {
 					r.Problems = append(r.Problems, rec.Place.Report(d))
 				}
 			}
@@ -269,7 +269,7 @@ const (
 	keyIPv6Hint = 6
 )
 
-func judgeService(res *flatten.Result, rec zonefile.Record) *diag.Diagnostic {
+func (p *plan) judgeService(res *flatten.Result, rec zonefile.Record) *diag.Diagnostic {
 	if len(rec.RDATA) < 3 {
 		return nil
 	}
@@ -292,7 +292,7 @@ func judgeService(res *flatten.Result, rec zonefile.Record) *diag.Diagnostic {
 		if len(params) < 4+n {
 			return nil
 		}
-		if d := judgeHint(res, rec.Type, k, params[4:4+n]); d != nil {
+		if d := p.judgeHint(res, rec.Type, k, params[4:4+n]); d != nil {
 			return d
 		}
 		params = params[4+n:]
@@ -300,7 +300,7 @@ func judgeService(res *flatten.Result, rec zonefile.Record) *diag.Diagnostic {
 	return nil
 }
 
-func judgeHint(res *flatten.Result, typ uint16, k int, value []byte) *diag.Diagnostic {
+func (p *plan) judgeHint(res *flatten.Result, typ uint16, k int, value []byte) *diag.Diagnostic {
 	qtype, size, name := dns.TypeA, 4, "ipv4hint"
 	switch k {
 	case keyIPv4Hint:
@@ -309,18 +309,33 @@ func judgeHint(res *flatten.Result, typ uint16, k int, value []byte) *diag.Diagn
 	default:
 		return nil
 	}
+	known := p.published(res, qtype)
+	if len(known) == 0 {
+		return warning(diag.CodeHintMismatch, name+" of "+zonefile.TypeName(typ)+", but the ALIAS gives no such address", "take the hint out")
+	}
+	for hint := range slices.Chunk(value, size) {
+		if !slices.ContainsFunc(known, func(w []byte) bool { return slices.Equal(w, hint) }) {
+			return warning(diag.CodeHintMismatch, name+" of "+zonefile.TypeName(typ)+" is not among the flattened addresses of "+res.Rule.Owner.String(),
+				"take the hint out: it cannot follow the target")
+		}
+	}
+	return nil
+}
+
+// published gives the addresses of a type, in wire form, that the owner name of
+// an ALIAS has in the output: those of the target, or explicit ones that stay.
+func (p *plan) published(res *flatten.Result, qtype uint16) [][]byte {
 	for _, rr := range res.RRsets {
-		if rr.Type != qtype {
-			continue
+		if rr.Type == qtype {
+			return wireOf(rr.Addresses)
 		}
-		known := wireOf(rr.Addresses)
-		for hint := range slices.Chunk(value, size) {
-			if !slices.ContainsFunc(known, func(w []byte) bool { return slices.Equal(w, hint) }) {
-				return warning(diag.CodeHintMismatch, name+" of "+zonefile.TypeName(typ)+" is not among the flattened addresses of "+res.Rule.Owner.String(),
-					"take the hint out: it cannot follow the target")
-			}
-		}
+	}
+	if slices.Contains(res.Drop, qtype) {
 		return nil
 	}
-	return warning(diag.CodeHintMismatch, name+" of "+zonefile.TypeName(typ)+", but the ALIAS gives no such address", "take the hint out")
+	var wire [][]byte
+	for _, rec := range p.file.Records(res.Rule.Owner, qtype) {
+		wire = append(wire, rec.RDATA)
+	}
+	return wire
 }

@@ -335,7 +335,7 @@ func (j *job) published() {
 			j.blocked(err)
 			return
 		}
-		serial, _ = old.Serial()
+		serial = old.Serial
 	}
 	j.source.Published = &compile.Published{
 		Serial: serial,
@@ -366,19 +366,24 @@ func (j *job) sameRecords(draft *zonefile.Text, content zonefile.Content, option
 }
 
 // summarize reads the output of the last run, which must be one.
-func (j *job) summarize(options zonefile.Options) (*zonefile.Zone, error) {
+func (j *job) summarize(options zonefile.Options) (zonefile.Summary, error) {
+	found, known, err := publish.Summarize(j.output, options)
+	if known || err != nil {
+		return found, err
+	}
 	text, err := publish.Read(j.output, nil)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	old := zonefile.Summarize(j.output, text, options)
-	if _, ok := old.Serial(); !ok {
-		return nil, fmt.Errorf("%s is no zone file of %s: it is not overwritten", j.output, displayName(options.Origin))
+	found, ok := old.Summary()
+	switch {
+	case !ok:
+		return found, fmt.Errorf("%s is no zone file of %s: it is not overwritten", j.output, displayName(options.Origin))
+	case len(old.Marked(zonefile.MarkALIAS)) > 0:
+		return found, fmt.Errorf("%s has ALIAS records, so it is a source: it is not overwritten", j.output)
 	}
-	if len(old.Marked(zonefile.MarkALIAS)) > 0 {
-		return nil, fmt.Errorf("%s has ALIAS records, so it is a source: it is not overwritten", j.output)
-	}
-	return old, nil
+	return found, nil
 }
 
 func (j *job) blocked(err error) {

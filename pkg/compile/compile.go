@@ -66,7 +66,7 @@ type Published struct {
 // SameContent tells whether a zone file that was summarized has the records of
 // a content, the serial apart. exact reads that file with an index; it is asked
 // where the file may have records twice.
-func SameContent(old *zonefile.Zone, content zonefile.Content, exact func() (*zonefile.Zone, error)) (bool, error) {
+func SameContent(old zonefile.Summary, content zonefile.Content, exact func() (*zonefile.Zone, error)) (bool, error) {
 	if old.Sum == content.Sum && old.Count == content.Count {
 		return true, nil
 	}
@@ -130,7 +130,7 @@ func Run(ctx context.Context, sources []Source, options Options) []Result {
 	for i, m := range members {
 		if good[m] {
 			problems := graph.Check(m)
-			results[i].Problems = append(results[i].Problems, problems...)
+			results[i].Problems = m.File.Bounded(append(results[i].Problems, problems...))
 			good[m] = !problems.HasErrors()
 		}
 	}
@@ -205,7 +205,7 @@ func read(s *Source, r *Result) *alias.Member {
 	r.Problems = append(r.Problems, signed(z, s.StripDNSSEC)...)
 	var problems diag.List
 	m.Rules, problems = alias.Rules(z, s.Settings)
-	r.Problems = append(r.Problems, problems...)
+	r.Problems = z.Bounded(append(r.Problems, problems...))
 	for i := range m.Rules {
 		if !m.Rules[i].Repeats {
 			r.Aliases++

@@ -145,14 +145,14 @@ func (c *zoneCase) finishSources(t *testing.T) {
 func publishedAs(t *testing.T, origin zone.Name, name string, text []byte) *Published {
 	t.Helper()
 	old := zonefile.Summarize(name, text, zonefile.Options{Origin: origin})
-	serial, ok := old.Serial()
+	summary, ok := old.Summary()
 	if !ok {
 		t.Fatalf("%s has no serial: %v", name, old.Found)
 	}
 	return &Published{
-		Serial: serial,
+		Serial: summary.Serial,
 		Same: func(draft *zonefile.Text, content zonefile.Content) (bool, error) {
-			slow, err := SameContent(old, content, func() (*zonefile.Zone, error) {
+			slow, err := SameContent(summary, content, func() (*zonefile.Zone, error) {
 				return zonefile.Read(name, text, zonefile.Options{Origin: origin}), nil
 			})
 			if same, known, _ := draft.SameRecords(bytes.NewReader(text)); known && same != slow {

@@ -73,6 +73,21 @@ func SameRecords(path string, text *zonefile.Text) (same, known bool, err error)
 	return same, known, nil
 }
 
+// Summarize summarizes a zone file. Known is false where it has to be read
+// whole for that.
+func Summarize(path string, options zonefile.Options) (found zonefile.Summary, known bool, err error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return found, false, fmt.Errorf("read what was published: %w", err)
+	}
+	defer f.Close()
+	found, known, err = zonefile.SummarizeFrom(path, f, options)
+	if err != nil {
+		return found, false, fmt.Errorf("read what was published: %s: %w", path, err)
+	}
+	return found, known, nil
+}
+
 // ReadRegular reads a regular file whole, into buf if it fits.
 func ReadRegular(path string, buf []byte) ([]byte, error) {
 	f, err := openRegular(path)

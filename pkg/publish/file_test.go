@@ -239,3 +239,39 @@ func TestCheck(t *testing.T) {
 		t.Errorf("canceled: %v", err)
 	}
 }
+
+// TestReadPublished reads what was published in the ways that need not have it
+// in memory.
+func TestReadPublished(t *testing.T) {
+	text, meant := textOf(t, source)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "zone.db")
+	if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if head, err := ReadHead(path); string(head) != source || err != nil {
+		t.Errorf("head: %q, %v", head, err)
+	}
+	if _, known, err := SameRecords(path, text); known || err != nil {
+		t.Errorf("a text without a serial part is compared: %v, %v", known, err)
+	}
+	found, known, err := Summarize(path, zonefile.Options{Origin: meant.Origin})
+	if !known || err != nil || found.Sum != meant.Content.Raw || found.Serial != meant.Serial {
+		t.Errorf("summary: %v, %v, %v", found, known, err)
+	}
+	missing := filepath.Join(dir, "missing")
+	if head, err := ReadHead(missing); head != nil || err != nil {
+		t.Errorf("head of no file: %q, %v", head, err)
+	}
+	for _, path := range []string{missing, dir} {
+		if _, _, err := SameRecords(path, text); err == nil {
+			t.Errorf("%s is compared", path)
+		}
+		if _, _, err := Summarize(path, zonefile.Options{Origin: meant.Origin}); err == nil {
+			t.Errorf("%s is summarized", path)
+		}
+	}
+	if _, err := ReadHead(dir); err == nil {
+		t.Error("the head of a folder was read")
+	}
+}

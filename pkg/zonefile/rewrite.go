@@ -2,7 +2,6 @@ package zonefile
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -44,41 +43,6 @@ func (t *Text) WriteTo(w io.Writer) (int64, error) {
 		}
 	}
 	return n, nil
-}
-
-// ErrDiffers says that something is not the text it was compared with.
-var ErrDiffers = errors.New("differs")
-
-// Held gives a reader of what r reads, which fails with ErrDiffers unless that
-// is the text, byte for byte.
-func (t *Text) Held(r io.Reader) io.Reader { return &heldReader{r: r, parts: t.parts} }
-
-type heldReader struct {
-	r     io.Reader
-	parts [][]byte
-	at    int // in the first of parts
-}
-
-func (h *heldReader) Read(p []byte) (int, error) {
-	n, err := h.r.Read(p)
-	for rest := p[:n]; len(rest) > 0; {
-		if len(h.parts) == 0 {
-			return 0, ErrDiffers
-		}
-		part := h.parts[0][h.at:]
-		k := min(len(part), len(rest))
-		if !bytes.Equal(part[:k], rest[:k]) {
-			return 0, ErrDiffers
-		}
-		rest = rest[k:]
-		if h.at += k; k == len(part) {
-			h.parts, h.at = h.parts[1:], 0
-		}
-	}
-	if err == io.EOF && len(h.parts) > 0 {
-		return n, ErrDiffers
-	}
-	return n, err
 }
 
 // Bytes is the text in one piece.

@@ -64,6 +64,7 @@ type Zone struct {
 	dnames     int
 	duplicates uint64 // sum of the hashes of records that stand there again
 	duplicateN int
+	hidden     int             // errors that are not in Found
 	broken     map[uint64]bool // hashes of owner names with broken entries
 	mixed      bool            // some RRset is written with several TTLs
 	aliasOnce  sync.Once
@@ -445,9 +446,41 @@ func (b *builder) list() diag.List {
 	}
 	list = list.Sorted()
 	if all := b.broken + b.refused; all > shown {
-		d := faultMore(all - shown)
-		d.Span = diag.Span{Pos: diag.Pos{File: last.File, Line: last.Line, Column: last.Column, Offset: last.Offset}}
+		b.zone.hidden = all - shown
+		list = append(list, moreErrors(b.zone.hidden, last))
+	}
+	return list
+}
+
+// moreErrors counts errors that are not shown, at the last that is.
+func moreErrors(n int, last diag.Span) *diag.Diagnostic {
+	d := faultMore(n)
+	d.Span = diag.Span{Pos: diag.Pos{File: last.File, Line: last.Line, Column: last.Column, Offset: last.Offset}}
+	return d
+}
+
+// Bounded gives problems in the source, those of reading among them, with no
+// more errors of a file than are shown, and a count of the others.
+func (z *Zone) Bounded(problems diag.List) diag.List {
+	list := make(diag.List, 0, len(problems))
+	errors := map[string]int{}
+	hidden := z.hidden
+	var last diag.Span
+	for _, d := range problems.Sorted() {
+		if d.Code == diag.CodeMoreErrors {
+			continue // counted anew
+		}
+		if d.Severity == diag.Error {
+			if errors[d.Span.File]++; errors[d.Span.File] > maxErrors {
+				hidden++
+				continue
+			}
+			last = d.Span
+		}
 		list = append(list, d)
+	}
+	if hidden > 0 {
+		list = append(list, moreErrors(hidden, last))
 	}
 	return list
 }

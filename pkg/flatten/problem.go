@@ -106,7 +106,7 @@ func problemEmpty(r *alias.Rule, g *found) *diag.Diagnostic {
 		}
 	}
 	if g.answer != nil {
-		d.Message += " " + said(nil, g.answer)
+		d.Message += said(nil, g.answer)
 	}
 	return d
 }
@@ -150,7 +150,7 @@ func problemMerged(r *alias.Rule, qtype uint16, n int) *diag.Diagnostic {
 }
 
 func warnWeak(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
-	return warning(diag.CodeTargetWeakNODATA, target(r)+" seems to have no "+dns.TypeToString[qtype]+" record, but nothing proves it "+said(way(r, g), g.answer),
+	return warning(diag.CodeTargetWeakNODATA, target(r)+" seems to have no "+dns.TypeToString[qtype]+" record, but nothing proves it"+said(way(r, g), g.answer),
 		"if it never has any, say types="+other(qtype))
 }
 
@@ -164,7 +164,7 @@ func other(qtype uint16) string {
 func warnMixed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
 	message := target(r) + " does not exist when asked for " + dns.TypeToString[qtype] + ", but has " + other(qtype) + " records"
 	if g.answer != nil {
-		message += " " + said(way(r, g), g.answer)
+		message += said(way(r, g), g.answer)
 	}
 	return warning(diag.CodeTargetMixedNXDOMAIN, message, "its name server is at fault (RFC 4074 section 4.2), and none of this type are published; say types="+other(qtype)+" if it never has any")
 }
@@ -182,7 +182,7 @@ func join(a *resolve.Answer) string {
 }
 
 func warnStale(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
-	return warning(diag.CodeTargetStale, subject(r, qtype)+": old addresses, which the resolver could not refresh "+said(way(r, g), g.answer),
+	return warning(diag.CodeTargetStale, subject(r, qtype)+": old addresses, which the resolver could not refresh"+said(way(r, g), g.answer),
 		"they are published; --resolver names another resolver")
 }
 
@@ -204,7 +204,7 @@ func told(r *alias.Rule, g *found) string {
 	if a.Outcome == resolve.WeakNoData {
 		s = "no address, and no SOA that proves it"
 	}
-	return s + " " + said(way(r, g), a)
+	return s + said(way(r, g), a)
 }
 
 // leads is the way from a target to the name that a message is about.
@@ -247,7 +247,8 @@ func arrows(names []zone.Name) string {
 	return strings.Join(s, " -> ")
 }
 
-// said is the way to an answer, who gave it, and how often it was asked.
+// said is the way to an answer, who gave it, and how often it was asked, to go
+// behind a sentence: it begins with a blank unless there is nothing to say.
 func said(way []zone.Name, a *resolve.Answer) string {
 	var parts []string
 	if len(way) > 0 {
@@ -262,5 +263,5 @@ func said(way []zone.Name, a *resolve.Answer) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return "(" + strings.Join(parts, "; ") + ")"
+	return " (" + strings.Join(parts, "; ") + ")"
 }

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
 )
@@ -128,7 +129,10 @@ func readAll(f *os.File, buf []byte) ([]byte, error) {
 		buf = make([]byte, size+size/32+4096) // what is written from it may be a little longer
 	}
 	buf = buf[:cap(buf)]
-	n := 0
+	n, err := readHalves(f, buf[:size])
+	if err != nil {
+		return nil, err
+	}
 	for {
 		if n == len(buf) {
 			buf = append(buf, 0)[:n+1]
@@ -143,6 +147,33 @@ func readAll(f *os.File, buf []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// readHalves reads the beginning of a large file, both halves at once: most of
+// the time goes into memory that is touched for the first time. It gives how
+// much it has read without a gap, and leaves the file at that place.
+func readHalves(f *os.File, buf []byte) (int, error) {
+	if len(buf) < 1<<20 {
+		return 0, nil
+	}
+	half := len(buf) / 2
+	var n [2]int
+	var errs [2]error
+	var wg sync.WaitGroup
+	wg.Go(func() { n[0], errs[0] = f.ReadAt(buf[:half], 0) })
+	n[1], errs[1] = f.ReadAt(buf[half:], int64(half))
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil && err != io.EOF {
+			return 0, err
+		}
+	}
+	read := n[0]
+	if read == half {
+		read += n[1]
+	}
+	_, err := f.Seek(int64(read), io.SeekStart)
+	return read, err
 }
 
 // Same tells whether a file has exactly this text. A file that is not there

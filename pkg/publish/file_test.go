@@ -207,6 +207,14 @@ func TestRead(t *testing.T) {
 	if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	large := filepath.Join(t.TempDir(), "large")
+	want := strings.Repeat(source, 1<<20/len(source)+1)
+	if err := os.WriteFile(large, []byte(want), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := Read(large, nil); string(b) != want || err != nil {
+		t.Errorf("a large file: %d bytes, %v", len(b), err)
+	}
 	for _, buf := range [][]byte{nil, make([]byte, 3), make([]byte, 1<<16)} {
 		if b, err := Read(path, buf); string(b) != source || err != nil {
 			t.Errorf("%d bytes of memory: %q, %v", len(buf), b, err)

@@ -158,20 +158,32 @@ func TestVerifyText(t *testing.T) {
 	}
 }
 
-// TestVerifyReadsTheFile finds bytes that are not those that were written.
+// TestVerifyReadsTheFile finds bytes that are not those that were written, and
+// bytes that are missing, anywhere.
 func TestVerifyReadsTheFile(t *testing.T) {
 	text, meant := textOf(t, source)
 	path := filepath.Join(t.TempDir(), "zone.db")
-	if err := os.WriteFile(path, []byte(strings.Replace(source, "300", "301", 1)), 0o600); err != nil {
-		t.Fatal(err)
+	verify := func(written string) error {
+		if err := os.WriteFile(path, []byte(written), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		return Verify(meant, text, nil)(f)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := Verify(meant, text, nil)(f); !errors.Is(err, ErrVerify) {
+	if err := verify(source); err != nil {
 		t.Error(err)
+	}
+	for i := range len(source) {
+		if err := verify(source[:i] + "#" + source[i+1:]); !errors.Is(err, ErrVerify) {
+			t.Errorf("byte %d is another: %v", i, err)
+		}
+		if err := verify(source[:i]); !errors.Is(err, ErrVerify) {
+			t.Errorf("the file ends at %d: %v", i, err)
+		}
 	}
 }
 

@@ -3,7 +3,9 @@ package publish
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"sync"
 
 	"github.com/aliasflat/aliasflat/pkg/zone"
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
@@ -23,15 +25,12 @@ type Meant struct {
 // is used for the text where it is large enough.
 func Verify(meant Meant, text *zonefile.Text, buf []byte) func(*os.File) error {
 	return func(f *os.File) error {
-		if _, err := f.Seek(0, 0); err != nil {
-			return err
-		}
-		_, err := text.WriteTo(&comparer{r: f})
-		if errors.Is(err, errDiffers) {
-			return ErrVerify
-		}
+		same, err := holds(f, text)
 		if err != nil {
 			return err
+		}
+		if !same {
+			return ErrVerify
 		}
 		// From here on the source is not needed any more, and buf may be its
 		// memory.
@@ -44,6 +43,25 @@ func Verify(meant Meant, text *zonefile.Text, buf []byte) func(*os.File) error {
 		}
 		return VerifyText(meant, written)
 	}
+}
+
+// holds tells whether a file begins with a text. Both halves are compared at
+// once.
+func holds(f *os.File, text *zonefile.Text) (bool, error) {
+	var errs [2]error
+	first, second := text.Halves()
+	compare := func(i int, half *zonefile.Text, from int64) {
+		_, errs[i] = half.WriteTo(&comparer{r: io.NewSectionReader(f, from, half.Len())})
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { compare(0, first, 0) })
+	compare(1, second, first.Len())
+	wg.Wait()
+	err := errors.Join(errs[:]...)
+	if errors.Is(err, errDiffers) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // VerifyText reads a written zone and holds its records against those meant.

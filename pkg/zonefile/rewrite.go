@@ -45,6 +45,19 @@ func (t *Text) WriteTo(w io.Writer) (int64, error) {
 	return n, nil
 }
 
+// Halves gives two texts of about one length that, joined, are the text.
+func (t *Text) Halves() (first, second *Text) {
+	first, second = &Text{}, &Text{}
+	left := t.size / 2
+	for _, p := range t.parts {
+		n := int(min(left, int64(len(p))))
+		left -= int64(n)
+		first.add(p[:n])
+		second.add(p[n:])
+	}
+	return first, second
+}
+
 // Bytes is the text in one piece.
 func (t *Text) Bytes() []byte { return bytes.Join(t.parts, nil) }
 

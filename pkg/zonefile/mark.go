@@ -2,6 +2,7 @@ package zonefile
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -164,11 +165,14 @@ func (r *reader) alias(e *Entry, h *head) {
 	if !r.settleTTL(e, h, nil) {
 		return
 	}
+	if r.ctx.outside && r.lowerLen == 0 {
+		return // its owner name is broken, which is said already
+	}
 	if r.ctx.outside {
 		tok := e.Tokens[0]
-		if n := len(r.out.found); n > 0 && r.out.found[n-1].d.Code == diag.CodeOutOfZone && r.out.found[n-1].start == tok.Start {
-			r.out.found = r.out.found[:n-1] // said once, as an error
-		}
+		r.out.found = slices.DeleteFunc(r.out.found, func(f finding) bool {
+			return f.start == tok.Start && f.d.Code == diag.CodeOutOfZone // said once, as an error
+		})
 		r.fail(tok.Start, tok.End, faultAliasOutside(r.lower[:r.lowerLen], r.apex))
 		return
 	}

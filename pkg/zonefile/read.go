@@ -312,6 +312,7 @@ func (r *reader) setOwner(e *Entry) bool {
 				return false
 			}
 			c.outside, c.hasOwner = true, true
+			r.lowerLen = 0 // the same name again is in the zone
 			r.ownerSpan = [2]int32{}
 			r.fail(tok.Start, tok.End, faultName(text, err))
 			return false

@@ -253,7 +253,7 @@ func (f *Run) rrset(m *alias.Member, r *alias.Rule, qtype uint16) RRset {
 	switch {
 	case got.outcome != resolve.Addresses:
 		rr.Addresses = nil
-		if r.Siblings == alias.SiblingsMerge || r.Siblings == alias.SiblingsFallback && got.outcome == resolve.Failure {
+		if f.explicitServes(m, r, got.outcome) {
 			return RRset{Type: qtype, TTL: ttl, Addresses: explicit}
 		}
 	case r.Siblings == alias.SiblingsMerge && len(explicit) > 0:
@@ -263,6 +263,27 @@ func (f *Run) rrset(m *alias.Member, r *alias.Rule, qtype uint16) RRset {
 		rr.TTL = min(rr.TTL, ttl)
 	}
 	return rr
+}
+
+// explicitServes tells whether explicit addresses of a type are published where
+// the target has none of it, for that reason. A rule that publishes nothing at
+// all has none to give to others.
+func (f *Run) explicitServes(m *alias.Member, r *alias.Rule, outcome resolve.Outcome) bool {
+	switch r.Siblings {
+	case alias.SiblingsFallback:
+		return outcome == resolve.Failure || !f.resolves(m, r)
+	case alias.SiblingsMerge:
+		return outcome != resolve.Failure && f.resolves(m, r)
+	case alias.SiblingsError, alias.SiblingsOverride:
+	}
+	return false
+}
+
+// resolves tells whether the target of a rule has addresses of any type.
+func (f *Run) resolves(m *alias.Member, r *alias.Rule) bool {
+	return slices.ContainsFunc(qtypes[:], func(qtype uint16) bool {
+		return r.Wants(qtype) && f.find(m, r, qtype).outcome == resolve.Addresses
+	})
 }
 
 // Zone gives what becomes of each rule of a zone, and the problems, each at

@@ -1,6 +1,7 @@
 package zonefile
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -91,7 +92,8 @@ func (r *reader) aliasEntry(e *Entry, h *head) AliasEntry {
 	spans := e.comments(r.text)
 	for i, c := range spans {
 		text := strings.TrimRight(string(r.text[c[0]:c[1]]), " \t\r")
-		if i == len(spans)-1 && (len(spans) == 1 && !e.Parens || c[0] > int(e.lastEnd())) {
+		// Behind a comment inside parentheses there is at least the closing one.
+		if i == len(spans)-1 && len(bytes.Trim(r.text[c[1]:e.End], "\r\n")) == 0 {
 			a.Comment = text
 		} else {
 			a.Comments = append(a.Comments, text)

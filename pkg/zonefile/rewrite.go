@@ -367,17 +367,17 @@ func (rw *rewriter) siblingEdits(places map[Place]bool) []edit {
 		before := r.saveBefore()
 		edits = append(edits, edit{
 			place: p, context: &before, owner: bytes.Clone(r.ctx.ownerName()), ttl: h.ttl, explicit: h.explicit,
-			text: rw.keptComments(r, e),
+			text: rw.ownLines(r.text, e),
 		})
 	})
 	return edits
 }
 
-// keptComments gives the comments of a record that goes, as lines of their own.
-func (rw *rewriter) keptComments(r *reader, e *Entry) []byte {
+// ownLines gives the comments of an entry that goes, as lines of their own.
+func (rw *rewriter) ownLines(text []byte, e *Entry) []byte {
 	var lines []byte
-	for _, c := range e.comments(r.text) {
-		lines = append(append(lines, r.text[c[0]:c[1]]...), rw.eol...)
+	for _, c := range e.comments(text) {
+		lines = append(append(lines, text[c[0]:c[1]]...), rw.eol...)
 	}
 	return lines
 }
@@ -470,8 +470,12 @@ func (rw *rewriter) nothingLeft(e *edit) {
 	}
 }
 
-// open writes what an $INCLUDE or $GENERATE reads in place of it.
-func (rw *rewriter) open(_ *segment, e *edit) {
+// open writes what an $INCLUDE or $GENERATE reads in place of it, behind its
+// comments.
+func (rw *rewriter) open(seg *segment, e *edit) {
+	var entry Entry
+	scanEntry(seg.text, int(e.start), &entry)
+	rw.out.add(rw.ownLines(seg.text, &entry))
 	origin := e.context.origin
 	inner := e.opens.originAt(0)
 	if !bytes.Equal(inner, origin) {

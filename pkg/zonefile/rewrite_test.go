@@ -52,6 +52,14 @@ func (f *follower) origin(from, to []byte) {
 	}
 }
 
+// comments passes the comments of an entry that is written out.
+func (f *follower) comments(text []byte, e *Entry) {
+	f.t.Helper()
+	for _, c := range e.comments(text) {
+		f.take("comment", append(bytes.Clone(text[c[0]:c[1]]), f.zone.EOL()...))
+	}
+}
+
 // segment follows one source text.
 func (f *follower) segment(seg *segment) {
 	f.t.Helper()
@@ -85,6 +93,7 @@ func (f *follower) entry(seg *segment, e *Entry) {
 	case m.Kind == MarkSOA:
 		f.take("SOA", bytes.Replace(text, []byte("2026010100"), []byte(f.serial), 1))
 	case m.Kind == MarkInclude:
+		f.comments(seg.text, e)
 		origins := m.child.origins
 		f.origin(m.context.origin, origins[0].name)
 		f.segment(m.child)
@@ -98,6 +107,7 @@ func (f *follower) entry(seg *segment, e *Entry) {
 			}
 			return
 		}
+		f.comments(seg.text, e)
 		f.segment(m.child)
 	}
 }

@@ -53,7 +53,7 @@ func ReadHead(path string) ([]byte, error) {
 	defer f.Close()
 	head := make([]byte, headLen)
 	n, err := io.ReadFull(f, head)
-	if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, fmt.Errorf("read what was published: %s: %w", path, err)
 	}
 	return head[:n], nil
@@ -164,7 +164,7 @@ func readHalves(f *os.File, buf []byte) (int, error) {
 	n[1], errs[1] = f.ReadAt(buf[half:], int64(half))
 	wg.Wait()
 	for _, err := range errs {
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return 0, err
 		}
 	}

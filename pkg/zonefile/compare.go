@@ -3,6 +3,7 @@ package zonefile
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net/netip"
 	"slices"
@@ -60,7 +61,7 @@ func (t *Text) SameRecords(old io.Reader) (same, known bool, err error) {
 	c := &comparison{text: t, old: bufio.NewReaderSize(old, compareLen), same: true}
 	stands := t.stands
 	for i, p := range t.parts {
-		fits := false
+		var fits bool
 		switch {
 		case i == t.serial-1:
 			fits = c.digits()
@@ -97,7 +98,7 @@ type comparison struct {
 
 // failure gives the error of reading, if that was what ended the comparison.
 func (c *comparison) failure() error {
-	if c.err == io.EOF {
+	if errors.Is(c.err, io.EOF) {
 		return nil
 	}
 	return c.err

@@ -15,6 +15,7 @@ type context struct {
 	owner      [zone.MaxNameLen]byte
 	ownerLen   uint8
 	hasOwner   bool
+	broken     bool // the owner name of the last record that had one cannot be read
 	outside    bool // the owner is out of zone, so its records do not count
 	hasDefault bool // $TTL, or an SOA's MINIMUM in its place
 	minimum    bool // it is the SOA's MINIMUM

@@ -165,7 +165,7 @@ func (r *reader) alias(e *Entry, h *head) {
 	if !r.settleTTL(e, h, nil) {
 		return
 	}
-	if r.ctx.outside && r.lowerLen == 0 {
+	if r.ctx.broken {
 		return // its owner name is broken, which is said already
 	}
 	if r.ctx.outside {

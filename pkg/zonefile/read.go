@@ -311,8 +311,7 @@ func (r *reader) setOwner(e *Entry) bool {
 				r.stuck = true // the owner name before stays, and is not known
 				return false
 			}
-			c.outside, c.hasOwner = true, true
-			r.lowerLen = 0 // the same name again is in the zone
+			c.outside, c.hasOwner, c.broken = true, true, true
 			r.ownerSpan = [2]int32{}
 			r.fail(tok.Start, tok.End, faultName(text, err))
 			return false
@@ -331,8 +330,12 @@ func (r *reader) setOwner(e *Entry) bool {
 	c.ownerLen = uint8(copy(c.owner[:], wire))
 	c.hasOwner = true
 	if same {
+		if c.broken {
+			c.broken, c.outside = false, !inDomain(name, r.apex)
+		}
 		return true
 	}
+	c.broken = false
 	r.lowerLen = copy(r.lower[:], name)
 	r.ownerHash, r.ownerHost = hashName(name), hostUnknown
 	if c.guessed && c.firstHash == 0 {

@@ -197,7 +197,7 @@ func (p *pieces) takeOver(pc *piece) {
 		p.b.take(p.seg, &r.out)
 		next := r.ctx
 		if !next.hasOwner {
-			next.owner, next.ownerLen, next.hasOwner, next.outside = p.ctx.owner, p.ctx.ownerLen, p.ctx.hasOwner, p.ctx.outside
+			next.owner, next.ownerLen, next.hasOwner, next.outside, next.broken = p.ctx.owner, p.ctx.ownerLen, p.ctx.hasOwner, p.ctx.outside, p.ctx.broken
 		}
 		if !next.setTTL {
 			next.ttl = p.ctx.ttl

@@ -324,8 +324,8 @@ func (j *job) published() {
 		j.blocked(err)
 		return
 	}
-	if head == nil {
-		return
+	if len(head) == 0 {
+		return // not there, or made empty for what is to come
 	}
 	options := zonefile.Options{Origin: j.zoneName(head), For: j.source.For}
 	serial, ok := zonefile.FindSerial(j.output, head, options)

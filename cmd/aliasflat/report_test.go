@@ -91,7 +91,7 @@ func TestArtifact(t *testing.T) {
 	for _, test := range []struct{ file, uri, base string }{
 		{"zones/a b.zone", "zones/a%20b.zone", "%SRCROOT%"},
 		{"./zones/50%#?.zone", "zones/50%25%23%3F.zone", "%SRCROOT%"},
-		{"/srv/work/a.zone", "a.zone", "%SRCROOT%"},
+		{"/srv/zones/a.zone", "a.zone", "%SRCROOT%"},
 		{"/srv/other/a.zone", "file:///srv/other/a.zone", ""},
 	} {
 		got := artifact("/srv/work", test.file)

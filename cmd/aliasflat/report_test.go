@@ -94,7 +94,7 @@ func TestArtifact(t *testing.T) {
 		{"/srv/zones/a.zone", "a.zone", "%SRCROOT%"},
 		{"/srv/other/a.zone", "file:///srv/other/a.zone", ""},
 	} {
-		got := artifact("/srv/work", test.file)
+		got := artifact("/srv/zones", test.file)
 		base := ""
 		if got.URIBaseID != nil {
 			base = *got.URIBaseID

@@ -70,6 +70,7 @@ type earlier struct {
 // remember keeps the context as it stands in front of an entry.
 func (r *reader) remember() {
 	c := &r.ctx
+	r.owned = false
 	r.was = earlier{
 		ttl: c.ttl, defaultTTL: c.defaultTTL, hasTTL: c.hasTTL, hasDefault: c.hasDefault,
 		hasOwner: c.hasOwner, outside: c.outside, newOrigin: c.newOrigin,

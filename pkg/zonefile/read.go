@@ -64,6 +64,7 @@ type reader struct {
 
 	unclosed    int  // entries that are never closed
 	stuck       bool // the entry needs a context that is not known, or is a barrier
+	owned       bool // the entry has an owner name, or repeats one
 	barrier     bool // the entry is an $INCLUDE or $GENERATE
 	needsRepair bool // the record has no TTL and needs one for some servers
 	seen        map[diag.Code]int
@@ -174,7 +175,7 @@ func (r *reader) record(e *Entry) {
 	} else if !r.setOwner(e) {
 		return
 	}
-	r.ctx.newOrigin = false
+	r.ctx.newOrigin, r.owned = false, true
 	h := &r.fields
 	*h = head{}
 	if !r.head(e, first, h) {
@@ -519,7 +520,7 @@ const maxFindings = 20
 
 // fail reports an error at a span of the text.
 func (r *reader) fail(start, end int32, d *diag.Diagnostic) {
-	if r.out.errors++; len(r.out.brokenAt) < maxBroken {
+	if r.out.errors++; r.owned && len(r.out.brokenAt) < maxBroken {
 		r.out.brokenAt = append(r.out.brokenAt, r.ownerHash)
 	}
 	r.report(start, end, d)
@@ -541,6 +542,7 @@ func (r *reader) report(start, end int32, d *diag.Diagnostic) {
 }
 
 func (r *reader) reportScan(e *Entry) {
+	r.owned = false
 	text := r.text[e.Start:e.End]
 	r.fail(e.faultAt, e.faultAt+1, faultScan(e.fault, text))
 }

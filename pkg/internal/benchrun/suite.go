@@ -161,7 +161,7 @@ func (b *bench) compile(z zone) command {
 // rewrite compiles over the output of a run in which some targets had other
 // addresses. That output is made once and put in place before each turn.
 func (b *bench) rewrite(ctx context.Context, z zone) command {
-	previous, output := filepath.Join(b.dir, "previous.zone"), filepath.Join(b.dir, "output.zone")
+	previous, output := filepath.Join(b.dir, z.origin+".previous"), filepath.Join(b.dir, z.origin+".output")
 	arguments := func(world, file string) []string {
 		return []string{"compile", "--resolver", "file:" + world, "--origin", z.origin, "-o", file, z.source}
 	}

@@ -198,6 +198,7 @@ func (p *pieces) takeOver(pc *piece) {
 		next := r.ctx
 		if !next.hasOwner {
 			next.owner, next.ownerLen, next.hasOwner, next.outside, next.broken = p.ctx.owner, p.ctx.ownerLen, p.ctx.hasOwner, p.ctx.outside, p.ctx.broken
+			next.run, next.runLen = p.ctx.run, p.ctx.runLen
 		}
 		if !next.setTTL {
 			next.ttl = p.ctx.ttl

@@ -61,6 +61,9 @@ func (z *Zone) readAliases() []AliasEntry {
 			r.reset(m.context.restore())
 		}
 		r.read(int(m.place.start), int(m.place.end))
+		if a.owner == nil {
+			continue // it hangs on an entry that is broken
+		}
 		a.Place, a.context = Place{m.place}, &m.context
 		entries = append(entries, a)
 	}

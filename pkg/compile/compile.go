@@ -109,7 +109,6 @@ type Result struct {
 	Flattened []flatten.Result
 	Explicit  []diag.Note // entries that were made explicit
 	World     bool        // only the world keeps it from being written
-	origin    *zonefile.Zone
 }
 
 // OK tells whether the zone can be written.
@@ -190,7 +189,7 @@ func read(s *Source, r *Result) *alias.Member {
 		Origin: s.Origin, Includes: s.Includes, IncludeRoot: s.IncludeRoot, Path: s.IncludePath,
 		GenerateLimit: s.GenerateLimit, CheckNames: s.CheckNames, For: s.For, StripDNSSEC: s.StripDNSSEC,
 	})
-	r.Name, r.origin = z.Name, z
+	r.Name = z.Name
 	r.Problems = z.Found
 	if serial, ok := z.Serial(); ok {
 		r.OldSerial = &serial

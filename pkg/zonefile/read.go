@@ -27,7 +27,6 @@ type collector struct {
 	errors   int      // entries with an error
 	brokenAt []uint64 // hashes of owner names with such entries
 	dnames   int
-	explicit int  // records with a TTL of their own
 	mixed    bool // some record has another TTL than is written, that of its run
 }
 
@@ -469,7 +468,6 @@ func (r *reader) settleTTL(e *Entry, h *head, wire []byte) bool {
 	switch {
 	case h.explicit:
 		c.ttl, c.hasTTL, c.setTTL = h.ttl, true, true
-		r.out.explicit++
 	case c.hasDefault:
 		c.ttl, c.setTTL = c.defaultTTL, true
 		if c.minimum && !r.hashOnly {

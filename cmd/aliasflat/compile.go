@@ -43,7 +43,7 @@ func (f *lookupFlags) add(cmd *cobra.Command) {
 const resolverHint = "--resolver takes udp://ADDRESS, tcp://ADDRESS, system, file:ANSWERS or demo:"
 
 // open opens the resolvers and the policy for their answers.
-func (f *lookupFlags) open(c *config.Config) (*compile.Resolvers, resolve.Policy, diag.List, error) {
+func (f *lookupFlags) open(c *config.Config, options resolve.Options) (*compile.Resolvers, resolve.Policy, diag.List, error) {
 	policy := resolve.Policy{Allow: c.AllowNet, Deny: c.DenyNet, MaxAddresses: c.MaxAddresses}
 	if f.maxAddresses != 0 {
 		policy.MaxAddresses = f.maxAddresses
@@ -74,7 +74,7 @@ func (f *lookupFlags) open(c *config.Config) (*compile.Resolvers, resolve.Policy
 	if len(f.resolvers) > 0 {
 		urls = f.resolvers
 	}
-	r, problems, err := compile.OpenResolvers(urls, os.ReadFile)
+	r, problems, err := compile.OpenResolvers(urls, options, os.ReadFile)
 	if err != nil {
 		return nil, policy, nil, usageError{message: err.Error(), hint: resolverHint}
 	}
@@ -147,7 +147,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 	if err := c.reportApart(jobs); err != nil {
 		return err
 	}
-	lookup, policy, problems, err := c.open(conf)
+	lookup, policy, problems, err := c.open(conf, resolve.Options{})
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 		sources = append(sources, j.source)
 	}
 	progress, done := c.progress()
-	results := compile.Run(ctx, sources, compile.Options{Lookup: lookup, Policy: policy, InFlight: lookup.InFlight(), Now: now, Progress: progress})
+	results := compile.Run(ctx, sources, compile.Options{Lookup: lookup.Lookuper(), Policy: policy, InFlight: lookup.InFlight(), Now: now, Progress: progress})
 	done()
 	if err := cmd.Context().Err(); err != nil {
 		return err

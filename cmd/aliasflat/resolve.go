@@ -59,7 +59,7 @@ func (c *resolveCommand) run(cmd *cobra.Command, args []string) error {
 			questions = append(questions, resolve.Question{Target: name, Type: qtype})
 		}
 	}
-	lookup, policy, problems, err := c.open(conf)
+	lookup, policy, problems, err := c.open(conf, resolve.Options{KeepAttempts: true})
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (c *resolveCommand) run(cmd *cobra.Command, args []string) error {
 	defer lookup.Close()
 	ctx, cancel := c.limit(cmd.Context(), conf)
 	defer cancel()
-	answers := resolve.All(ctx, lookup, questions, 0, nil)
+	answers := resolve.All(ctx, lookup.Lookuper(), questions, 0, nil)
 	for i := range answers {
 		answers[i] = policy.Check(questions[i].Target, answers[i])
 	}

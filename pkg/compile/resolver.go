@@ -21,14 +21,14 @@ type Resolvers struct {
 // OpenResolvers opens the resolvers that URLs name, in their order; without
 // any, those of the system. readFile reads what file: names. Problems are
 // those of such a file. Close ends what it started.
-func OpenResolvers(urls []string, readFile func(string) ([]byte, error)) (*Resolvers, diag.List, error) {
+func OpenResolvers(urls []string, options resolve.Options, readFile func(string) ([]byte, error)) (*Resolvers, diag.List, error) {
 	r := &Resolvers{}
 	var network []string
 	flush := func() error {
 		if len(network) == 0 && (len(r.list) > 0 || len(urls) > 0) {
 			return nil
 		}
-		c, err := resolve.New(network, resolve.Options{})
+		c, err := resolve.New(network, options)
 		if err != nil {
 			return err
 		}
@@ -85,6 +85,14 @@ func openWorld(u resolve.URL, readFile func(string) ([]byte, error)) (*resolve.M
 	}
 	world.Name = u.String()
 	return world, nil, nil
+}
+
+// Lookuper is what to ask: the list itself, or the one that the list consists of.
+func (r *Resolvers) Lookuper() resolve.Lookuper {
+	if len(r.list) == 1 {
+		return r.list[0]
+	}
+	return r
 }
 
 // Lookup asks the resolvers in order until one can tell.

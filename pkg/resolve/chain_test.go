@@ -46,7 +46,7 @@ func mustRR(tb testing.TB, s string) dns.RR {
 // walkPacket gives the answer of one reply on a line, "more" where it has to be asked on.
 func walkPacket(tb testing.TB, packet []byte) string {
 	tb.Helper()
-	m, err := parseMessage(packet)
+	m, err := parseMessage(packet, zone.Name{})
 	if err != nil {
 		return err.Error()
 	}
@@ -177,11 +177,11 @@ func TestParseMessageErrors(t *testing.T) {
 			opt := m.IsEdns0()
 			opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: 3, ExtraText: "old"})
 		})
-	if _, err := parseMessage(whole); err != nil {
+	if _, err := parseMessage(whole, zone.Name{}); err != nil {
 		t.Fatal(err)
 	}
 	for n := range whole {
-		if _, err := parseMessage(whole[:n]); err == nil {
+		if _, err := parseMessage(whole[:n], zone.Name{}); err == nil {
 			t.Errorf("the first %d of %d octets are accepted", n, len(whole))
 		}
 	}
@@ -225,18 +225,18 @@ func TestParseMessageErrors(t *testing.T) {
 		{"name of 256 octets", record([]byte(strings.Repeat("\x3f"+strings.Repeat("a", 63), 4)+"\x00"), 1, 1, 2, 3, 4)},
 	}
 	for _, tt := range tests {
-		if m, err := parseMessage(tt.packet); err == nil {
+		if m, err := parseMessage(tt.packet, zone.Name{}); err == nil {
 			t.Errorf("%s is accepted: %+v", tt.name, m)
 		}
 	}
 	twice := pack(t, nil, nil, func(m *dns.Msg) { m.SetEdns0(1232, false).SetEdns0(1232, false) })
-	if _, err := parseMessage(twice); err == nil {
+	if _, err := parseMessage(twice, zone.Name{}); err == nil {
 		t.Error("two OPT records are accepted")
 	}
 }
 
 func TestFit(t *testing.T) {
-	q := newQuery(zone.MustParseName("target.example.net."), dns.TypeA, true, true)
+	q := newQuery(zone.MustParseName("target.example.net."), dns.TypeA, style{anyCase: true})
 	right := append([]byte(nil), q.datagram()...)
 	right[2] |= 0x80
 	edited := func(edit func(b []byte) []byte) []byte { return edit(append([]byte(nil), right...)) }
@@ -293,7 +293,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	target := zone.MustParseName("target.example.net.")
 	f.Fuzz(func(t *testing.T, packet []byte) {
-		m, err := parseMessage(packet)
+		m, err := parseMessage(packet, zone.Name{})
 		if err != nil {
 			return
 		}
@@ -306,7 +306,7 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		checkPromises(t, a)
-		again, _ := parseMessage(packet)
+		again, _ := parseMessage(packet, zone.Name{})
 		c = newChain(target, dns.TypeA)
 		if b, _ := c.walk(target, again); short(b) != short(a) {
 			t.Errorf("once %s, then %s", short(a), short(b))

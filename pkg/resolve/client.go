@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -16,8 +17,15 @@ type Options struct {
 	QueryTimeout  time.Duration // for one question to one resolver; 0 means 2 seconds
 	TargetTimeout time.Duration // for one lookup over all resolvers; 0 means 10 seconds
 	Rounds        int           // how often the list of resolvers is gone through; 0 means 2
-	Sockets       int           // UDP sockets to one resolver at a time; twice as many TCP connections; 0 means 4
+	Sockets       int           // UDP sockets to one resolver at a time; twice as many connections; 0 means 4
+	InFlight      int           // queries to one resolver under way at once over UDP, at most; 0 means 2000
+	Rate          float64       // queries a second to one resolver, at most; 0 means 500, and any number to a loopback or private one; negative: any number
 	ResolvConf    string        // what "system" reads; empty means /etc/resolv.conf
+	KeepAttempts  bool          // answers that need no explaining keep their attempts too
+
+	// Dial opens a socket or a connection to a resolver; nil means that of the system.
+	// network is "udp" or "tcp". Each Read and Write of a UDP one is one datagram.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 func (o Options) withDefaults() Options {
@@ -33,21 +41,35 @@ func (o Options) withDefaults() Options {
 	if o.Sockets <= 0 {
 		o.Sockets = 4
 	}
+	if o.InFlight <= 0 {
+		o.InFlight = 2000
+	}
 	if o.ResolvConf == "" {
 		o.ResolvConf = "/etc/resolv.conf"
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: o.QueryTimeout}).DialContext
 	}
 	return o
 }
 
 // Client asks recursive resolvers, in the order of a list: the next one is asked where one
-// fails. It is a [Lookuper].
+// fails, or is slow. It is a [Lookuper] and a [Starter].
 type Client struct {
 	upstreams []*upstream
 	opts      Options
-	cancel    context.CancelFunc // ends dialing
+	failures  failures
+	cancel    context.CancelFunc // ends dialing and what contests ask
+
+	mu      sync.Mutex
+	closed  bool
+	running sync.WaitGroup // contests
 }
 
-var _ Lookuper = (*Client)(nil)
+var (
+	_ Lookuper = (*Client)(nil)
+	_ Starter  = (*Client)(nil)
+)
 
 // New makes a client for a list of resolver URLs, as [ParseURL] reads them; an empty list
 // means "system". Nothing is sent yet. Close ends it.
@@ -79,11 +101,10 @@ func New(urls []string, opts Options) (*Client, error) {
 	}
 
 	ctx, cancel := context.WithCancel(context.Background())
-	d := net.Dialer{Timeout: opts.QueryTimeout}
 	c := &Client{opts: opts, cancel: cancel}
 	for _, u := range servers {
 		c.upstreams = append(c.upstreams, newUpstream(u, opts, func(network, address string) (net.Conn, error) {
-			return d.DialContext(ctx, network, address)
+			return opts.Dial(ctx, network, address)
 		}))
 	}
 	return c, nil
@@ -92,93 +113,80 @@ func New(urls []string, opts Options) (*Client, error) {
 // Close ends every lookup under way and returns when no goroutine of the client is left.
 // It always returns nil, and may be called more than once.
 func (c *Client) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
 	c.cancel()
 	for _, u := range c.upstreams {
 		u.close()
 	}
+	c.running.Wait()
 	return nil
+}
+
+// spawn runs f in a goroutine that Close waits for, or gives false once closed.
+func (c *Client) spawn(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.running.Go(f)
+	return true
 }
 
 // Lookup asks the resolvers in order until one of them knows. One that only has a stale
 // answer is believed when no other knows better. Lookup blocks at most for the target
 // timeout.
 func (c *Client) Lookup(ctx context.Context, target zone.Name, qtype uint16) Answer {
-	r := &run{deadline: time.Now().Add(c.opts.TargetTimeout)}
-	var t told
-	again := c.order()
-	for round := 0; round < c.opts.Rounds && len(again) > 0 && t.stale == nil; round++ {
-		if round > 0 && (c.allDown() || !pause(ctx, round, r.deadline)) {
-			break
-		}
-		var known *Answer
-		if known, again = t.round(ctx, again, target, qtype, r); known != nil {
-			known.Attempts = r.attempts
-			return *known
-		}
-	}
-	return settle(target, qtype, t.stale, t.failed, r.attempts)
+	got := make(chan Answer, 1)
+	c.Start(ctx, target, qtype, func(a Answer) { got <- a })
+	c.Flush()
+	return <-got
 }
 
-// told is the best of what resolvers said that is no answer to rely on.
-type told struct {
-	failed, stale *Answer
+// Start begins a lookup and returns at once; the first query is sent with the next Flush, or
+// with what any answer under way lets go. done is called once, perhaps before Start returns,
+// and must not block. When ctx ends, done is called soon.
+func (c *Client) Start(ctx context.Context, target zone.Name, qtype uint16, done func(Answer)) {
+	l := &lookup{client: c, target: target, qtype: qtype, done: done}
+	if f := c.failures.recent(l.question()); f != nil {
+		done(*f)
+		return
+	}
+	now := time.Now()
+	l.began = now
+	if c.isDead(now) {
+		done(l.unasked(failure{reason: ReasonTimeout, detail: "no resolver has answered for a while; not asked"}))
+		return
+	}
+	l.order = c.order(now)
+	if u := l.order[0]; u.udp != nil {
+		l.first.init(u, target, qtype)
+		l.step(ctx, &l.first)
+		return
+	}
+	l.compete(ctx, nil)
 }
 
-// round asks each resolver once until one of them knows. Without an answer it
-// gives those that are worth asking again.
-func (t *told) round(ctx context.Context, asked []*upstream, target zone.Name, qtype uint16, r *run) (known *Answer, again []*upstream) {
-	for _, u := range asked {
-		if time.Now().After(r.deadline) {
-			return nil, again
-		}
-		a := u.lookup(ctx, target, qtype, r)
-		switch {
-		case a.Outcome == Failure:
-			if t.failed == nil || tellsMore(a.Reason, t.failed.Reason) {
-				t.failed = &a
-			}
-			if a.Reason.transient() {
-				again = append(again, u)
-			}
-		case a.Stale:
-			if t.stale == nil {
-				t.stale = &a
-			}
-		default:
-			return &a, nil
-		}
-		if ctx.Err() != nil || a.Reason == ReasonCanceled {
-			return nil, nil
+// Flush sends the queries of lookups that were started and not yet sent.
+func (c *Client) Flush() {
+	for _, u := range c.upstreams {
+		if u.udp != nil {
+			u.udp.flush()
 		}
 	}
-	return nil, again
-}
-
-// settle is the answer where no resolver gave a fresh one.
-func settle(target zone.Name, qtype uint16, stale, failed *Answer, attempts []Attempt) Answer {
-	a := Answer{Target: target, Type: qtype, Last: target}
-	switch {
-	case stale != nil:
-		a = *stale
-	case failed != nil:
-		a = *failed
-	default:
-		a = a.failed(failure{reason: ReasonTimeout, detail: errTimeout.Error()})
-	}
-	a.Attempts = attempts
-	return a
 }
 
 // order is the list with those at its end that have been silent.
-func (c *Client) order() []*upstream {
-	if len(c.upstreams) == 1 {
+func (c *Client) order(now time.Time) []*upstream {
+	if !slices.ContainsFunc(c.upstreams, func(u *upstream) bool { return u.health.down.Load() }) {
 		return c.upstreams
 	}
-	now := time.Now()
 	up := make([]*upstream, 0, len(c.upstreams))
 	var down []*upstream
 	for _, u := range c.upstreams {
-		if u.isUp(now) {
+		if u.health.isUp(now) {
 			up = append(up, u)
 		} else {
 			down = append(down, u)
@@ -190,8 +198,17 @@ func (c *Client) order() []*upstream {
 // allDown tells whether no resolver of the list has answered for a while. Nothing is asked
 // twice then: a run against a dead network ends sooner.
 func (c *Client) allDown() bool {
+	return !slices.ContainsFunc(c.upstreams, func(u *upstream) bool { return !u.health.down.Load() })
+}
+
+// isDead tells whether no resolver has answered for so long that nothing more is asked of
+// them, but for a query now and then that finds out whether one is back.
+func (c *Client) isDead(now time.Time) bool {
+	if !c.allDown() {
+		return false
+	}
 	for _, u := range c.upstreams {
-		if u.downUntil.Load() == 0 {
+		if u.health.downFor(now) < c.opts.TargetTimeout || u.health.isUp(now) {
 			return false
 		}
 	}
@@ -221,20 +238,8 @@ func tellsMore(a, b Reason) bool {
 // pauseUnit is the middle of the first pause; each further one is twice as long.
 const pauseUnit = 50 * time.Millisecond
 
-// pause waits a little before the list is gone through again, at random between half and
-// one and a half of its length, so that many lookups do not come back together. It is false
-// where there is no time left.
-func pause(ctx context.Context, round int, deadline time.Time) bool {
-	d := time.Duration(float64(pauseUnit<<(round-1)) * (0.5 + rand.Float64()))
-	if time.Now().Add(d).After(deadline) {
-		return false
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+// pauseBefore is how long to wait before the list is gone through again, at random between
+// half and one and a half of a length, so that many lookups do not come back together.
+func pauseBefore(round int) time.Duration {
+	return time.Duration(float64(pauseUnit<<(round-1)) * (0.5 + rand.Float64()))
 }

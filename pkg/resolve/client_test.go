@@ -38,7 +38,7 @@ loop2.example.net. 60   IN CNAME loop1.example.net.
 `
 
 // fast keeps failures short; nothing in the tests waits for real packets to be lost.
-var fast = Options{QueryTimeout: 400 * time.Millisecond, TargetTimeout: 5 * time.Second}
+var fast = Options{QueryTimeout: 400 * time.Millisecond, TargetTimeout: 5 * time.Second, KeepAttempts: true}
 
 func newClient(tb testing.TB, opts Options, urls ...string) *Client {
 	tb.Helper()
@@ -307,7 +307,7 @@ func TestNobodyListens(t *testing.T) {
 func TestSilentResolverGoesLast(t *testing.T) {
 	servers := []*dnstest.Server{dnstest.Start(t, testWorld), dnstest.Start(t, testWorld)}
 	setFault(t, servers[0], "v4.example.net.", "drop")
-	opts := Options{QueryTimeout: 10 * time.Millisecond}
+	opts := Options{QueryTimeout: 10 * time.Millisecond, KeepAttempts: true}
 	c := newClient(t, opts, servers[0].URL(), servers[1].URL())
 	var last Answer
 	for range silentLimit + 1 {
@@ -318,7 +318,10 @@ func TestSilentResolverGoesLast(t *testing.T) {
 	}
 	// After the pause one lookup finds out that it is back.
 	servers[0].ClearFaults()
-	c.upstreams[0].downUntil.Store(1)
+	h := &c.upstreams[0].health
+	h.mu.Lock()
+	h.next = time.Now()
+	h.mu.Unlock()
 	for range 2 {
 		last = c.Lookup(t.Context(), zone.MustParseName("v4.example.net."), dns.TypeA)
 	}
@@ -330,11 +333,12 @@ func TestSilentResolverGoesLast(t *testing.T) {
 // Where no resolver has answered for a while the list is gone through once.
 func TestAllSilent(t *testing.T) {
 	server := dnstest.Start(t, testWorld)
-	setFault(t, server, "v4.example.net.", "drop")
+	setFault(t, server, "", "drop")
 	c := newClient(t, Options{QueryTimeout: 5 * time.Millisecond, Rounds: 3}, server.URL())
 	var attempts []int
-	for range silentLimit {
-		attempts = append(attempts, len(c.Lookup(t.Context(), zone.MustParseName("v4.example.net."), dns.TypeA).Attempts))
+	for i := range silentLimit {
+		name := zone.MustParseName(fmt.Sprintf("n%d.example.net.", i))
+		attempts = append(attempts, len(c.Lookup(t.Context(), name, dns.TypeA).Attempts))
 	}
 	if attempts[0] != 3 || attempts[len(attempts)-1] != 1 {
 		t.Errorf("asked %v times", attempts)
@@ -420,7 +424,12 @@ func TestCancel(t *testing.T) {
 // A socket is given up after maxAsked questions, or maxForged packets that fit none.
 func TestSocketsAreReplaced(t *testing.T) {
 	server := dnstest.Start(t, testWorld)
-	current := func(c *Client) *mux { return c.upstreams[0].udp.slots[0].current }
+	current := func(c *Client) *socket {
+		l := c.upstreams[0].udp.lanes[0]
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.current
+	}
 	opts := fast
 	opts.Sockets = 1
 	v4 := Question{zone.MustParseName("v4.example.net."), dns.TypeA}

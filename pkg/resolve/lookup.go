@@ -26,6 +26,17 @@ type Lookuper interface {
 	Lookup(ctx context.Context, target zone.Name, qtype uint16) Answer
 }
 
+// Starter is a Lookuper that can have many lookups under way without a goroutine for each.
+//
+// Start begins a lookup and returns at once. done is called once, from any goroutine and
+// perhaps before Start returns; it must not block, and may call Start. What Start and done do
+// on the network is only sure to happen after Flush; who calls done flushes afterwards.
+type Starter interface {
+	Lookuper
+	Start(ctx context.Context, target zone.Name, qtype uint16, done func(Answer))
+	Flush()
+}
+
 // Question is what one lookup asks.
 type Question struct {
 	Target zone.Name
@@ -45,51 +56,143 @@ func All(ctx context.Context, l Lookuper, questions []Question, inFlight int, pr
 	if inFlight <= 0 {
 		inFlight = defaultInFlight
 	}
-	first := make(map[Question]int, len(questions))
-	distinct := make([]int, 0, len(questions))
-	for i, q := range questions {
-		if _, ok := first[q]; !ok {
-			first[q] = i
-			distinct = append(distinct, i)
-		}
+	s := &sweep{questions: questions, answers: make([]Answer, len(questions)), progress: progress}
+	copies := s.distinguish()
+	if starter, ok := l.(Starter); ok {
+		s.start(ctx, starter, inFlight)
+	} else {
+		s.work(ctx, l, inFlight)
 	}
+	for i, first := range copies {
+		s.answers[i] = s.answers[first]
+	}
+	return s.answers
+}
 
-	answers := make([]Answer, len(questions))
-	var next atomic.Int64
-	var mu sync.Mutex
-	done := 0
+// sweep is one call of All.
+type sweep struct {
+	questions []Question
+	answers   []Answer
+	distinct  []int32 // which questions are looked up
+	next      atomic.Int64
+
+	mu       sync.Mutex // guards what follows, for progress
+	done     int
+	progress func(done, total int)
+}
+
+// distinguish finds the distinct questions, and gives for each of the others which one it
+// repeats.
+func (s *sweep) distinguish() (copies map[int]int32) {
+	first := make(map[Question]int32, len(s.questions))
+	s.distinct = make([]int32, 0, len(s.questions))
+	copies = map[int]int32{}
+	for i, q := range s.questions {
+		if at, ok := first[q]; ok {
+			copies[i] = at
+			continue
+		}
+		first[q] = int32(i)
+		s.distinct = append(s.distinct, int32(i))
+	}
+	return copies
+}
+
+// take gives the next question to look up, or false after the last.
+func (s *sweep) take() (int, bool) {
+	n := int(s.next.Add(1)) - 1
+	if n >= len(s.distinct) {
+		return 0, false
+	}
+	return int(s.distinct[n]), true
+}
+
+func (s *sweep) report() {
+	if s.progress == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done++
+	s.progress(s.done, len(s.distinct))
+}
+
+// work looks the questions up with a goroutine for each lookup under way.
+func (s *sweep) work(ctx context.Context, l Lookuper, inFlight int) {
 	var workers sync.WaitGroup
-	for range min(inFlight, len(distinct)) {
+	for range min(inFlight, len(s.distinct)) {
 		workers.Go(func() {
-			for {
-				n := int(next.Add(1)) - 1
-				if n >= len(distinct) {
-					return
+			for i, ok := s.take(); ok; i, ok = s.take() {
+				q := s.questions[i]
+				if err := ctx.Err(); err != nil {
+					s.answers[i] = canceled(q, err)
+				} else {
+					s.answers[i] = l.Lookup(ctx, q.Target, q.Type)
 				}
-				i := distinct[n]
-				answers[i] = lookup(ctx, l, questions[i])
-				if progress != nil {
-					mu.Lock()
-					done++
-					progress(done, len(distinct))
-					mu.Unlock()
-				}
+				s.report()
 			}
 		})
 	}
 	workers.Wait()
-	for i, q := range questions {
-		answers[i] = answers[first[q]]
-	}
-	return answers
 }
 
-// lookup asks nobody once ctx has ended, so that a canceled run ends at once even with
-// a Lookuper that never blocks.
-func lookup(ctx context.Context, l Lookuper, q Question) Answer {
-	if err := ctx.Err(); err != nil {
-		a := Answer{Target: q.Target, Type: q.Type, Last: q.Target}
-		return a.failed(*failuref(ReasonCanceled, "%s", canceledText(err)))
+// start looks the questions up without goroutines: each answer starts the next lookup.
+func (s *sweep) start(ctx context.Context, l Starter, inFlight int) {
+	var open sync.WaitGroup
+	for range min(inFlight, len(s.distinct)) {
+		open.Add(1)
+		p := &place{sweep: s, lookuper: l}
+		next := func() { p.next(ctx, open.Done) }
+		p.answered = func(a Answer) {
+			s.answers[p.at] = a
+			s.report()
+			if !p.first.CompareAndSwap(0, answeredAtOnce) {
+				next()
+			}
+		}
+		next()
 	}
-	return l.Lookup(ctx, q.Target, q.Type)
+	l.Flush()
+	open.Wait()
+}
+
+// place is room for one lookup under way, used by one after the other.
+type place struct {
+	sweep    *sweep
+	lookuper Starter
+	at       int // the question
+	answered func(Answer)
+	first    atomic.Int32 // who was first: Start, that it returned, or the answer
+}
+
+const (
+	startReturned = iota + 1
+	answeredAtOnce
+)
+
+// next starts lookups until one does not answer at once, or none is left.
+func (p *place) next(ctx context.Context, done func()) {
+	s := p.sweep
+	for i, ok := s.take(); ok; i, ok = s.take() {
+		q := s.questions[i]
+		if err := ctx.Err(); err != nil {
+			s.answers[i] = canceled(q, err)
+			s.report()
+			continue
+		}
+		p.at = i
+		p.first.Store(0)
+		p.lookuper.Start(ctx, q.Target, q.Type, p.answered)
+		if p.first.CompareAndSwap(0, startReturned) {
+			return
+		}
+	}
+	done()
+}
+
+// canceled is the answer to a question that is not asked because the context has ended, so
+// that a canceled run ends at once even with a Lookuper that never blocks.
+func canceled(q Question, err error) Answer {
+	a := Answer{Target: q.Target, Type: q.Type, Last: q.Target}
+	return a.failed(*failuref(ReasonCanceled, "%s", canceledText(err)))
 }

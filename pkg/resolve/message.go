@@ -1,156 +1,17 @@
 package resolve
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"sync"
 
 	"github.com/miekg/dns"
 
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
-const (
-	headerLen  = 12
-	udpPayload = 1232 // EDNS buffer size that no path has to fragment
-)
-
-// Bits of the second pair of octets of the header (RFC 1035 §4.1.1).
-const (
-	flagQR     = 1 << 15
-	maskOpcode = 15 << 11
-	flagAA     = 1 << 10
-	flagTC     = 1 << 9
-	flagRD     = 1 << 8
-	flagRA     = 1 << 7
-	maskRcode  = 15
-)
-
 var errBadMessage = errors.New("the message is cut short or not well formed")
-
-// query is a question ready to be sent.
-type query struct {
-	// packet has the length that TCP wants in its first two octets; the identifier is
-	// filled in when the query is sent.
-	packet   []byte
-	question []byte // part of packet: name in the letter case sent, type, class
-	anyCase  bool   // the resolver is known not to keep letter case
-}
-
-// newQuery builds a recursive query. Unless anyCase is set the letters of the name get a
-// random case, which a forger has to guess too.
-func newQuery(name zone.Name, qtype uint16, edns, anyCase bool) query {
-	const optLen = 11
-	wire := name.Wire()
-	p := make([]byte, 2+headerLen, 2+headerLen+len(wire)+4+optLen)
-	binary.BigEndian.PutUint16(p[4:], flagRD)
-	p[7] = 1 // one question
-	p = append(p, wire...)
-	q := query{anyCase: anyCase}
-	if !anyCase {
-		mixCase(p[2+headerLen:])
-	}
-	p = binary.BigEndian.AppendUint16(p, qtype)
-	p = binary.BigEndian.AppendUint16(p, dns.ClassINET)
-	q.question = p[2+headerLen:]
-	if edns {
-		p[13] = 1 // one additional record: the root, OPT, payload size, no flags, no options
-		p = append(p, 0, 0, byte(dns.TypeOPT), udpPayload>>8, udpPayload&255, 0, 0, 0, 0, 0, 0)
-	}
-	binary.BigEndian.PutUint16(p, uint16(len(p)-2))
-	q.packet = p
-	return q
-}
-
-func (q query) setID(id uint16) { binary.BigEndian.PutUint16(q.packet[2:], id) }
-
-// datagram is the query as UDP carries it.
-func (q query) datagram() []byte { return q.packet[2:] }
-
-// mixCase turns letters of a lower-case wire name into capitals at random. A length octet
-// is below 64 and so never a letter.
-func mixCase(wire []byte) {
-	var coins [(zone.MaxNameLen + 7) / 8]byte
-	rand.Read(coins[:]) // never fails; it ends the program where the system has no randomness
-	for i, c := range wire {
-		if 'a' <= c && c <= 'z' && coins[i/8]&(1<<(i%8)) != 0 {
-			wire[i] = c - 'a' + 'A'
-		}
-	}
-}
-
-func randomID() uint16 {
-	var b [2]byte
-	rand.Read(b[:]) // never fails, see mixCase
-	return binary.BigEndian.Uint16(b[:])
-}
-
-// match says how a packet fits a query with the same identifier.
-type match uint8
-
-const (
-	noMatch   match = iota
-	caseDiffs       // right but for the letter case of the question
-	fullMatch
-)
-
-// fit compares the question of a packet with the one asked. A server that cannot read a
-// query may leave the question out of its FORMERR or NOTIMP.
-func (q query) fit(packet []byte) match {
-	flags := binary.BigEndian.Uint16(packet[2:])
-	if flags&flagQR == 0 || flags&maskOpcode != 0 {
-		return noMatch
-	}
-	switch binary.BigEndian.Uint16(packet[4:]) {
-	case 0:
-		rcode := flags & maskRcode
-		if rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented {
-			return fullMatch
-		}
-		return noMatch
-	case 1:
-	default:
-		return noMatch
-	}
-	got := packet[headerLen:]
-	if len(got) < len(q.question) {
-		return noMatch
-	}
-	got = got[:len(q.question)]
-	if string(got) == string(q.question) {
-		return fullMatch
-	}
-	name := len(got) - 4
-	if string(got[name:]) != string(q.question[name:]) || !sameFolded(got[:name], q.question[:name]) {
-		return noMatch
-	}
-	if q.anyCase {
-		return fullMatch
-	}
-	return caseDiffs
-}
-
-func sameFolded(a, b []byte) bool {
-	for i := range a {
-		if lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c - 'A' + 'a'
-	}
-	return c
-}
-
-// isTruncated reads the TC bit of a packet that fits a query.
-func isTruncated(packet []byte) bool {
-	return binary.BigEndian.Uint16(packet[2:])&flagTC != 0
-}
 
 // record is a record of the answer section that a walk may use.
 type record struct {
@@ -170,14 +31,24 @@ type soa struct {
 // message is what a walk needs of a reply.
 type message struct {
 	rcode           int // with the upper bits of OPT
-	aa, ra          bool
+	aa, ra, ad      bool
 	answer          []record
 	soas            []soa
 	hasNS           bool // an NS in the authority section
 	ede             []EDE
+	cookie          []byte // client and server cookie, part of the packet; nil without
 	optSeen         bool
 	names           [8]nameAt // names already read, by offset
 	namesRemembered int
+}
+
+var messagePool = sync.Pool{New: func() any { return new(message) }}
+
+// release gives the memory of a message back. What was taken of it stays good, but for its
+// slices of records.
+func (m *message) release() {
+	*m = message{answer: m.answer[:0], soas: m.soas[:0]}
+	messagePool.Put(m)
 }
 
 type nameAt struct {
@@ -185,19 +56,33 @@ type nameAt struct {
 	name   zone.Name
 }
 
-// parseMessage reads a reply. Records of other classes and types are passed over, but every
-// one of them has to be well formed.
-func parseMessage(packet []byte) (*message, error) {
+// parseMessage reads a reply to a question for a name; the zero name stands for any.
+// Records of other classes and types are passed over, but every one of them has to be well
+// formed.
+func parseMessage(packet []byte, asked zone.Name) (*message, error) {
+	m, _ := messagePool.Get().(*message)
+	if err := m.read(packet, asked); err != nil {
+		m.release()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *message) read(packet []byte, asked zone.Name) error {
 	if len(packet) < headerLen {
-		return nil, errBadMessage
+		return errBadMessage
 	}
 	flags := binary.BigEndian.Uint16(packet[2:])
-	m := &message{rcode: int(flags & maskRcode), aa: flags&flagAA != 0, ra: flags&flagRA != 0}
+	m.rcode, m.aa, m.ra, m.ad = int(flags&maskRcode), flags&flagAA != 0, flags&flagRA != 0, flags&flagAD != 0
 	offset := headerLen
-	for range binary.BigEndian.Uint16(packet[4:]) {
+	questions := binary.BigEndian.Uint16(packet[4:])
+	if questions > 0 && !asked.IsZero() {
+		m.names[0], m.namesRemembered = nameAt{offset: headerLen, name: asked}, 1
+	}
+	for range questions {
 		end := skipName(packet, offset)
 		if end == 0 || end+4 > len(packet) {
-			return nil, errBadMessage
+			return errBadMessage
 		}
 		offset = end + 4
 	}
@@ -205,15 +90,15 @@ func parseMessage(packet []byte) (*message, error) {
 		for range binary.BigEndian.Uint16(packet[6+2*section:]) {
 			r, err := readRaw(packet, offset)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if err := m.take(packet, section, r); err != nil {
-				return nil, err
+				return err
 			}
 			offset = r.end
 		}
 	}
-	return m, nil
+	return nil
 }
 
 // raw is a record whose name and RDATA are not read yet.
@@ -279,11 +164,17 @@ func (m *message) takeOptions(options []byte) error {
 		if end > len(options) {
 			return errBadMessage
 		}
-		if code == dns.EDNS0EDE {
+		switch code {
+		case dns.EDNS0EDE:
 			if end < 6 {
 				return errBadMessage
 			}
 			m.ede = append(m.ede, EDE{Code: binary.BigEndian.Uint16(options[4:]), Text: printable(options[6:end])})
+		case dns.EDNS0COOKIE:
+			// The first one counts (RFC 7873 §5.2), and only if it has a length that may be.
+			if n := end - 4; m.cookie == nil && (n == clientCookieLen || n >= 2*clientCookieLen && n <= maxCookieLen) {
+				m.cookie = options[4:end]
+			}
 		}
 		options = options[end:]
 	}

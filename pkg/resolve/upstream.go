@@ -5,219 +5,199 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/miekg/dns"
-
-	"github.com/aliasflat/aliasflat/pkg/zone"
+	"golang.org/x/time/rate"
 )
 
+// Transports, as attempts name them.
 const (
 	transportUDP = "udp"
 	transportTCP = "tcp"
-
-	// A resolver that was silent so often in a row is asked after the others, until
-	// one query after the pause below finds it back.
-	silentLimit = 8
-	silentPause = 15 * time.Second
 )
+
+const (
+	// A resolver that was silent so often in a row is asked after the others, until one
+	// query after the pause below finds it back. Each further pause is twice as long.
+	silentLimit = 8
+	firstPause  = time.Second
+	longPause   = 30 * time.Second
+
+	// How long a resolver may take before the next one of the list is asked too.
+	leastHedge = 200 * time.Millisecond
+	mostHedge  = 500 * time.Millisecond
+
+	// publicRate is how many queries a second a resolver gets at most that is neither on
+	// this machine nor in a private network.
+	publicRate = 500
+)
+
+// transport carries queries to one resolver over connections. exchange blocks until there is
+// a reply, the timeout has passed, or ctx has ended; it may be called concurrently. The number
+// counts packets that did not fit the question. After close every exchange ends with
+// errClosed, and no goroutine is left.
+type transport interface {
+	exchange(ctx context.Context, q query, timeout time.Duration) (reply, int)
+	close()
+}
 
 // upstream is one resolver of the list.
 type upstream struct {
-	url     URL
-	name    string // url as text
-	timeout time.Duration
-	udp     *pool // nil where the resolver is asked over TCP alone
-	tcp     *pool
+	url      URL
+	name     string // url as text
+	timeout  time.Duration
+	udp      *datagrams // nil where the resolver is asked over connections alone
+	conns    transport
+	overConn string        // the transport of conns, as attempts name it
+	turns    chan struct{} // one for each query that may be under way over conns
+	rate     *rate.Limiter // nil for none
+	cookies  *cookies
 
-	anyCase   atomic.Bool // learned over TCP: the resolver does not keep letter case
-	silent    atomic.Int32
-	downUntil atomic.Int64 // nanoseconds since 1970; 0 while it answers
+	anyCase   atomic.Bool  // learned over TCP: the resolver does not keep letter case
+	roundTrip atomic.Int64 // nanoseconds, smoothed; 0 before the first reply
+
+	health health
 }
 
 // dialer opens sockets to the resolvers until its client is closed.
 type dialer func(network, address string) (net.Conn, error)
 
 func newUpstream(u URL, opts Options, dial dialer) *upstream {
-	up := &upstream{url: u, name: u.String(), timeout: opts.QueryTimeout}
+	up := &upstream{url: u, name: u.String(), timeout: opts.QueryTimeout, overConn: transportTCP, cookies: newCookies()}
+	if limit := opts.rateFor(u); limit > 0 {
+		up.rate = rate.NewLimiter(rate.Limit(limit), batchLen)
+	}
 	address := u.hostPort()
-	up.tcp = newPool(2*opts.Sockets, true, func() (net.Conn, error) { return dial("tcp", address) })
+	conns := 2 * opts.Sockets
+	up.turns = make(chan struct{}, conns*maxOnStream)
+	up.conns = newStreams(conns, func() (net.Conn, error) { return dial("tcp", address) })
 	if u.Scheme == SchemeUDP {
-		up.udp = newPool(opts.Sockets, false, func() (net.Conn, error) { return dial("udp", address) })
+		up.udp = newDatagrams(opts.Sockets, opts.InFlight, opts.QueryTimeout/10, up.rate, func() (net.Conn, error) { return dial("udp", address) })
 	}
 	return up
+}
+
+// rateFor is how many queries a second a resolver may get; 0 means any number.
+func (o Options) rateFor(u URL) float64 {
+	if o.Rate != 0 {
+		return max(o.Rate, 0)
+	}
+	addr, err := netip.ParseAddr(u.Host)
+	if err == nil && (addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast()) {
+		return 0
+	}
+	return publicRate
 }
 
 func (u *upstream) close() {
 	if u.udp != nil {
 		u.udp.close()
 	}
-	u.tcp.close()
+	u.conns.close()
 }
 
-// isUp tells whether the resolver answers as far as is known. While it is silent, one
-// caller after each pause is told yes and so finds out.
-func (u *upstream) isUp(now time.Time) bool {
-	until := u.downUntil.Load()
-	if until == 0 {
-		return true
+// hedge is how long to wait for a reply before another resolver is asked too.
+func (u *upstream) hedge() time.Duration {
+	most := min(mostHedge, u.timeout/4)
+	took := time.Duration(u.roundTrip.Load())
+	if took == 0 {
+		return most
 	}
-	return now.UnixNano() >= until && u.downUntil.CompareAndSwap(until, now.Add(silentPause).UnixNano())
+	return min(max(8*took, leastHedge), most)
 }
 
-// note keeps count of silence.
-func (u *upstream) note(answered bool) {
-	if answered {
-		if u.silent.Load() != 0 || u.downUntil.Load() != 0 {
-			u.silent.Store(0)
-			u.downUntil.Store(0)
-		}
+// answered notes a reply, and how long it took if it was not asked for more than once.
+func (u *upstream) answered(took time.Duration, now time.Time) {
+	u.health.answered(now)
+	if old := u.roundTrip.Load(); old != 0 {
+		took = (7*time.Duration(old) + took) / 8
+	}
+	u.roundTrip.Store(int64(max(took, 1)))
+}
+
+// health is whether a resolver answers.
+type health struct {
+	silent atomic.Int32 // queries in a row without any reply
+	down   atomic.Bool
+	heard  atomic.Int64 // when it last replied, in nanoseconds since 1970
+
+	mu    sync.Mutex
+	since time.Time // when it went down
+	next  time.Time // when one query may find out whether it is back
+	pause time.Duration
+}
+
+// answered finds the resolver well.
+func (h *health) answered(now time.Time) {
+	h.heard.Store(now.UnixNano())
+	if h.silent.Load() != 0 {
+		h.silent.Store(0)
+	}
+	if h.down.Load() {
+		h.down.Store(false)
+	}
+}
+
+// silence takes note of a query without a reply. Where the resolver has replied to others
+// since, it is the name that gets none.
+func (h *health) silence(asked, now time.Time) {
+	if h.heard.Load() >= asked.UnixNano() || h.silent.Add(1) < silentLimit {
 		return
 	}
-	if u.silent.Add(1) == silentLimit {
-		u.downUntil.Store(time.Now().Add(silentPause).UnixNano())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.down.Load() {
+		h.down.Store(true)
+		h.since, h.pause, h.next = now, firstPause, now.Add(firstPause)
 	}
 }
 
-// run is what the questions of one lookup share.
-type run struct {
-	deadline time.Time // moves on while the lookup waits for its turn behind others
-	attempts []Attempt
+// isUp tells whether the resolver answers as far as is known. While it is silent, one caller
+// after each pause is told yes and so finds out.
+func (h *health) isUp(now time.Time) bool {
+	if !h.down.Load() {
+		return true
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if now.Before(h.next) {
+		return false
+	}
+	h.pause = min(2*h.pause, longPause)
+	h.next = now.Add(h.pause)
+	return true
 }
 
-// lookup asks this resolver alone, for as many names as the chain takes.
-func (u *upstream) lookup(ctx context.Context, target zone.Name, qtype uint16, r *run) Answer {
-	c := newChain(target, qtype)
-	for {
-		m, f := u.query(ctx, c.last, qtype, r)
-		if f != nil {
-			a := c.answer(target).failed(*f)
-			a.Resolver = u.name
-			return a
-		}
-		if a, done := c.walk(target, m); done {
-			a.Resolver = u.name
-			return a
-		}
+// downFor tells how long the resolver has been silent; 0 while it answers.
+func (h *health) downFor(now time.Time) time.Duration {
+	if !h.down.Load() {
+		return 0
 	}
-}
-
-// query asks for one name until there is a reply that can be read: over TCP where the one
-// over UDP is cut short or has other letter case, without EDNS where EDNS is not understood.
-func (u *upstream) query(ctx context.Context, name zone.Name, qtype uint16, lookup *run) (*message, *failure) {
-	p, edns := u.udp, true
-	if p == nil {
-		p = u.tcp
-	}
-	distrusted := false
-	for {
-		a := Attempt{Resolver: u.name, Transport: transportUDP, Name: name, Type: qtype, Rcode: -1}
-		if p.stream {
-			a.Transport = transportTCP
-		}
-		start := time.Now()
-		q := newQuery(name, qtype, edns, u.anyCase.Load())
-		r, wrong := u.exchange(ctx, p, q, lookup)
-		a.Duration = time.Since(start)
-		m, f := u.readReply(ctx, r, wrong, &a)
-		switch {
-		case f != nil:
-		case r.caseDiffs && !p.stream:
-			a.Err = "the letter case of the question was changed; asked again over TCP"
-			p, distrusted, m = u.tcp, true, nil
-		case isTruncated(r.packet) && !p.stream:
-			a.Err = "cut short; asked again over TCP"
-			p, m = u.tcp, nil
-		case isTruncated(r.packet):
-			f = failuref(ReasonTruncated, "the answer is cut short over TCP too")
-			a.Err = f.detail
-		case edns && refusesEDNS(m.rcode):
-			a.Err = rcodeName(m.rcode) + "; asked again without EDNS"
-			edns, m = false, nil
-		}
-		lookup.attempts = append(lookup.attempts, a)
-		if f != nil {
-			return nil, f
-		}
-		if distrusted && p.stream && r.caseDiffs && m != nil {
-			u.anyCase.Store(true)
-		}
-		if m != nil {
-			return m, nil
-		}
-	}
-}
-
-func refusesEDNS(rcode int) bool {
-	return rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented || rcode == dns.RcodeBadVers
-}
-
-// maxHangups is how often a query is asked on a further connection because the server
-// closed the one before, as servers do with idle ones or after a number of queries.
-const maxHangups = 2
-
-// exchange asks one query.
-func (u *upstream) exchange(ctx context.Context, p *pool, q query, lookup *run) (reply, int) {
-	waited, err := p.wait(ctx)
-	lookup.deadline = lookup.deadline.Add(waited)
-	if err != nil {
-		return reply{err: err}, 0
-	}
-	defer p.done()
-	for hangups := 0; ; hangups++ {
-		timeout := min(u.timeout, time.Until(lookup.deadline))
-		if timeout <= 0 {
-			return reply{err: errTimeout}, 0
-		}
-		r, wrong := p.exchange(ctx, q, timeout)
-		if hangups == maxHangups || !p.stream || !hungUp(r.err) {
-			return r, wrong
-		}
-	}
-}
-
-// readReply reads the message in a reply and fills in what the attempt came to. A message
-// that is cut short is read only as far as its header.
-func (u *upstream) readReply(ctx context.Context, r reply, wrong int, a *Attempt) (*message, *failure) {
-	if r.err != nil {
-		f := failureOf(ctx, r.err, wrong)
-		if f.reason != ReasonCanceled {
-			u.note(false)
-		}
-		a.Err = f.detail
-		return nil, f
-	}
-	u.note(true)
-	if isTruncated(r.packet) {
-		a.Rcode = int(r.packet[3]) & maskRcode
-		return &message{rcode: a.Rcode}, nil
-	}
-	m, err := parseMessage(r.packet)
-	if err != nil {
-		f := &failure{reason: ReasonMalformed, detail: err.Error()}
-		a.Err = f.detail
-		return nil, f
-	}
-	a.Rcode, a.EDE = m.rcode, m.ede
-	return m, nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return now.Sub(h.since)
 }
 
 // failureOf says why there is no reply.
-func failureOf(ctx context.Context, err error, wrong int) *failure {
+func failureOf(err error, wrong int) *failure {
 	var timeout net.Error
 	switch {
-	case ctx.Err() != nil:
-		return &failure{reason: ReasonCanceled, detail: canceledText(ctx.Err())}
-	case errors.Is(err, errClosed), errors.Is(err, context.Canceled):
+	case errors.Is(err, errClosed):
 		return &failure{reason: ReasonCanceled, detail: errClosed.Error()}
-	case errors.Is(err, errTimeout), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, errTimeout):
 		text := errTimeout.Error()
 		if wrong > 0 {
 			text += fmt.Sprintf("; packets that did not fit the question: %d", wrong)
 		}
 		return &failure{reason: ReasonTimeout, detail: text}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return &failure{reason: ReasonCanceled, detail: canceledText(err)}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &failure{reason: ReasonTimeout, detail: errTimeout.Error()}
 	}
 	return &failure{reason: ReasonNetwork, detail: networkText(err)}
 }

@@ -1,0 +1,671 @@
+package resolve
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// A UDP socket is replaced after so many queries, or so many packets that fit none,
+	// so that a forger cannot learn its port and go on guessing.
+	maxAsked  = 1000
+	maxForged = 20
+
+	maxSends = 3 // of one query to one resolver (RFC 9520 §3.1)
+	maxMoves = 2 // to another socket, away from a forger, before UDP is given up
+
+	tickLen = 10 * time.Millisecond // how exactly queries are sent again
+)
+
+var (
+	errClosed  = errors.New("the client is closed")
+	errTimeout = errors.New("no reply in time")
+	errForged  = errors.New("too many packets that did not fit the question")
+)
+
+// reply is what came of one query.
+type reply struct {
+	packet    []byte    // over UDP only good until whoever is told returns
+	caseDiffs bool      // the question came back in other letter case
+	sent      time.Time // over UDP when it was first sent; zero where it never was
+	wrong     int       // packets with its identifier that did not fit, where there is no other reply
+	err       error
+}
+
+// ask is a query over UDP on its way.
+type ask struct {
+	query   query
+	timeout time.Duration // from when it is first sent
+	hedge   time.Duration // from when it is first sent; 0 for none
+	ended   func() error  // why nobody waits for the reply any more, or nil
+	done    func(reply)   // told once; it must not block
+	late    func()        // told once when hedge has passed without a reply; it must not block
+
+	// These belong to the lane.
+	socket  *socket
+	id      uint16
+	at      int       // place in flying
+	sent    time.Time // first
+	last    time.Time // sent last
+	due     time.Time // when to look at it again
+	again   time.Time // when it is taken for lost; zero once it is
+	sends   int
+	moves   int
+	wrong   int
+	hedged  bool
+	counted bool // in the window
+	queued  bool // to be sent again
+	over    bool
+}
+
+// expires is when no reply is awaited any more.
+func (a *ask) expires() time.Time { return a.sent.Add(a.timeout) }
+
+// told is a reply for one who asked, kept until no lock is held.
+type told struct {
+	a *ask
+	r reply
+}
+
+func tell(list []told) {
+	for i := range list {
+		list[i].a.done(list[i].r)
+	}
+}
+
+// datagrams is the UDP side of one resolver: a few lanes, each with a socket of its own.
+type datagrams struct {
+	dial    func() (net.Conn, error)
+	lanes   []*lane
+	rate    *rate.Limiter // nil for none
+	running sync.WaitGroup
+	closing chan struct{}
+	closed  sync.Once
+}
+
+func newDatagrams(lanes, inFlight int, tick time.Duration, limit *rate.Limiter, dial func() (net.Conn, error)) *datagrams {
+	d := &datagrams{dial: dial, rate: limit, closing: make(chan struct{})}
+	for range lanes {
+		l := &lane{pool: d, tick: min(tickLen, tick), window: newWindow(max(1, inFlight/lanes)), busy: make(chan struct{}, 1)}
+		d.lanes = append(d.lanes, l)
+	}
+	return d
+}
+
+// add queues a query. It is sent with the next flush, which whoever adds has to see to; those
+// who are told of a reply need not.
+func (d *datagrams) add(a *ask) { d.lanes[rand.IntN(len(d.lanes))].add(a) }
+
+// flush sends what is queued and may be sent.
+func (d *datagrams) flush() {
+	for _, l := range d.lanes {
+		if l.queued.Load() > 0 {
+			l.flush()
+		}
+	}
+}
+
+// close ends every query with errClosed and returns when no goroutine is left.
+func (d *datagrams) close() {
+	d.closed.Do(func() { close(d.closing) })
+	for _, l := range d.lanes {
+		l.close()
+	}
+	d.running.Wait()
+}
+
+// lane is a UDP socket with the queries that wait for it or for a reply. Sockets that were
+// replaced live on beside it until their last query is done.
+type lane struct {
+	pool *datagrams
+	tick time.Duration
+	busy chan struct{} // wakes the timer, with room for one
+
+	queued atomic.Int32 // waiting and resend together
+
+	mu       sync.Mutex
+	closed   bool
+	started  bool // the timer runs
+	awake    bool // and has something to look after
+	flushing bool // somebody sends, and looks again before leaving
+	current  *socket
+	sockets  []*socket
+	waiting  queue
+	resend   queue
+	flying   []*ask
+	window   window
+	rtt      rtt
+	outbox   outbox // of whoever is flushing
+}
+
+// queue is first in, first out.
+type queue struct {
+	asks []*ask
+	head int
+}
+
+func (q *queue) push(a *ask) { q.asks = append(q.asks, a) }
+func (q *queue) len() int    { return len(q.asks) - q.head }
+
+func (q *queue) peek() *ask {
+	if q.len() == 0 {
+		return nil
+	}
+	return q.asks[q.head]
+}
+
+func (q *queue) pop() {
+	q.asks[q.head] = nil
+	if q.head++; q.head == len(q.asks) {
+		q.asks, q.head = q.asks[:0], 0
+	}
+}
+
+// remove takes out the asks for which gone is true.
+func (q *queue) remove(gone func(*ask) bool) {
+	rest := slices.DeleteFunc(q.asks[q.head:], gone)
+	q.asks = q.asks[:q.head+len(rest)]
+}
+
+// socket is one connected socket. Each reply finds its query by the identifier.
+type socket struct {
+	conn    packetConn
+	ids     map[uint16]*ask // of all queries ever sent; nil once done, so that a late reply is known for what it is
+	live    int             // of these, those that wait
+	forged  int
+	retired bool // takes no more queries; closed when the last one is done
+	dead    bool
+}
+
+func (l *lane) add(a *ask) {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		a.done(reply{err: errClosed})
+		return
+	}
+	l.waiting.push(a)
+	l.queued.Add(1)
+	l.wake()
+	l.mu.Unlock()
+}
+
+// wake is called with mu held.
+func (l *lane) wake() {
+	if !l.started {
+		l.started = true
+		l.pool.running.Go(l.keepTime)
+	}
+	if !l.awake {
+		l.awake = true
+		l.busy <- struct{}{}
+	}
+}
+
+// flush sends what is queued, batch by batch, until the window is full or nothing is left.
+// While somebody is at it, others leave it to them.
+func (l *lane) flush() {
+	l.mu.Lock()
+	if l.flushing || l.closed {
+		l.mu.Unlock()
+		return
+	}
+	l.flushing = true
+	for {
+		s, failed := l.fill(time.Now())
+		if s == nil {
+			l.flushing = false
+		}
+		l.mu.Unlock()
+		tell(failed)
+		if s == nil {
+			return
+		}
+		if err := s.conn.send(&l.outbox); err != nil && fatal(err) {
+			l.fail(s, err)
+		}
+		l.mu.Lock()
+	}
+}
+
+// fatal tells whether an error of sending or receiving is about the socket and not about one
+// packet or about a moment without memory.
+func fatal(err error) bool {
+	return !errors.Is(err, syscall.ENOBUFS) && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EMSGSIZE) &&
+		!errors.Is(err, syscall.EINTR) && !errors.Is(err, syscall.EPERM)
+}
+
+// fill puts queries of one socket into the outbox. It is called with mu held. Without a
+// socket nothing can be sent now; failed are those for which no socket can be opened.
+func (l *lane) fill(now time.Time) (s *socket, failed []told) {
+	l.outbox.n = 0
+	for l.outbox.n < batchLen && !l.closed {
+		q := &l.resend
+		if q.len() == 0 {
+			q = &l.waiting
+		}
+		a := q.peek()
+		if a == nil || !l.window.room() {
+			break
+		}
+		to, err := a.socket, error(nil)
+		if to == nil && !a.over {
+			to, err = l.open()
+		}
+		if a.over || err != nil {
+			l.pop(q)
+			if !a.over {
+				failed = append(failed, told{a, reply{err: err, sent: a.sent}})
+				l.drop(a)
+			}
+			continue
+		}
+		if s != nil && to != s || l.pool.rate != nil && !l.pool.rate.AllowN(now, 1) {
+			break
+		}
+		s = to
+		l.pop(q)
+		l.launch(a, s, now)
+	}
+	if l.outbox.n == 0 {
+		return nil, failed
+	}
+	return s, failed
+}
+
+func (l *lane) pop(q *queue) {
+	q.peek().queued = false
+	q.pop()
+	l.queued.Add(-1)
+}
+
+// launch registers a query with a socket and puts it into the outbox.
+func (l *lane) launch(a *ask, s *socket, now time.Time) {
+	if a.socket == nil {
+		a.socket, a.id = s, s.identifier()
+		s.ids[a.id] = a
+		s.live++
+		a.query.setID(a.id)
+		if len(s.ids) >= maxAsked {
+			s.retired = true
+			l.current = nil
+		}
+	}
+	if a.sends == 0 {
+		a.sent = now
+		a.at = len(l.flying)
+		l.flying = append(l.flying, a)
+	}
+	if !a.counted {
+		a.counted = true
+		l.window.out++
+	}
+	a.sends, a.last = a.sends+1, now
+	wait := l.rtt.timeout(a.timeout) << (a.sends - 1)
+	a.again = now.Add(time.Duration(float64(wait) * (0.8 + 0.4*rand.Float64())))
+	a.schedule()
+	l.outbox.add(a.query.datagram())
+}
+
+// schedule sets when the query has to be looked at next.
+func (a *ask) schedule() {
+	a.due = a.expires()
+	if !a.again.IsZero() && a.again.Before(a.due) {
+		a.due = a.again
+	}
+	if a.hedge > 0 && !a.hedged {
+		if at := a.sent.Add(a.hedge); at.Before(a.due) {
+			a.due = at
+		}
+	}
+}
+
+// identifier gives one that no query on the socket has or had.
+func (s *socket) identifier() uint16 {
+	for {
+		id := randomID()
+		if _, used := s.ids[id]; !used {
+			return id
+		}
+	}
+}
+
+// open gives the socket for new queries. It is called with mu held.
+func (l *lane) open() (*socket, error) {
+	if l.current != nil {
+		return l.current, nil
+	}
+	conn, err := l.pool.dial()
+	if err != nil {
+		return nil, err
+	}
+	s := &socket{conn: newPacketConn(conn), ids: make(map[uint16]*ask, 64)}
+	l.current = s
+	l.sockets = append(l.sockets, s)
+	l.pool.running.Go(func() { l.read(s) })
+	return s, nil
+}
+
+var inboxPool = sync.Pool{New: func() any { return newInbox() }}
+
+// read delivers what arrives until the socket is closed.
+func (l *lane) read(s *socket) {
+	in, _ := inboxPool.Get().(*inbox)
+	defer inboxPool.Put(in)
+	d := delivery{lane: l, socket: s}
+	for {
+		messages, err := s.conn.receive(in)
+		if err != nil {
+			if fatal(err) {
+				l.fail(s, err)
+				l.pool.flush()
+				return
+			}
+			continue
+		}
+		d.packets = d.packets[:0]
+		for i := range messages {
+			d.packets = append(d.packets, messages[i].Buffers[0][:messages[i].N])
+		}
+		d.deliver()
+		l.pool.flush()
+	}
+}
+
+// delivery hands the packets of one batch to those who asked.
+type delivery struct {
+	lane    *lane
+	socket  *socket
+	packets [][]byte
+	asks    []*ask // by packet; nil where nobody waits
+	fits    []match
+	told    []told
+}
+
+// deliver looks the queries up, compares without a lock, and then takes them off the lane.
+// A packet that fits none is passed over: the right reply may still come.
+func (d *delivery) deliver() {
+	l, s := d.lane, d.socket
+	d.asks, d.fits, d.told = d.asks[:0], d.fits[:0], d.told[:0]
+	unasked := 0
+	l.mu.Lock()
+	for _, p := range d.packets {
+		var a *ask
+		known := false
+		if len(p) >= headerLen {
+			a, known = s.ids[binary.BigEndian.Uint16(p)]
+		}
+		if !known {
+			unasked++
+		}
+		d.asks = append(d.asks, a)
+	}
+	l.mu.Unlock()
+	for i, a := range d.asks {
+		fit := noMatch
+		if a != nil {
+			fit = a.query.fit(d.packets[i])
+		}
+		d.fits = append(d.fits, fit)
+	}
+	now := time.Now()
+	l.mu.Lock()
+	for i, a := range d.asks {
+		switch {
+		case a == nil || s.ids[a.id] != a: // answered already
+		case d.fits[i] == noMatch:
+			a.wrong++
+			unasked++
+		default:
+			l.measure(a, now)
+			l.drop(a)
+			d.told = append(d.told, told{a, reply{packet: d.packets[i], caseDiffs: d.fits[i] == caseDiffs, sent: a.sent}})
+		}
+	}
+	if unasked > 0 {
+		d.told = append(d.told, l.forged(s, unasked)...)
+	}
+	l.mu.Unlock()
+	tell(d.told)
+}
+
+// measure learns from an answer how long answers take and whether queries are lost. It is
+// called with mu held.
+func (l *lane) measure(a *ask, now time.Time) {
+	switch {
+	case a.sends == 1:
+		l.rtt.sample(now.Sub(a.sent))
+	case now.Sub(a.last) < l.rtt.soon() && a.moves == 0:
+		l.window.lose(now, l.rtt.timeout(a.timeout))
+	}
+	if a.counted {
+		l.window.answer()
+	}
+}
+
+// drop ends the part of the lane in a query. It is called with mu held.
+func (l *lane) drop(a *ask) {
+	a.over = true
+	if a.sends == 0 {
+		return
+	}
+	if a.counted {
+		a.counted = false
+		l.window.out--
+	}
+	last := len(l.flying) - 1
+	l.flying[a.at] = l.flying[last]
+	l.flying[a.at].at = a.at
+	l.flying[last] = nil
+	l.flying = l.flying[:last]
+	if s := a.socket; s != nil {
+		s.ids[a.id] = nil
+		s.live--
+		l.closeIfIdle(s)
+	}
+}
+
+// closeIfIdle closes a socket that takes no more queries and waits for none. Its reader sees
+// that and ends. It is called with mu held.
+func (l *lane) closeIfIdle(s *socket) {
+	if s.retired && s.live == 0 && !s.dead {
+		l.bury(s)
+	}
+}
+
+// bury closes a socket. It is called with mu held.
+func (l *lane) bury(s *socket) {
+	s.dead, s.retired = true, true
+	if l.current == s {
+		l.current = nil
+	}
+	if i := slices.Index(l.sockets, s); i >= 0 {
+		l.sockets = slices.Delete(l.sockets, i, i+1)
+	}
+	_ = s.conn.Close() // nothing is lost with it
+}
+
+// forged counts packets that fit no query. After too many of them the socket is given up, and
+// its queries are asked again from another port with other identifiers; who has moved too
+// often is told. It is called with mu held.
+func (l *lane) forged(s *socket, n int) []told {
+	if s.forged += n; s.forged < maxForged || s.dead {
+		return nil
+	}
+	var list []told
+	for _, a := range s.asks() {
+		if a.moves++; a.moves > maxMoves {
+			l.drop(a)
+			list = append(list, told{a, reply{err: errForged, sent: a.sent, wrong: a.wrong}})
+			continue
+		}
+		a.socket = nil
+		l.sendAgain(a)
+	}
+	s.ids = map[uint16]*ask{}
+	if !s.dead {
+		l.bury(s)
+	}
+	return list
+}
+
+// asks gives the queries that wait for a reply on the socket, in the order of sending.
+func (s *socket) asks() []*ask {
+	var list []*ask
+	for _, a := range s.ids {
+		if a != nil {
+			list = append(list, a)
+		}
+	}
+	slices.SortFunc(list, func(a, b *ask) int { return a.sent.Compare(b.sent) })
+	return list
+}
+
+// fail closes a socket and hands err to everyone who waits on it.
+func (l *lane) fail(s *socket, err error) {
+	var list []told
+	l.mu.Lock()
+	if !s.dead {
+		for _, a := range s.asks() {
+			l.drop(a)
+			list = append(list, told{a, reply{err: err, sent: a.sent, wrong: a.wrong}})
+		}
+		if !s.dead {
+			l.bury(s)
+		}
+	}
+	l.mu.Unlock()
+	tell(list)
+}
+
+func (l *lane) close() {
+	var list []told
+	l.mu.Lock()
+	l.closed = true
+	for ; l.waiting.len() > 0; l.waiting.pop() {
+		list = append(list, told{l.waiting.peek(), reply{err: errClosed}})
+	}
+	l.resend = queue{}
+	l.queued.Store(0)
+	for len(l.flying) > 0 {
+		a := l.flying[0]
+		l.drop(a)
+		list = append(list, told{a, reply{err: errClosed, sent: a.sent}})
+	}
+	for len(l.sockets) > 0 {
+		l.bury(l.sockets[0])
+	}
+	l.mu.Unlock()
+	tell(list)
+}
+
+// keepTime looks after the queries while there are any.
+func (l *lane) keepTime() {
+	timer := time.NewTimer(l.tick)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.busy:
+		case <-l.pool.closing:
+			return
+		}
+		for awake := true; awake; {
+			timer.Reset(l.tick)
+			select {
+			case <-timer.C:
+			case <-l.pool.closing:
+				return
+			}
+			awake = l.look(time.Now())
+			l.pool.flush()
+		}
+	}
+}
+
+// look ends queries whose time is over or that nobody waits for, and sends those again that
+// are taken for lost. It tells whether any is left.
+func (l *lane) look(now time.Time) bool {
+	var list []told
+	var late []func()
+	l.mu.Lock()
+	for i := len(l.flying) - 1; i >= 0; i-- {
+		a := l.flying[i]
+		err := a.ended()
+		switch {
+		case err != nil:
+		case now.Before(a.due):
+			continue
+		case !now.Before(a.expires()):
+			err = errTimeout
+		}
+		if err != nil {
+			l.drop(a)
+			list = append(list, told{a, reply{err: err, sent: a.sent, wrong: a.wrong}})
+			continue
+		}
+		if a.hedge > 0 && !a.hedged && !now.Before(a.sent.Add(a.hedge)) {
+			a.hedged = true
+			late = append(late, a.late)
+		}
+		if !a.again.IsZero() && !now.Before(a.again) {
+			l.lose(a)
+		}
+		a.schedule()
+	}
+	list = append(list, l.tidy()...)
+	l.awake = len(l.flying)+l.waiting.len() > 0
+	awake := l.awake
+	l.mu.Unlock()
+	for _, f := range late {
+		f()
+	}
+	tell(list)
+	return awake
+}
+
+// tidy takes queries out of the queues that nobody waits for. It is called with mu held.
+func (l *lane) tidy() []told {
+	var list []told
+	l.waiting.remove(func(a *ask) bool {
+		err := a.ended()
+		if err != nil {
+			a.over = true
+			list = append(list, told{a, reply{err: err}})
+		}
+		return err != nil
+	})
+	l.resend.remove(func(a *ask) bool { return a.over })
+	l.queued.Store(int32(l.waiting.len() + l.resend.len()))
+	return list
+}
+
+// lose takes a query for lost and queues it to be sent again, unless it was often enough. It
+// is called with mu held.
+func (l *lane) lose(a *ask) {
+	a.again = time.Time{}
+	if a.counted {
+		a.counted = false
+		l.window.out--
+	}
+	if a.sends < maxSends {
+		l.sendAgain(a)
+	}
+}
+
+func (l *lane) sendAgain(a *ask) {
+	if a.queued {
+		return
+	}
+	a.queued = true
+	l.resend.push(a)
+	l.queued.Add(1)
+}

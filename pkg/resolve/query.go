@@ -1,0 +1,262 @@
+package resolve
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"net/netip"
+	"sync"
+
+	"github.com/miekg/dns"
+
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+const (
+	headerLen  = 12
+	udpPayload = 1232 // EDNS buffer size that no path has to fragment
+	optLen     = 11   // octets of an OPT record without options (RFC 6891 §6.1.2)
+	padBlock   = 128  // octets that the length of a padded query is a multiple of (RFC 8467 §4.1)
+)
+
+// Bits of the second pair of octets of the header (RFC 1035 §4.1.1, RFC 4035 §3.1.6).
+const (
+	flagQR     = 1 << 15
+	maskOpcode = 15 << 11
+	flagAA     = 1 << 10
+	flagTC     = 1 << 9
+	flagRD     = 1 << 8
+	flagRA     = 1 << 7
+	flagAD     = 1 << 5
+	maskRcode  = 15
+)
+
+// flagDO is the bit of the TTL of an OPT record that asks for signatures (RFC 3225).
+const flagDO = 1 << 15
+
+// style says how a question is put.
+type style struct {
+	plain     bool         // no EDNS, and so none of what needs it
+	anyCase   bool         // letters stay lower case
+	iterative bool         // RD clear: the server is asked for what it holds itself
+	ad        bool         // AD set: the server is to say whether it validated (RFC 6840 §5.7)
+	signed    bool         // DO set: signatures are wanted
+	subnet    netip.Prefix // for whom is asked (RFC 7871); zero: nothing is said
+	cookie    []byte       // client cookie, and the server's behind it if known (RFC 7873)
+	pad       bool         // to a length that tells little (RFC 8467)
+}
+
+// query is a question ready to be sent.
+type query struct {
+	// packet has the length that TCP wants in its first two octets; the identifier is
+	// filled in when the query is sent.
+	packet   []byte
+	question []byte // part of packet: name in the letter case sent, type, class
+	anyCase  bool   // letter case is of no account in the reply
+	cookie   []byte // part of packet: the client cookie; nil without one
+}
+
+// newQuery builds a query. Unless the style says otherwise the letters of the name get a
+// random case, which a forger has to guess too.
+func newQuery(name zone.Name, qtype uint16, s style) query {
+	wire := name.Wire()
+	p := make([]byte, 2+headerLen, 2+headerLen+len(wire)+4+s.optSize())
+	flags := uint16(flagRD)
+	if s.iterative {
+		flags = 0
+	}
+	if s.ad {
+		flags |= flagAD
+	}
+	binary.BigEndian.PutUint16(p[4:], flags)
+	p[7] = 1 // one question
+	p = append(p, wire...)
+	q := query{anyCase: s.anyCase}
+	if !s.anyCase {
+		mixCase(p[2+headerLen:])
+	}
+	p = binary.BigEndian.AppendUint16(p, qtype)
+	p = binary.BigEndian.AppendUint16(p, dns.ClassINET)
+	questionEnd := len(p)
+	if !s.plain {
+		p = s.appendOPT(p)
+		if len(s.cookie) > 0 {
+			at := questionEnd + optLen + 4 // the cookie is the first option
+			q.cookie = p[at : at+clientCookieLen]
+		}
+	}
+	q.question = p[2+headerLen : questionEnd]
+	binary.BigEndian.PutUint16(p, uint16(len(p)-2))
+	q.packet = p
+	return q
+}
+
+// optSize is room enough for the OPT record of a query.
+func (s style) optSize() int {
+	n := optLen
+	if len(s.cookie) > 0 {
+		n += 4 + len(s.cookie)
+	}
+	if s.subnet.IsValid() {
+		n += 8 + 16
+	}
+	if s.pad {
+		n += 4 + padBlock
+	}
+	return n
+}
+
+// appendOPT adds the additional record of EDNS (RFC 6891 §6.1) to a query with length
+// octets, and counts it.
+func (s style) appendOPT(p []byte) []byte {
+	p[13] = 1 // one additional record
+	p = append(p, 0, 0, byte(dns.TypeOPT), udpPayload>>8, udpPayload&255, 0, 0, 0, 0)
+	if s.signed {
+		binary.BigEndian.PutUint16(p[len(p)-2:], flagDO)
+	}
+	p = append(p, 0, 0)
+	options := len(p)
+	if len(s.cookie) > 0 {
+		p = append(appendOptionHead(p, dns.EDNS0COOKIE, len(s.cookie)), s.cookie...)
+	}
+	if s.subnet.IsValid() {
+		p = appendSubnet(p, s.subnet)
+	}
+	if s.pad {
+		n := (padBlock - (len(p)-2+4)%padBlock) % padBlock
+		p = append(appendOptionHead(p, dns.EDNS0PADDING, n), make([]byte, n)...)
+	}
+	binary.BigEndian.PutUint16(p[options-2:], uint16(len(p)-options))
+	return p
+}
+
+func appendOptionHead(p []byte, code uint16, length int) []byte {
+	p = binary.BigEndian.AppendUint16(p, code)
+	return binary.BigEndian.AppendUint16(p, uint16(length))
+}
+
+// appendSubnet adds a client subnet (RFC 7871 §6): only the octets that the prefix covers.
+func appendSubnet(p []byte, subnet netip.Prefix) []byte {
+	family := byte(1)
+	if subnet.Addr().Is6() {
+		family = 2
+	}
+	octets := subnet.Masked().Addr().AsSlice()[:(subnet.Bits()+7)/8]
+	p = appendOptionHead(p, dns.EDNS0SUBNET, 4+len(octets))
+	p = append(p, 0, family, byte(subnet.Bits()), 0)
+	return append(p, octets...)
+}
+
+func (q query) setID(id uint16) { binary.BigEndian.PutUint16(q.packet[2:], id) }
+
+// datagram is the query as UDP carries it.
+func (q query) datagram() []byte { return q.packet[2:] }
+
+// mixCase turns letters of a lower-case wire name into capitals at random. A length octet
+// is below 64 and so never a letter.
+func mixCase(wire []byte) {
+	r, _ := randomPool.Get().(*randomness)
+	coins := r.take((len(wire) + 7) / 8)
+	for i, c := range wire {
+		if 'a' <= c && c <= 'z' && coins[i/8]&(1<<(i%8)) != 0 {
+			wire[i] = c - 'a' + 'A'
+		}
+	}
+	randomPool.Put(r)
+}
+
+func randomID() uint16 {
+	r, _ := randomPool.Get().(*randomness)
+	id := binary.BigEndian.Uint16(r.take(2))
+	randomPool.Put(r)
+	return id
+}
+
+// randomness is octets of the system's random source, fetched many at a time: a query needs
+// few, and each call costs as much as all else that is done for the query.
+type randomness struct {
+	octets [1024]byte
+	left   []byte
+}
+
+var randomPool = sync.Pool{New: func() any { return new(randomness) }}
+
+// take gives n octets, at most 1024, that are given to nobody else. They are good until the
+// next call.
+func (r *randomness) take(n int) []byte {
+	if len(r.left) < n {
+		rand.Read(r.octets[:]) // never fails; it ends the program where the system has no randomness
+		r.left = r.octets[:]
+	}
+	taken := r.left[:n]
+	r.left = r.left[n:]
+	return taken
+}
+
+// match says how a packet fits a query with the same identifier.
+type match uint8
+
+const (
+	noMatch   match = iota
+	caseDiffs       // right but for the letter case of the question
+	fullMatch
+)
+
+// fit compares the question of a packet with the one asked. A server that cannot read a
+// query may leave the question out of its FORMERR or NOTIMP.
+func (q query) fit(packet []byte) match {
+	if len(packet) < headerLen {
+		return noMatch
+	}
+	flags := binary.BigEndian.Uint16(packet[2:])
+	if flags&flagQR == 0 || flags&maskOpcode != 0 {
+		return noMatch
+	}
+	switch binary.BigEndian.Uint16(packet[4:]) {
+	case 0:
+		rcode := flags & maskRcode
+		if rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented {
+			return fullMatch
+		}
+		return noMatch
+	case 1:
+	default:
+		return noMatch
+	}
+	got := packet[headerLen:]
+	if len(got) < len(q.question) {
+		return noMatch
+	}
+	got = got[:len(q.question)]
+	if string(got) == string(q.question) {
+		return fullMatch
+	}
+	name := len(got) - 4
+	if string(got[name:]) != string(q.question[name:]) || !sameFolded(got[:name], q.question[:name]) {
+		return noMatch
+	}
+	if q.anyCase {
+		return fullMatch
+	}
+	return caseDiffs
+}
+
+func sameFolded(a, b []byte) bool {
+	for i := range a {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c - 'A' + 'a'
+	}
+	return c
+}
+
+// isTruncated reads the TC bit of a packet that fits a query.
+func isTruncated(packet []byte) bool {
+	return binary.BigEndian.Uint16(packet[2:])&flagTC != 0
+}

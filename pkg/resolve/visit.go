@@ -1,0 +1,265 @@
+package resolve
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// visit is a lookup at one resolver: a chain walked over as many names as it takes, and each
+// name asked for as often as it takes: over a connection where the reply over UDP is cut short
+// or cannot be trusted, without EDNS where EDNS is not understood.
+type visit struct {
+	u      *upstream
+	target zone.Name
+	chain  chain
+	style  style
+
+	// How the current name is asked for.
+	query      query
+	asked      time.Time
+	overConn   bool
+	distrusted bool // the reply over UDP had something that only the resolver itself explains
+	badCookies int
+
+	heard    atomic.Bool // the resolver has replied
+	attempts []Attempt
+	first    [1]Attempt // room for most
+}
+
+// init begins a visit; v is zero.
+func (v *visit) init(u *upstream, target zone.Name, qtype uint16) {
+	v.u, v.target, v.chain = u, target, newChain(target, qtype)
+	v.attempts = v.first[:0]
+	v.overConn = u.udp == nil
+}
+
+// next builds the query to send now.
+func (v *visit) next() query {
+	s := v.style
+	s.anyCase = s.anyCase || v.u.anyCase.Load()
+	if !v.overConn && !s.plain {
+		s.cookie = v.u.cookies.current()
+	}
+	v.query = newQuery(v.chain.last, v.chain.qtype, s)
+	v.asked = time.Now()
+	return v.query
+}
+
+// run asks until the visit is over. The deadline moves on while it waits for its turn.
+func (v *visit) run(ctx context.Context, d *deadline) Answer {
+	for {
+		r, asked := v.exchange(ctx, d)
+		if asked.IsZero() {
+			asked = v.asked
+		}
+		if a, done := v.take(r, asked); done {
+			return a
+		}
+	}
+}
+
+// maxHangups is how often a query is asked on a further connection because the server
+// closed the one before, as servers do with idle ones or after a number of queries.
+const maxHangups = 2
+
+// exchange asks one query and waits, and tells when it was sent.
+func (v *visit) exchange(ctx context.Context, d *deadline) (reply, time.Time) {
+	if !v.overConn {
+		return v.datagram(ctx, d)
+	}
+	start := time.Now()
+	if err := v.u.turn(ctx); err != nil {
+		return reply{err: err}, time.Time{}
+	}
+	defer func() { <-v.u.turns }()
+	d.extend(time.Since(start))
+	q := v.next()
+	for hangups := 0; ; hangups++ {
+		timeout := min(v.u.timeout, d.left())
+		if timeout <= 0 {
+			return reply{err: errTimeout}, v.asked
+		}
+		r, wrong := v.u.conns.exchange(ctx, q, timeout)
+		r.wrong = wrong
+		if hangups == maxHangups || !hungUp(r.err) {
+			return r, v.asked
+		}
+	}
+}
+
+// turn waits until one more query may be under way over connections.
+func (u *upstream) turn(ctx context.Context) error {
+	select {
+	case u.turns <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if u.rate == nil {
+		return nil
+	}
+	if err := u.rate.Wait(ctx); err != nil {
+		<-u.turns
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return context.DeadlineExceeded // the turn would come after the end of the run
+	}
+	return nil
+}
+
+// datagram asks one query over UDP and waits.
+func (v *visit) datagram(ctx context.Context, d *deadline) (reply, time.Time) {
+	timeout := min(v.u.timeout, d.left())
+	if timeout <= 0 {
+		return reply{err: errTimeout}, time.Time{}
+	}
+	got := make(chan reply, 1)
+	start := time.Now()
+	v.u.udp.add(&ask{query: v.next(), timeout: timeout, ended: ctx.Err, done: func(r reply) {
+		r.packet = append([]byte(nil), r.packet...)
+		got <- r
+	}})
+	v.u.udp.flush()
+	r := <-got
+	if !r.sent.IsZero() {
+		d.extend(r.sent.Sub(start))
+	}
+	return r, r.sent
+}
+
+// take judges a reply: the answer, or false where there is more to ask.
+func (v *visit) take(r reply, asked time.Time) (Answer, bool) {
+	a := Attempt{Resolver: v.u.name, Transport: transportUDP, Name: v.chain.last, Type: v.chain.qtype, Rcode: -1}
+	if v.overConn {
+		a.Transport = v.u.overConn
+	}
+	now := time.Now()
+	a.Duration = now.Sub(asked)
+	m, f := v.read(r, &a, now)
+	again := ""
+	if f == nil {
+		again, f = v.doubt(r, m)
+	}
+	if again != "" {
+		a.Err = again
+	} else if f != nil {
+		a.Err = f.detail
+	}
+	v.attempts = append(v.attempts, a)
+	switch {
+	case again != "":
+		return Answer{}, false
+	case f != nil:
+		answer := v.chain.answer(v.target).failed(*f)
+		answer.Resolver = v.u.name
+		return answer, true
+	}
+	answer, done := v.chain.walk(v.target, m)
+	m.release()
+	if !done {
+		v.overConn, v.distrusted, v.badCookies = v.u.udp == nil, false, 0
+		return Answer{}, false
+	}
+	answer.Resolver = v.u.name
+	return answer, true
+}
+
+// read reads the message in a reply. One that is cut short is read only as far as its header.
+func (v *visit) read(r reply, a *Attempt, now time.Time) (*message, *failure) {
+	if r.err != nil {
+		f := failureOf(r.err, r.wrong)
+		if f.reason == ReasonTimeout || f.reason == ReasonNetwork {
+			v.u.health.silence(v.asked, now)
+		}
+		return nil, f
+	}
+	v.heard.Store(true)
+	v.u.answered(a.Duration, now)
+	if isTruncated(r.packet) {
+		a.Rcode = int(r.packet[3]) & maskRcode
+		return nil, nil
+	}
+	m, err := parseMessage(r.packet, v.chain.last)
+	if err != nil {
+		return nil, &failure{reason: ReasonMalformed, detail: err.Error()}
+	}
+	a.Rcode, a.EDE = m.rcode, m.ede
+	return m, nil
+}
+
+// doubt tells why a reply does not count and the name is asked for again, in the way that the
+// visit then says.
+func (v *visit) doubt(r reply, m *message) (again string, f *failure) {
+	switch {
+	case m == nil && v.overConn:
+		return "", failuref(ReasonTruncated, "the answer is cut short over TCP too")
+	case m == nil:
+		v.overConn = true
+		return "cut short; asked again over TCP", nil
+	case v.overConn:
+		if v.distrusted {
+			v.explain(r, m)
+		}
+	case r.caseDiffs:
+		v.overConn, v.distrusted = true, true
+		return "the letter case of the question was changed; asked again over TCP", nil
+	default:
+		if again = v.doubtCookie(m); again != "" {
+			return again, nil
+		}
+	}
+	if !v.style.plain && refusesEDNS(m.rcode) {
+		v.style.plain = true
+		return rcodeName(m.rcode) + "; asked again without EDNS", nil
+	}
+	return "", nil
+}
+
+// explain learns from a reply that nobody can have forged: what was odd about the one over UDP
+// is how the resolver is.
+func (v *visit) explain(r reply, m *message) {
+	if r.caseDiffs {
+		v.u.anyCase.Store(true)
+	}
+	if m.cookie == nil {
+		v.u.cookies.forget()
+	}
+}
+
+// doubtCookie holds the cookie of a reply over UDP against ours (RFC 7873 §5.3).
+func (v *visit) doubtCookie(m *message) string {
+	if v.query.cookie == nil {
+		return ""
+	}
+	c := v.u.cookies
+	switch {
+	case m.cookie == nil && !c.known():
+		return ""
+	case m.cookie == nil && m.optSeen:
+		v.overConn, v.distrusted = true, true
+		return "the cookie is missing; asked again over TCP"
+	case m.cookie == nil:
+		return ""
+	case !c.ours(m.cookie):
+		v.overConn, v.distrusted = true, true
+		return "the cookie is not ours; asked again over TCP"
+	}
+	c.learn(m.cookie)
+	if m.rcode != dns.RcodeBadCookie {
+		return ""
+	}
+	if v.badCookies++; v.badCookies > 1 {
+		v.overConn = true
+		return "BADCOOKIE twice; asked again over TCP"
+	}
+	return "BADCOOKIE; asked again with the cookie that came with it"
+}
+
+func refusesEDNS(rcode int) bool {
+	return rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented || rcode == dns.RcodeBadVers
+}

@@ -4,15 +4,18 @@
 // It behaves as an authoritative server for everything in its world that also offers
 // recursion (AA and RA are set): CNAME chains across zones, DNAME, wildcards, and NODATA
 // and NXDOMAIN with their SOA. It listens on the loopback interface only, UDP and TCP on
-// one port that the system chooses.
+// one port that the system chooses, or on a [Network] in memory, where time may be that of
+// a synctest bubble. What goes wrong is a [Fault], and the table there has every word.
 //
-// It does no transfers, no DNSSEC and no caching: TTLs are those of the world.
+// All that looks random comes from a seed and from what is asked, never from the order in
+// which goroutines run: a test that fails does so again.
+//
+// It does no transfers and no DNSSEC, and it caches only where a fault says so.
 package dnstest
 
 import (
-	"context"
-	"errors"
-	"net"
+	"io"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -26,14 +29,6 @@ type TB interface {
 	Cleanup(f func())
 }
 
-// Query is a question that the server received.
-type Query struct {
-	Name      string // in the letter case sent
-	Type      uint16
-	Transport string // "udp" or "tcp"
-	EDNS      bool
-}
-
 // key is what faults and counts are kept by. The name is in lower case.
 type key struct {
 	name  string
@@ -43,7 +38,9 @@ type key struct {
 // Server answers from its world until the test ends. Its methods may be called at any time
 // from any goroutine.
 type Server struct {
-	addr string
+	addr   string
+	scheme string // of its URL
+	dice   *dice
 
 	mu      sync.Mutex
 	world   *world
@@ -53,6 +50,9 @@ type Server struct {
 	quiet   bool
 
 	closing chan struct{} // ends delays
+	running sync.WaitGroup
+	closed  bool
+	open    map[io.Closer]struct{} // sockets, under mu
 }
 
 // scripted is a fault and the questions it is for.
@@ -61,81 +61,93 @@ type scripted struct {
 	fault Fault
 }
 
-// Start runs a server for a world: a zone file with absolute names, one record a line. It
-// is gone when the test is.
-func Start(tb TB, zoneText string) *Server {
+func newServer(tb TB, addr, zoneText string, seed uint64) *Server {
 	tb.Helper()
 	w, err := newWorld(zoneText)
 	if err != nil {
 		tb.Fatalf("dnstest: world: %v", err)
 	}
-	packets, streams, err := listen()
-	if err != nil {
-		tb.Fatalf("dnstest: %v", err)
+	return &Server{
+		addr:    addr,
+		scheme:  "udp",
+		dice:    newDice(seed),
+		world:   w,
+		counts:  map[key]int{},
+		closing: make(chan struct{}),
+		open:    map[io.Closer]struct{}{},
 	}
-	s := &Server{addr: packets.LocalAddr().String(), world: w, counts: map[key]int{}, closing: make(chan struct{})}
-
-	var running sync.WaitGroup
-	servers := []*dns.Server{
-		{PacketConn: packets, Handler: dns.HandlerFunc(s.serve), MsgInvalidFunc: ignoreInvalid},
-		{Listener: streams, Handler: dns.HandlerFunc(s.serve), MsgInvalidFunc: ignoreInvalid},
-	}
-	for _, server := range servers {
-		started := make(chan struct{})
-		server.NotifyStartedFunc = func() { close(started) }
-		running.Go(func() {
-			// An error here means the socket is closed, and the test sees no replies.
-			_ = server.ActivateAndServe()
-		})
-		<-started
-	}
-	tb.Cleanup(func() {
-		close(s.closing)
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownLimit)
-		defer cancel()
-		for _, server := range servers {
-			if err := server.ShutdownContext(ctx); err != nil {
-				tb.Fatalf("dnstest: shutdown: %v", err)
-			}
-		}
-		running.Wait()
-	})
-	return s
 }
 
-const shutdownLimit = 10 * time.Second
-
-func ignoreInvalid([]byte, error) {}
-
-// listen finds a port that is free for UDP and TCP.
-func listen() (net.PacketConn, net.Listener, error) {
-	var config net.ListenConfig
-	ctx := context.Background()
-	var problems []error
-	for range 20 {
-		streams, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, nil, err
-		}
-		packets, err := config.ListenPacket(ctx, "udp", streams.Addr().String())
-		if err == nil {
-			if c, ok := packets.(*net.UDPConn); ok {
-				// A smaller buffer loses bursts, which clients make good.
-				_ = c.SetReadBuffer(4 << 20)
-			}
-			return packets, streams, nil
-		}
-		problems = append(problems, err)
-		streams.Close()
+// start runs f in a goroutine that close waits for, or gives false once closed. The sockets
+// are closed when the server is.
+func (s *Server) start(f func(), sockets ...io.Closer) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
 	}
-	return nil, nil, errors.Join(problems...)
+	for _, c := range sockets {
+		s.open[c] = struct{}{}
+	}
+	s.running.Go(func() {
+		f()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, c := range sockets {
+			delete(s.open, c)
+		}
+	})
+	return true
+}
+
+// close ends everything that start began and waits for it.
+func (s *Server) close() {
+	s.mu.Lock()
+	s.closed = true
+	close(s.closing)
+	var sockets []io.Closer
+	for c := range s.open {
+		sockets = append(sockets, c)
+	}
+	s.mu.Unlock()
+	for _, c := range sockets {
+		// A socket that is being closed has nothing left to tell.
+		_ = c.Close()
+	}
+	s.running.Wait()
+}
+
+// after calls f after a delay: at once where there is none, and never where the server
+// closes first.
+func (s *Server) after(delay time.Duration, f func()) {
+	if delay <= 0 {
+		f()
+		return
+	}
+	s.start(func() {
+		if s.sleep(delay) {
+			f()
+		}
+	})
+}
+
+// sleep is false where the server closes first.
+func (s *Server) sleep(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.closing:
+		return false
+	}
 }
 
 // Addr is where the server listens, as host:port.
 func (s *Server) Addr() string { return s.addr }
 
-// URL is the server as a resolver URL for UDP.
-func (s *Server) URL() string { return "udp://" + s.addr }
+// URL is the server as a resolver URL, for UDP where it has several transports.
+func (s *Server) URL() string { return s.scheme + "://" + s.addr }
 
 // SetWorld replaces the world. Faults and the log of queries stay.
 func (s *Server) SetWorld(zoneText string) error {
@@ -169,76 +181,59 @@ func (s *Server) ClearFaults() {
 	clear(s.counts)
 }
 
-// Queries is what the server received so far, in order.
-func (s *Server) Queries() []Query {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Query(nil), s.queries...)
+// origin is how a query reached the server.
+type origin struct {
+	transport      string
+	client, server netip.AddrPort
 }
 
-// Count tells how many questions for a name and type came in so far, over both transports.
-func (s *Server) Count(name string, qtype uint16) int {
-	n := 0
-	for _, q := range s.Queries() {
-		if dns.CanonicalName(q.Name) == dns.CanonicalName(name) && q.Type == qtype {
-			n++
-		}
-	}
-	return n
+// plan is what the server does about a query.
+type plan struct {
+	delay   time.Duration
+	replies []reply // one after the other
+	fault   Fault   // for what the transport has to do
 }
 
-// StopLog ends the log of queries, for benchmarks.
-func (s *Server) StopLog() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.quiet = true
+// reply is a message as octets.
+type reply struct {
+	packet []byte
+	stray  bool // from another address than the one asked
 }
 
-// receive logs a question and gives the world and the fault to answer it with.
-func (s *Server) receive(q dns.Question, transport string, edns bool) (*world, *Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.quiet {
-		s.queries = append(s.queries, Query{Name: q.Name, Type: q.Qtype, Transport: transport, EDNS: edns})
+// handle decides about a query. Octets that are no query are passed over.
+func (s *Server) handle(packet []byte, from origin) (plan, bool) {
+	r := new(dns.Msg)
+	if r.Unpack(packet) != nil || r.Response || len(r.Question) != 1 {
+		return plan{}, false
 	}
-	k := key{dns.CanonicalName(q.Name), q.Qtype}
-	s.counts[k]++
-	for i := range s.faults {
-		f := &s.faults[i]
-		if (f.name == "" || f.name == k.name) && (f.qtype == 0 || f.qtype == k.qtype) && f.fault.applies(s.counts[k], transport) {
-			return s.world, &f.fault
-		}
-	}
-	return s.world, nil
-}
-
-func (s *Server) serve(w dns.ResponseWriter, r *dns.Msg) {
-	if len(r.Question) != 1 {
-		return
-	}
-	transport := w.LocalAddr().Network()
-	opt := r.IsEdns0()
-	world, fault := s.receive(r.Question[0], transport, opt != nil)
-
+	o := s.receive(r, from)
 	m := new(dns.Msg)
 	m.SetReply(r)
+	if r.Opcode != dns.OpcodeQuery {
+		m.Rcode = dns.RcodeNotImplemented
+		return plan{replies: []reply{{packet: pack(m)}}}, true
+	}
 	m.Authoritative, m.RecursionAvailable = true, true
-	world.answer(m)
-	if opt != nil {
+	o.world.answer(m)
+	if r.IsEdns0() != nil {
 		m.SetEdns0(dns.DefaultMsgSize, false)
 	}
-	if fault != nil {
-		s.serveFault(w, m, fault, transport)
-		return
+	return o.plan(r, m), true
+}
+
+func pack(m *dns.Msg) []byte {
+	packet, err := m.Pack()
+	if err != nil {
+		panic("dnstest: " + err.Error())
 	}
-	if transport == "udp" {
-		size := dns.MinMsgSize
-		if opt != nil {
-			size = max(size, int(opt.UDPSize()))
-		}
-		m.Truncate(size)
+	return packet
+}
+
+// fitUDP cuts a message to what the client takes.
+func fitUDP(m, r *dns.Msg) {
+	size := dns.MinMsgSize
+	if opt := r.IsEdns0(); opt != nil {
+		size = max(size, int(opt.UDPSize()))
 	}
-	m.Compress = true
-	// A client that has gone away is no concern of the server.
-	_ = w.WriteMsg(m)
+	m.Truncate(size)
 }

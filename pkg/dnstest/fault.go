@@ -29,6 +29,7 @@ type Fault struct {
 	Truncate      bool            // truncate: TC over UDP, without records
 	TruncateTCP   bool            // truncate-tcp: over TCP too
 	WrongID       bool            // wrong-id
+	WrongPort     bool            // wrong-port: from another source address; no reply over TCP
 	WrongQuestion bool            // wrong-question: that of another name
 	WrongCase     bool            // wrong-case: every letter of the question in the other case
 	First         bool            // first: the right answer follows behind one that is wrong
@@ -60,6 +61,7 @@ var words = map[string]func(*Fault){
 	"truncate":          func(f *Fault) { f.Truncate = true },
 	"truncate-tcp":      func(f *Fault) { f.Truncate, f.TruncateTCP = true, true },
 	"wrong-id":          func(f *Fault) { f.WrongID = true },
+	"wrong-port":        func(f *Fault) { f.WrongPort = true },
 	"wrong-question":    func(f *Fault) { f.WrongQuestion = true },
 	"wrong-case":        func(f *Fault) { f.WrongCase = true },
 	"first":             func(f *Fault) { f.First = true },
@@ -115,39 +117,8 @@ func (f *Fault) set(word string) error {
 	return err
 }
 
-func (f *Fault) applies(turn int, transport string) bool {
-	return (f.Turn == 0 || f.Turn == turn) && (f.Transport == "" || f.Transport == transport)
-}
-
-// serveFault sends a reply the way the fault has it.
-func (s *Server) serveFault(w dns.ResponseWriter, m *dns.Msg, f *Fault, transport string) {
-	if f.Delay > 0 {
-		select {
-		case <-time.After(f.Delay):
-		case <-s.closing:
-			return
-		}
-	}
-	if f.Drop || f.Hangup {
-		if f.Hangup && transport == "tcp" {
-			w.Close()
-		}
-		return
-	}
-	right := m.Copy()
-	f.change(m, transport)
-	packet, err := m.Pack()
-	if err != nil {
-		panic("dnstest: " + err.Error())
-	}
-	if f.Garbage {
-		packet = append(packet[:2:2], 0xff, 0xff, 0xff, 0xff, 0xff)
-	}
-	// A client that has gone away is no concern of the server.
-	_, _ = w.Write(packet)
-	if f.First {
-		_ = w.WriteMsg(right)
-	}
+func (f *Fault) applies(o *occasion) bool {
+	return (f.Turn == 0 || f.Turn == o.turn) && (f.Transport == "" || f.Transport == o.query.Transport)
 }
 
 // change does to a reply what can be done to a message.

@@ -14,15 +14,16 @@ import (
 // chain is a walk from a target along CNAME and DNAME links, over as many replies as it
 // takes.
 type chain struct {
-	qtype uint16
-	last  zone.Name // where the walk stands
-	links []Link
-	been  []zone.Name // every name before last
-	ttl   uint32      // the least of the links
+	target zone.Name
+	qtype  uint16
+	last   zone.Name // where the walk stands
+	links  []Link
+	been   []zone.Name // every name before last
+	ttl    uint32      // the least of the links
 }
 
 func newChain(target zone.Name, qtype uint16) chain {
-	return chain{qtype: qtype, last: target, ttl: MaxTTL}
+	return chain{target: target, qtype: qtype, last: target, ttl: MaxTTL}
 }
 
 // follow takes one link, to the name next.
@@ -59,8 +60,8 @@ func (c *chain) path() string {
 }
 
 // answer is what the walk has come to so far.
-func (c *chain) answer(target zone.Name) Answer {
-	a := Answer{Target: target, Type: c.qtype, Chain: c.links, Last: c.last}
+func (c *chain) answer() Answer {
+	a := Answer{Target: c.target, Type: c.qtype, Chain: c.links, Last: c.last}
 	if len(c.links) > 0 {
 		a.TTL = c.ttl
 	}
@@ -81,13 +82,13 @@ func found(a Answer, addrs []netip.Addr, ttl uint32) Answer {
 
 // walk goes on with one reply. It gives the answer, or false where the reply ends in a link
 // and the last name has to be asked for.
-func (c *chain) walk(target zone.Name, m *message) (Answer, bool) {
+func (c *chain) walk(m *message) (Answer, bool) {
 	if f := m.refusal(); f != nil {
-		return c.answer(target).failed(*f), true
+		return c.answer().failed(*f), true
 	}
 	before := len(c.links)
 	addrs, ttl, f := c.walkRecords(m.answer)
-	a := c.answer(target)
+	a := c.answer()
 	for _, e := range m.ede {
 		a.Stale = a.Stale || e.Code == dns.ExtendedErrorCodeStaleAnswer
 	}

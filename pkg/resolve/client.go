@@ -154,7 +154,7 @@ func (c *Client) Start(ctx context.Context, target zone.Name, qtype uint16, done
 		done(*f)
 		return
 	}
-	now := time.Now()
+	now := rightNow()
 	l.began = now
 	if c.isDead(now) {
 		done(l.unasked(failure{reason: ReasonTimeout, detail: "no resolver has answered for a while; not asked"}))
@@ -179,7 +179,7 @@ func (c *Client) Flush() {
 }
 
 // order is the list with those at its end that have been silent.
-func (c *Client) order(now time.Time) []*upstream {
+func (c *Client) order(now moment) []*upstream {
 	if !slices.ContainsFunc(c.upstreams, func(u *upstream) bool { return u.health.down.Load() }) {
 		return c.upstreams
 	}
@@ -203,7 +203,7 @@ func (c *Client) allDown() bool {
 
 // isDead tells whether no resolver has answered for so long that nothing more is asked of
 // them, but for a query now and then that finds out whether one is back.
-func (c *Client) isDead(now time.Time) bool {
+func (c *Client) isDead(now moment) bool {
 	if !c.allDown() {
 		return false
 	}

@@ -19,7 +19,7 @@ type lookup struct {
 	qtype  uint16
 	done   func(Answer)
 	order  []*upstream
-	began  time.Time
+	began  moment
 	first  visit
 	query  ask // the first one of first
 
@@ -68,11 +68,7 @@ func (l *lookup) heard(ctx context.Context, v *visit, r reply) {
 	if l.settled.Load() {
 		return
 	}
-	asked := r.sent
-	if asked.IsZero() {
-		asked = v.asked
-	}
-	answer, done := v.take(r, asked)
+	answer, done := v.take(r)
 	switch {
 	case done:
 	case !v.overConn:
@@ -119,8 +115,7 @@ func (l *lookup) conclusive(a Answer) bool {
 	return !a.Stale || len(l.order) == 1
 }
 
-// finish hands the answer over. Attempts that explain nothing are left out: they are most of
-// what an answer would take.
+// finish hands the answer over.
 func (l *lookup) finish(a Answer, attempts []Attempt) {
 	switch {
 	case a.Outcome == Failure:
@@ -128,7 +123,7 @@ func (l *lookup) finish(a Answer, attempts []Attempt) {
 		l.client.failures.note(l.question(), &a)
 		l.done(a)
 		return
-	case l.client.opts.KeepAttempts, a.Stale, a.Outcome == WeakNoData, a.Outcome == NXDomain:
+	case l.client.opts.KeepAttempts, a.needsExplaining():
 		a.Attempts = attempts
 	}
 	l.client.failures.forget(l.question())
@@ -197,7 +192,7 @@ func (c *contest) run(ctx context.Context) {
 	a := c.answer(visits)
 	cancel()
 	if a.Outcome != Failure {
-		now := time.Now()
+		now := rightNow()
 		for _, v := range c.pending {
 			if !v.heard.Load() {
 				v.u.health.silence(l.began, now) // another one was asked later and knows already

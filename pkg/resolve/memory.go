@@ -181,14 +181,14 @@ func (m *Memory) walk(c *chain) (Answer, *failure) {
 			f = c.follow(link, link.Target)
 		}
 		if f != nil {
-			return c.answer(c.last), f
+			return c.answer(), f
 		}
 	}
 }
 
 // end is the answer where the chain ends at a node, or at nil.
 func (m *Memory) end(c *chain, n *node) Answer {
-	a := c.answer(c.last)
+	a := c.answer()
 	if n != nil {
 		set := rrset{}
 		switch c.qtype {

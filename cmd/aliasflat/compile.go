@@ -36,8 +36,8 @@ func (f *lookupFlags) add(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.resolvers, "resolver", nil, "ask `URL`: udp://, tcp://, system, file:ANSWERS or demo: (repeatable; default system)")
 	flags.DurationVar(&f.timeout, "timeout", 0, "give up after `TIME`, as in 30s (default: as long as it takes)")
 	flags.IntVar(&f.maxAddresses, "max-addresses", 0, "let a target have `N` addresses of one type (default 64, at most 100)")
-	flags.StringSliceVar(&f.allowNet, "allow-net", nil, "publish addresses in `NET` that are refused otherwise (repeatable)")
-	flags.StringSliceVar(&f.denyNet, "deny-net", nil, "refuse addresses in `NET` (repeatable)")
+	flags.StringSliceVar(&f.allowNet, "allow-net", nil, "publish addresses in `NET`[@NAME] that are refused otherwise, for targets at or below NAME (repeatable)")
+	flags.StringSliceVar(&f.denyNet, "deny-net", nil, "refuse addresses in `NET`[@NAME], for targets at or below NAME (repeatable)")
 }
 
 const resolverHint = "--resolver takes udp://ADDRESS, tcp://ADDRESS, system, file:ANSWERS or demo:"
@@ -60,14 +60,14 @@ func (f *lookupFlags) open(c *config.Config) (*compile.Resolvers, resolve.Policy
 	for _, list := range []struct {
 		flag  string
 		words []string
-		to    *[]netip.Prefix
+		to    *[]resolve.NetRule
 	}{{"--allow-net", f.allowNet, &policy.Allow}, {"--deny-net", f.denyNet, &policy.Deny}} {
 		for _, word := range list.words {
-			p, err := netip.ParsePrefix(word)
+			rule, err := resolve.ParseNetRule(word)
 			if err != nil {
-				return nil, policy, nil, usageError{message: fmt.Sprintf("%s %q is no network", list.flag, word), hint: "a network is written as in 192.0.2.0/24"}
+				return nil, policy, nil, netError(list.flag, err)
 			}
-			*list.to = append(*list.to, p)
+			*list.to = append(*list.to, rule)
 		}
 	}
 	urls := c.Resolvers
@@ -79,6 +79,16 @@ func (f *lookupFlags) open(c *config.Config) (*compile.Resolvers, resolve.Policy
 		return nil, policy, nil, usageError{message: err.Error(), hint: resolverHint}
 	}
 	return r, policy, problems, nil
+}
+
+// netError is what is wrong with a word of --allow-net or --deny-net.
+func netError(flag string, err error) error {
+	wrong := usageError{message: flag + " " + err.Error()}
+	var rule *resolve.NetRuleError
+	if errors.As(err, &rule) {
+		wrong.hint = rule.Hint
+	}
+	return wrong
 }
 
 // limit bounds a run in time.

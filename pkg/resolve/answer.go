@@ -70,6 +70,8 @@ const (
 	ReasonStale                              // EDE 19: a stale NXDOMAIN
 	ReasonRefusedAddress                     // an address that the policy refuses
 	ReasonTooManyAddresses                   // more addresses than the policy lets pass
+	ReasonDNS64                              // AAAA made by a DNS64, and no A beside it
+	ReasonBadResolver                        // the resolver gives addresses to names that cannot exist
 	ReasonCanceled                           // the context ended, or the client was closed
 )
 
@@ -92,6 +94,8 @@ var reasonText = [...]string{
 	"stale NXDOMAIN",
 	"refused address",
 	"too many addresses",
+	"made by DNS64",
+	"resolver that invents addresses",
 	"canceled",
 }
 
@@ -150,7 +154,8 @@ type Answer struct {
 	Chain       []Link
 	Last        zone.Name    // where the chain ends; Target without one
 	Addresses   []netip.Addr // sorted numerically, unique
-	Special     []netip.Addr // those of Addresses that are private, ULA or CGNAT; set by [Policy.Check]
+	Special     []netip.Addr // those of Addresses that only some clients can reach; set by [Policy.Check]
+	DNS64       netip.Prefix // where the AAAA records lay that a DNS64 made; set by [SettleDNS64]
 	TTL         uint32       // seconds, the least of every link and the address RRset
 	NegativeTTL uint32       // seconds (RFC 2308 §5); 0 means unknown
 	Resolver    string       // URL of the resolver whose word this is

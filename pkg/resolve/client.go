@@ -205,7 +205,7 @@ func (r Reason) transient() bool {
 		return true
 	case ReasonRefused, ReasonRcode, ReasonLame, ReasonNoSOA, ReasonLoop, ReasonChainTooLong,
 		ReasonNameTooLong, ReasonTruncated, ReasonBlocked, ReasonStale, ReasonRefusedAddress,
-		ReasonTooManyAddresses, ReasonCanceled:
+		ReasonTooManyAddresses, ReasonDNS64, ReasonBadResolver, ReasonCanceled:
 	}
 	return false
 }

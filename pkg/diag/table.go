@@ -715,9 +715,11 @@ this.
 	{CodeTargetRefusedAddress, Error, "the target has an address that must not be published", `
 Loopback, link-local, multicast, unspecified, IPv4-mapped and similar addresses mean
 something else on each machine. In a public zone they are a mistake, or an attack on
-those who look it up. Where such an address is meant, allow its network.
+those who look it up. An IPv6 address that carries such an IPv4 address, as those of
+6to4, Teredo and NAT64 do, is one too. Where it is meant, allow its network, best for
+the targets alone that need it.
 
-    allow-net: [127.0.0.0/8]      # in aliasflat.yaml`},
+    allow-net: [127.0.0.0/8@lab.example.net.]      # in aliasflat.yaml`},
 	{CodeTargetTooMany, Error, "the target has more addresses than allowed", `
 At most 64 addresses of a type are published for an ALIAS, because a name server
 refuses a whole zone with more than 100 in one RRset. The set is not cut, since nobody
@@ -725,11 +727,13 @@ could say which part is right.
 
     aliasflat compile --max-addresses 90 example.com.zone`},
 	{CodeTargetPrivate, Warning, "the target has a private address", `
-Addresses of RFC 1918, unique local addresses and those of carrier-grade NAT cannot be
-reached from outside. They are published all the same, since the zone may be an
-internal one. To refuse them, name the networks.
+Addresses of RFC 1918, unique local addresses, those of carrier-grade NAT and others
+that the IANA registries do not call globally reachable cannot be reached from outside.
+They are published all the same, since the zone may be an internal one. To refuse them,
+name the networks; to silence this, say for which targets they are meant.
 
-    deny-net: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16]`},
+    deny-net: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16]
+    allow-net: [10.0.0.0/8@internal.example.com.]`},
 	{CodeTargetStale, Warning, "the addresses of an ALIAS are older than their TTL", `
 The resolver marked its answer as stale (RFC 8767), or the target could not be
 resolved and the last good addresses are kept. What is published may be out of date.

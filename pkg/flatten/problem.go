@@ -79,7 +79,7 @@ func failureHint(reason resolve.Reason) string {
 	case resolve.ReasonLoop, resolve.ReasonChainTooLong, resolve.ReasonNameTooLong:
 		return "only who runs the target can mend that; point the ALIAS at another name"
 	case resolve.ReasonRefusedAddress:
-		return "--allow-net NET lets the addresses of a network pass"
+		return "--allow-net NET@NAME lets the addresses of a network pass, for targets at or below a name"
 	case resolve.ReasonTooManyAddresses:
 		return "--max-addresses raises the bound to 100 at most: BIND refuses a zone with more in an RRset"
 	case resolve.ReasonMalformed, resolve.ReasonLame, resolve.ReasonNoSOA, resolve.ReasonTruncated:
@@ -170,7 +170,7 @@ func warnMixed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
 }
 
 func warnPrivate(r *alias.Rule, a *resolve.Answer) *diag.Diagnostic {
-	return warning(diag.CodeTargetPrivate, target(r)+" has private addresses: "+join(a), "only clients inside reach them; --deny-net NET refuses them")
+	return warning(diag.CodeTargetPrivate, target(r)+" has private addresses: "+join(a), "only clients inside reach them; --deny-net NET refuses them, --allow-net NET@NAME says that they are meant")
 }
 
 func join(a *resolve.Answer) string {

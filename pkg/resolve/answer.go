@@ -109,10 +109,11 @@ func (r Reason) String() string {
 
 // Link is one step of a chain.
 type Link struct {
-	Owner  zone.Name // for a DNAME its own owner, an ancestor of the name it rewrote
-	Type   uint16    // CNAME or DNAME
-	Target zone.Name
-	TTL    uint32
+	Owner       zone.Name // for a DNAME its own owner, an ancestor of the name it rewrote
+	Type        uint16    // CNAME or DNAME
+	Target      zone.Name
+	TTL         uint32 // seconds, as seen
+	OriginalTTL uint32 // seconds, from its RRSIG; 0 means unknown
 }
 
 // EDE is an extended DNS error (RFC 8914).
@@ -157,12 +158,21 @@ type Answer struct {
 	Special     []netip.Addr // those of Addresses that only some clients can reach; set by [Policy.Check]
 	DNS64       netip.Prefix // where the AAAA records lay that a DNS64 made; set by [SettleDNS64]
 	TTL         uint32       // seconds, the least of every link and the address RRset
+	AddressTTL  uint32       // seconds, of the address RRset alone, as seen
+	OriginalTTL uint32       // seconds, of the address RRset, from its RRSIG; 0 means unknown
 	NegativeTTL uint32       // seconds (RFC 2308 §5); 0 means unknown
 	Resolver    string       // URL of the resolver whose word this is
 	Reason      Reason       // zero unless the outcome is Failure
 	Detail      string       // one clause for people, lower case, no final stop
 	Stale       bool         // EDE 3: the resolver could not refresh what it had
-	Attempts    []Attempt
+	// Authoritative says that no cache had part in the answer, so that its TTLs are
+	// original: every reply had AA and none RA. A server that is authoritative for the
+	// first name and recurses too gives the rest of a chain from its cache.
+	Authoritative bool
+	// Confirmed says that a second resolver gave the same kind of negative answer, see
+	// [Client.Confirm].
+	Confirmed bool
+	Attempts  []Attempt
 }
 
 // failed gives the answer as a failure. What it knew of the chain stays.

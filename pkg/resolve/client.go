@@ -100,73 +100,48 @@ func (c *Client) Close() error {
 }
 
 // Lookup asks the resolvers in order until one of them knows. One that only has a stale
-// answer is believed when no other knows better. Lookup blocks at most for the target
-// timeout.
+// answer, or an empty one without proof, is believed when no other knows better. Lookup
+// blocks at most for the target timeout.
 func (c *Client) Lookup(ctx context.Context, target zone.Name, qtype uint16) Answer {
 	r := &run{deadline: time.Now().Add(c.opts.TargetTimeout)}
-	var t told
+	none := Answer{Target: target, Type: qtype, Last: target}
+	t := told{best: none.failed(failure{reason: ReasonTimeout, detail: errTimeout.Error()})}
 	again := c.order()
-	for round := 0; round < c.opts.Rounds && len(again) > 0 && t.stale == nil; round++ {
+	for round := 0; round < c.opts.Rounds && len(again) > 0 && t.best.Outcome == Failure; round++ {
 		if round > 0 && (c.allDown() || !pause(ctx, round, r.deadline)) {
 			break
 		}
-		var known *Answer
-		if known, again = t.round(ctx, again, target, qtype, r); known != nil {
-			known.Attempts = r.attempts
-			return *known
-		}
+		again = t.round(ctx, again, target, qtype, r)
 	}
-	return settle(target, qtype, t.stale, t.failed, r.attempts)
+	t.best.Attempts = r.attempts
+	return t.best
 }
 
-// told is the best of what resolvers said that is no answer to rely on.
+// told is the best of what resolvers said.
 type told struct {
-	failed, stale *Answer
+	best  Answer
+	heard bool // best is a resolver's word
 }
 
-// round asks each resolver once until one of them knows. Without an answer it
-// gives those that are worth asking again.
-func (t *told) round(ctx context.Context, asked []*upstream, target zone.Name, qtype uint16, r *run) (known *Answer, again []*upstream) {
+// round asks each resolver once until one of them knows. Otherwise it gives those that are
+// worth asking again.
+func (t *told) round(ctx context.Context, asked []*upstream, target zone.Name, qtype uint16, r *run) (again []*upstream) {
 	for _, u := range asked {
 		if time.Now().After(r.deadline) {
-			return nil, again
+			return again
 		}
 		a := u.lookup(ctx, target, qtype, r)
-		switch {
-		case a.Outcome == Failure:
-			if t.failed == nil || tellsMore(a.Reason, t.failed.Reason) {
-				t.failed = &a
-			}
-			if a.Reason.transient() {
-				again = append(again, u)
-			}
-		case a.Stale:
-			if t.stale == nil {
-				t.stale = &a
-			}
-		default:
-			return &a, nil
+		if !t.heard || a.TellsMore(&t.best) {
+			t.best, t.heard = a, true
 		}
-		if ctx.Err() != nil || a.Reason == ReasonCanceled {
-			return nil, nil
+		if a.Known() || ctx.Err() != nil || a.Reason == ReasonCanceled {
+			return nil
+		}
+		if a.Reason.transient() {
+			again = append(again, u)
 		}
 	}
-	return nil, again
-}
-
-// settle is the answer where no resolver gave a fresh one.
-func settle(target zone.Name, qtype uint16, stale, failed *Answer, attempts []Attempt) Answer {
-	a := Answer{Target: target, Type: qtype, Last: target}
-	switch {
-	case stale != nil:
-		a = *stale
-	case failed != nil:
-		a = *failed
-	default:
-		a = a.failed(failure{reason: ReasonTimeout, detail: errTimeout.Error()})
-	}
-	a.Attempts = attempts
-	return a
+	return again
 }
 
 // order is the list with those at its end that have been silent.
@@ -208,14 +183,6 @@ func (r Reason) transient() bool {
 		ReasonTooManyAddresses, ReasonDNS64, ReasonBadResolver, ReasonCanceled:
 	}
 	return false
-}
-
-// tellsMore prefers the word of a resolver that answered to the silence of another.
-func tellsMore(a, b Reason) bool {
-	silence := func(r Reason) bool {
-		return r == ReasonTimeout || r == ReasonNetwork || r == ReasonCanceled
-	}
-	return silence(b) && !silence(a)
 }
 
 // pauseUnit is the middle of the first pause; each further one is twice as long.

@@ -87,19 +87,23 @@ func openWorld(u resolve.URL, readFile func(string) ([]byte, error)) (*resolve.M
 	return world, nil, nil
 }
 
-// Lookup asks the resolvers in order until one can tell.
+// Lookup asks the resolvers in order until one knows. Where none does, the one
+// that tells most is believed.
 func (r *Resolvers) Lookup(ctx context.Context, target zone.Name, qtype uint16) resolve.Answer {
-	var answer resolve.Answer
+	var best resolve.Answer
 	var attempts []resolve.Attempt
-	for _, l := range r.list {
-		answer = l.Lookup(ctx, target, qtype)
-		attempts = append(attempts, answer.Attempts...)
-		if answer.Outcome != resolve.Failure {
+	for i, l := range r.list {
+		a := l.Lookup(ctx, target, qtype)
+		attempts = append(attempts, a.Attempts...)
+		if i == 0 || a.TellsMore(&best) {
+			best = a
+		}
+		if best.Known() {
 			break
 		}
 	}
-	answer.Attempts = attempts
-	return answer
+	best.Attempts = attempts
+	return best
 }
 
 // InFlight is how many lookups at once are of use: very many over a network,

@@ -18,6 +18,10 @@ type Options struct {
 	Rounds        int           // how often the list of resolvers is gone through; 0 means 2
 	Sockets       int           // UDP sockets to one resolver at a time; twice as many TCP connections; 0 means 4
 	ResolvConf    string        // what "system" reads; empty means /etc/resolv.conf
+	// Probe has every resolver asked, before the first question of all, for a name that
+	// does not exist and for the prefixes of its DNS64. One that gives addresses to the
+	// former is not believed, see [BadResolver].
+	Probe bool
 }
 
 func (o Options) withDefaults() Options {
@@ -45,6 +49,7 @@ type Client struct {
 	upstreams []*upstream
 	opts      Options
 	cancel    context.CancelFunc // ends dialing
+	probes    probes
 }
 
 var _ Lookuper = (*Client)(nil)
@@ -96,6 +101,7 @@ func (c *Client) Close() error {
 	for _, u := range c.upstreams {
 		u.close()
 	}
+	c.probes.close()
 	return nil
 }
 
@@ -111,7 +117,7 @@ func (c *Client) Lookup(ctx context.Context, target zone.Name, qtype uint16) Ans
 		if round > 0 && (c.allDown() || !pause(ctx, round, r.deadline)) {
 			break
 		}
-		again = t.round(ctx, again, target, qtype, r)
+		again = c.round(ctx, &t, again, target, qtype, r)
 	}
 	t.best.Attempts = r.attempts
 	return t.best
@@ -125,12 +131,12 @@ type told struct {
 
 // round asks each resolver once until one of them knows. Otherwise it gives those that are
 // worth asking again.
-func (t *told) round(ctx context.Context, asked []*upstream, target zone.Name, qtype uint16, r *run) (again []*upstream) {
+func (c *Client) round(ctx context.Context, t *told, asked []*upstream, target zone.Name, qtype uint16, r *run) (again []*upstream) {
 	for _, u := range asked {
 		if time.Now().After(r.deadline) {
 			return again
 		}
-		a := u.lookup(ctx, target, qtype, r)
+		a := c.trusted(ctx, u, target, qtype, r)
 		if !t.heard || a.TellsMore(&t.best) {
 			t.best, t.heard = a, true
 		}

@@ -3,9 +3,11 @@ package compile
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"runtime"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/flatten"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
@@ -28,7 +30,7 @@ func OpenResolvers(urls []string, readFile func(string) ([]byte, error)) (*Resol
 		if len(network) == 0 && (len(r.list) > 0 || len(urls) > 0) {
 			return nil
 		}
-		c, err := resolve.New(network, resolve.Options{})
+		c, err := resolve.New(network, resolve.Options{Probe: true})
 		if err != nil {
 			return err
 		}
@@ -104,6 +106,39 @@ func (r *Resolvers) Lookup(ctx context.Context, target zone.Name, qtype uint16) 
 	}
 	best.Attempts = attempts
 	return best
+}
+
+// Pref64s gives the prefixes of the DNS64 of a resolver, as far as its answers
+// have shown them.
+func (r *Resolvers) Pref64s(resolver string) []netip.Prefix {
+	for _, c := range r.clients {
+		if prefixes := c.Pref64s(resolver); prefixes != nil {
+			return prefixes
+		}
+	}
+	return nil
+}
+
+// Problems tells which resolvers invent addresses and were not used, as far as
+// lookups have shown it. It is an error where no other resolver is left.
+func (r *Resolvers) Problems() diag.List {
+	var bad []resolve.BadResolver
+	left := len(r.list) - len(r.clients)
+	for _, c := range r.clients {
+		p := c.Probed()
+		bad = append(bad, p.Bad...)
+		left += len(p.Resolvers) - len(p.Bad)
+	}
+	var list diag.List
+	for _, b := range bad {
+		d := warning(diag.CodeResolverInvents, fmt.Sprintf("resolver %s is not used: %s", b.Resolver, b), "")
+		if left == 0 {
+			d.Severity, d.Err = diag.Error, flatten.ErrUnresolved
+			d.Hint = "no other resolver is left; --resolver names another"
+		}
+		list = append(list, d)
+	}
+	return list
 }
 
 // InFlight is how many lookups at once are of use: very many over a network,

@@ -364,6 +364,7 @@ func faultAnswer(kind string) (resolve.Answer, bool) {
 		"truncated":       {resolve.ReasonTruncated, "the answer is cut short over TCP too"},
 		"blocked":         {resolve.ReasonBlocked, "NXDOMAIN, EDE 15 Blocked"},
 		"stale-nxdomain":  {resolve.ReasonStale, "NXDOMAIN, EDE 19 Stale NXDOMAIN Answer"},
+		"bad-resolver":    {resolve.ReasonBadResolver, "the resolver has 192.0.2.66 for x.invalid., which does not exist"},
 		"canceled":        {resolve.ReasonCanceled, "the time for the run is over"},
 		"refused-address": {resolve.ReasonRefusedAddress, ""},
 	}

@@ -746,6 +746,22 @@ A name that has A records exists, so NXDOMAIN for AAAA is a fault of its server 
 this, and tell the provider.
 
     @ ALIAS v4only.example.net. types=A`},
+	{CodeTargetDNS64, Warning, "the AAAA records of the target were made by a DNS64", `
+The resolver makes AAAA records of A records (DNS64, RFC 6147), in 64:ff9b::/96 or in
+the prefix that it gives for ipv4only.arpa (RFC 7050). They lead anywhere only from a
+network with the NAT64 that goes with it, so they are not published. Beside A records
+this is a warning, once in a run; where A was not asked for, or has no address, nothing
+is known about AAAA and it is an error. Name a resolver without DNS64.
+
+    aliasflat compile --resolver udp://192.0.2.53 example.com.zone`},
+	{CodeResolverInvents, Warning, "a resolver has addresses for a name that does not exist", `
+Before its first question each resolver is asked for a random name below invalid, which
+has no names (RFC 6761 section 6.4). This one has addresses for it: it sends those who
+mistype to a page of its own, or stands behind a login. It would publish that address for
+every target that is gone, so it is not used. Without another resolver in the list nothing
+can be resolved, and it is an error.
+
+    resolvers: [udp://192.0.2.53, udp://198.51.100.53]      # in aliasflat.yaml`},
 
 	// Serial.
 	{CodeSerialOrder, Error, "the serial would not be later than the published one", `

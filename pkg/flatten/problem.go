@@ -40,6 +40,8 @@ var failureCodes = map[resolve.Reason]diag.Code{
 	resolve.ReasonStale:            diag.CodeTargetStale,
 	resolve.ReasonRefusedAddress:   diag.CodeTargetRefusedAddress,
 	resolve.ReasonTooManyAddresses: diag.CodeTargetTooMany,
+	resolve.ReasonDNS64:            diag.CodeTargetDNS64,
+	resolve.ReasonBadResolver:      diag.CodeResolverInvents,
 }
 
 func problemFailed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
@@ -82,6 +84,10 @@ func failureHint(reason resolve.Reason) string {
 		return "--allow-net NET@NAME lets the addresses of a network pass, for targets at or below a name"
 	case resolve.ReasonTooManyAddresses:
 		return "--max-addresses raises the bound to 100 at most: BIND refuses a zone with more in an RRset"
+	case resolve.ReasonDNS64:
+		return "--resolver names one without DNS64"
+	case resolve.ReasonBadResolver:
+		return "--resolver names another"
 	case resolve.ReasonMalformed, resolve.ReasonLame, resolve.ReasonNoSOA, resolve.ReasonTruncated:
 	}
 	return "--resolver names another resolver; aliasflat resolve --trace TARGET shows every query"
@@ -101,6 +107,9 @@ func problemEmpty(r *alias.Rule, g *found) *diag.Diagnostic {
 		d.Code = diag.CodeTargetNODATA
 		d.Message = target(r) + leads(g) + " has no " + asked(r) + " record"
 		d.Hint = "point the ALIAS at a name that has addresses"
+		if g.answer != nil && g.answer.DNS64.IsValid() {
+			d.Message += fmt.Sprintf(" but those in %s, which a DNS64 made from A records", g.answer.DNS64)
+		}
 		if !r.Asks(dns.TypeA) || !r.Asks(dns.TypeAAAA) {
 			d.Hint += ", or ask for the other type with types="
 		}
@@ -167,6 +176,12 @@ func warnMixed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
 		message += said(way(r, g), g.answer)
 	}
 	return warning(diag.CodeTargetMixedNXDOMAIN, message, "its name server is at fault (RFC 4074 section 4.2), and none of this type are published; say types="+other(qtype)+" if it never has any")
+}
+
+// warnDNS64 is for AAAA records that are left out because a DNS64 made them.
+func warnDNS64(r *alias.Rule, g *found) *diag.Diagnostic {
+	return warning(diag.CodeTargetDNS64, fmt.Sprintf("%s: AAAA records in %s are left out: a DNS64 made them from A records%s", target(r), g.answer.DNS64, said(way(r, g), g.answer)),
+		"other targets may have some too, which are left out without a word; --resolver names a resolver without DNS64")
 }
 
 func warnPrivate(r *alias.Rule, a *resolve.Answer) *diag.Diagnostic {

@@ -66,32 +66,31 @@ func Pref64s(addrs []netip.Addr) []netip.Prefix {
 	return found
 }
 
-// madeByDNS64 gives the prefix that all addresses of an answer lie in, of the well-known one
-// and those that were found out, or the zero Prefix.
-func madeByDNS64(addrs []netip.Addr, found []netip.Prefix) netip.Prefix {
-	for _, p := range append([]netip.Prefix{prefixNAT64}, found...) {
-		if len(addrs) > 0 && !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !p.Contains(a) }) {
-			return p
-		}
+// DNS64Of gives the prefix that all addresses of an AAAA answer lie in because a DNS64 made
+// them: 64:ff9b::/96 or one of those found out. Any other answer gives the zero Prefix.
+func DNS64Of(aaaa *Answer, found []netip.Prefix) netip.Prefix {
+	if aaaa.Type != dns.TypeAAAA || aaaa.Outcome != Addresses {
+		return netip.Prefix{}
+	}
+	whole := func(p netip.Prefix) bool {
+		return !slices.ContainsFunc(aaaa.Addresses, func(a netip.Addr) bool { return !p.Contains(a) })
+	}
+	if whole(prefixNAT64) {
+		return prefixNAT64
+	}
+	if i := slices.IndexFunc(found, whole); i >= 0 {
+		return found[i]
 	}
 	return netip.Prefix{}
 }
 
-// SettleDNS64 judges an AAAA answer whose addresses a DNS64 made from A records: they hold
-// only in networks with its NAT64. Beside A addresses the target has no AAAA; without them
-// nothing is known. a is the answer for A of the same target, or nil if it was not asked for;
-// found are the prefixes of the resolver whose word aaaa is, beside 64:ff9b::/96. Any other
-// answer comes back as it is.
-func SettleDNS64(a *Answer, aaaa Answer, found []netip.Prefix) Answer {
-	if aaaa.Type != dns.TypeAAAA || aaaa.Outcome != Addresses {
-		return aaaa
-	}
-	p := madeByDNS64(aaaa.Addresses, found)
-	if !p.IsValid() {
-		return aaaa
-	}
-	settled := aaaa.failed(*failuref(ReasonDNS64, "the AAAA records lie in %s: a DNS64 made them from A records", p))
-	settled.DNS64 = p
+// SettleDNS64 judges an AAAA answer whose addresses lie in the prefix of a DNS64, as
+// [DNS64Of] gives it: they hold only in networks with its NAT64. Beside A addresses the
+// target has no AAAA; without them nothing is known. a is the answer for A of the same
+// target, or nil if it was not asked for.
+func SettleDNS64(a *Answer, aaaa Answer, prefix netip.Prefix) Answer {
+	settled := aaaa.failed(*failuref(ReasonDNS64, "the AAAA records lie in %s: a DNS64 made them from A records", prefix))
+	settled.DNS64 = prefix
 	if a != nil && a.Outcome == Addresses {
 		settled.Outcome, settled.Reason = NoData, 0
 	}

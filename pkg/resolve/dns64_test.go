@@ -102,12 +102,17 @@ func TestSettleDNS64(t *testing.T) {
 		{"addresses of two prefixes", &a, "64:ff9b::c000:201 2001:db8:64::c000:201", found, "addresses [64:ff9b::c000:201 2001:db8:64::c000:201] ttl=60"},
 	}
 	for _, tt := range tests {
-		got := SettleDNS64(tt.a, answer(dns.TypeAAAA, tt.addrs), tt.found)
+		got := answer(dns.TypeAAAA, tt.addrs)
+		if p := DNS64Of(&got, tt.found); p.IsValid() {
+			got = SettleDNS64(tt.a, got, p)
+		}
 		if short(got) != tt.want || got.DNS64.IsValid() != (got.Outcome != Addresses) || (got.Detail != "") != (got.Outcome != Addresses) {
 			t.Errorf("%s: %s, %q; want %s", tt.name, short(got), got.Detail, tt.want)
 		}
 	}
-	if got := SettleDNS64(&a, a, nil); short(got) != short(a) {
-		t.Errorf("an answer for A became %s", short(got))
+	for _, other := range []Answer{a, nodata, {Type: dns.TypeAAAA, Outcome: NoData}, {Type: dns.TypeAAAA, Outcome: Failure}} {
+		if p := DNS64Of(&other, found); p.IsValid() {
+			t.Errorf("%s lies in %s", short(other), p)
+		}
 	}
 }

@@ -176,6 +176,19 @@ func (c *Client) Probed() Probed {
 	return found
 }
 
+// Pref64s gives the prefixes of the DNS64 of one resolver, as [Probed] has them.
+func (c *Client) Pref64s(resolver string) []netip.Prefix {
+	p := &c.probes
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for u, pr := range p.latest {
+		if u.name == resolver && pr.isDone() {
+			return pr.pref64s
+		}
+	}
+	return nil
+}
+
 // probeOf gives the latest probe of a resolver, or nil where none is wanted. The first
 // question of all begins them.
 func (c *Client) probeOf(ctx context.Context, u *upstream) *probe {

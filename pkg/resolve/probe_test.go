@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,11 @@ func TestProbe(t *testing.T) {
 			p := c.Probe(t.Context())
 			if got := probed(p, names); got != tt.want || p.At.IsZero() {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+			for url, prefixes := range p.Pref64s {
+				if got := c.Pref64s(url); !slices.Equal(got, prefixes) || c.Pref64s("udp://192.0.2.53") != nil {
+					t.Errorf("%s: %v, want %v", url, got, prefixes)
+				}
 			}
 		})
 	}

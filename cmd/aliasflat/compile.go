@@ -178,12 +178,12 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 		sources = append(sources, j.source)
 	}
 	progress, done := c.progress()
-	results := compile.Run(ctx, sources, compile.Options{Lookup: lookup, Policy: policy, InFlight: lookup.InFlight(), Now: now, Progress: progress})
+	results := compile.Run(ctx, sources, compile.Options{Lookup: lookup, Policy: policy, Pref64s: lookup.Pref64s, InFlight: lookup.InFlight(), Now: now, Progress: progress})
 	done()
 	if err := cmd.Context().Err(); err != nil {
 		return err
 	}
-	return c.deliver(ctx, jobs, results)
+	return c.deliver(ctx, jobs, results, lookup.Problems())
 }
 
 // outputs settles where each result goes: never to a source of the run, nor to
@@ -237,9 +237,10 @@ func (c *compileCommand) outputOf(j *job, jobs int, folder bool) error {
 	return nil
 }
 
-// deliver writes what can be written, and reports.
-func (c *compileCommand) deliver(ctx context.Context, jobs []*job, results []compile.Result) error {
-	rep := &report{}
+// deliver writes what can be written, and reports, the problems of the resolvers
+// first.
+func (c *compileCommand) deliver(ctx context.Context, jobs []*job, results []compile.Result, problems diag.List) error {
+	rep := &report{Diagnostics: problems}
 	var o outcome
 	for i, j := range jobs {
 		r := &results[i]

@@ -262,8 +262,9 @@ func arrows(names []zone.Name) string {
 	return strings.Join(s, " -> ")
 }
 
-// said is the way to an answer, who gave it, and how often it was asked, to go
-// behind a sentence: it begins with a blank unless there is nothing to say.
+// said is the way to an answer, who gave it and what its reply said beside, and
+// how often it was asked, to go behind a sentence: it begins with a blank unless
+// there is nothing to say.
 func said(way []zone.Name, a *resolve.Answer) string {
 	var parts []string
 	if len(way) > 0 {
@@ -272,11 +273,32 @@ func said(way []zone.Name, a *resolve.Answer) string {
 	if a.Resolver != "" {
 		parts = append(parts, "resolver "+a.Resolver)
 	}
-	if n := len(a.Attempts); n > 1 {
+	parts = append(parts, replied(a)...)
+	switch n := len(a.Attempts); {
+	case n > 1:
 		parts = append(parts, fmt.Sprintf("%d attempts", n))
+	case n == 1 && a.Outcome == resolve.Failure:
+		parts = append(parts, "1 attempt")
 	}
 	if len(parts) == 0 {
 		return ""
 	}
 	return " (" + strings.Join(parts, "; ") + ")"
+}
+
+// replied is the rcode where it tells more than the outcome, and the extended
+// errors, as far as the answer's own words do not have them.
+func replied(a *resolve.Answer) []string {
+	var parts []string
+	rcode, errs := a.LastReply()
+	proven := a.Outcome == resolve.NoData || a.Outcome == resolve.NXDomain || a.Outcome == resolve.Addresses
+	if rcode != "" && !proven && !strings.Contains(a.Detail, rcode) {
+		parts = append(parts, rcode)
+	}
+	for _, e := range errs {
+		if text := e.String(); !strings.Contains(a.Detail, text) {
+			parts = append(parts, text)
+		}
+	}
+	return parts
 }

@@ -3,6 +3,7 @@ package resolve
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -173,6 +174,17 @@ type Answer struct {
 	// [Client.Confirm].
 	Confirmed bool
 	Attempts  []Attempt
+}
+
+// LastReply is the rcode and the extended errors of the last reply that the resolver of the
+// answer gave; without a reply rcode is empty.
+func (a *Answer) LastReply() (rcode string, errors []EDE) {
+	for _, t := range slices.Backward(a.Attempts) {
+		if t.Resolver == a.Resolver && t.Rcode >= 0 {
+			return rcodeName(t.Rcode), t.EDE
+		}
+	}
+	return "", nil
 }
 
 // failed gives the answer as a failure. What it knew of the chain stays.

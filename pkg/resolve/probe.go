@@ -28,11 +28,15 @@ type BadResolver struct {
 
 // String is a clause that tells what it did.
 func (b BadResolver) String() string {
-	addrs := make([]string, len(b.Addresses))
-	for i, a := range b.Addresses {
-		addrs[i] = a.String()
+	return fmt.Sprintf("the resolver has %s for %s, which does not exist", joined(b.Addresses), b.Canary)
+}
+
+func joined(addrs []netip.Addr) string {
+	texts := make([]string, len(addrs))
+	for i, a := range addrs {
+		texts[i] = a.String()
 	}
-	return fmt.Sprintf("the resolver has %s for %s, which does not exist", strings.Join(addrs, ", "), b.Canary)
+	return strings.Join(texts, ", ")
 }
 
 // Probed is what is known of the resolvers of a [Client] beside their answers.

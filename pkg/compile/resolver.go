@@ -141,6 +141,18 @@ func (r *Resolvers) Problems() diag.List {
 	return list
 }
 
+// Confirm asks further resolvers of the list about a negative answer, as
+// [resolve.Client.Confirm] does. Worlds in memory confirm nothing.
+func (r *Resolvers) Confirm(ctx context.Context, a resolve.Answer) resolve.Answer {
+	for _, c := range r.clients {
+		detail := a.Detail
+		if a = c.Confirm(ctx, a); a.Confirmed || a.Detail != detail {
+			break
+		}
+	}
+	return a
+}
+
 // InFlight is how many lookups at once are of use: very many over a network,
 // few where all answers are in memory.
 func (r *Resolvers) InFlight() int {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -59,7 +60,7 @@ func (c *resolveCommand) run(cmd *cobra.Command, args []string) error {
 			questions = append(questions, resolve.Question{Target: name, Type: qtype})
 		}
 	}
-	lookup, policy, problems, err := c.open(conf, resolve.Options{KeepAttempts: true})
+	lookup, policy, problems, err := c.open(conf, resolve.Options{Probe: true, KeepAttempts: true})
 	if err != nil {
 		return err
 	}
@@ -70,13 +71,19 @@ func (c *resolveCommand) run(cmd *cobra.Command, args []string) error {
 	ctx, cancel := c.limit(cmd.Context(), conf)
 	defer cancel()
 	answers := resolve.All(ctx, lookup.Lookuper(), questions, 0, nil)
-	for i := range answers {
-		answers[i] = policy.Check(questions[i].Target, answers[i])
+	for i := 0; i < len(answers); i += 2 {
+		a, aaaa := &answers[i], &answers[i+1]
+		if p := resolve.DNS64Of(aaaa, lookup.Pref64s(aaaa.Resolver)); p.IsValid() {
+			*aaaa = resolve.SettleDNS64(a, *aaaa, p)
+		}
+		*a = policy.Check(a.Target, *a)
+		*aaaa = policy.Check(aaaa.Target, *aaaa)
 	}
 	if err := cmd.Context().Err(); err != nil {
 		return err
 	}
-	if err := c.print(answers); err != nil {
+	resolvers := report{Diagnostics: lookup.Problems()}
+	if err := errors.Join(c.print(answers), resolvers.renderText(c.stderr, c.look(c.stderr))); err != nil {
 		return err
 	}
 	for i := 0; i < len(answers); i += 2 {
@@ -119,8 +126,8 @@ func explain(b *strings.Builder, answers []resolve.Answer) {
 		typ := dns.TypeToString[a.Type]
 		if a.Outcome != resolve.Addresses {
 			why := a.Outcome.String()
-			if a.Outcome == resolve.Failure {
-				why = "failure: " + a.Detail
+			if a.Detail != "" {
+				why += ": " + a.Detail
 			}
 			fmt.Fprintf(b, "  %s: %s\n", typ, visible(why))
 			continue

@@ -20,6 +20,9 @@ type chain struct {
 	links  []Link
 	been   []zone.Name // every name before last
 	ttl    uint32      // the least of the links
+	stale  bool        // a reply on the way was stale
+	// cached is whether a cache may have had part in a reply on the way.
+	cached bool
 }
 
 func newChain(target zone.Name, qtype uint16) chain {
@@ -73,6 +76,7 @@ func found(a Answer, addrs []netip.Addr, ttl uint32) Answer {
 	slices.SortFunc(addrs, netip.Addr.Compare)
 	a.Outcome = Addresses
 	a.Addresses = slices.Compact(addrs)
+	a.AddressTTL = ttl
 	if len(a.Chain) > 0 {
 		ttl = min(ttl, a.TTL)
 	}
@@ -87,11 +91,11 @@ func (c *chain) walk(m *message) (Answer, bool) {
 		return c.answer().failed(*f), true
 	}
 	before := len(c.links)
+	c.cached = c.cached || !m.aa || m.ra
+	c.stale = c.stale || slices.ContainsFunc(m.ede, func(e EDE) bool { return e.Code == dns.ExtendedErrorCodeStaleAnswer })
 	addrs, ttl, f := c.walkRecords(m.answer)
 	a := c.answer()
-	for _, e := range m.ede {
-		a.Stale = a.Stale || e.Code == dns.ExtendedErrorCodeStaleAnswer
-	}
+	a.Stale, a.Authoritative = c.stale, !c.cached
 	negativeTTL, proven := m.negativeTTL(c.last)
 	switch {
 	case f != nil:
@@ -99,6 +103,7 @@ func (c *chain) walk(m *message) (Answer, bool) {
 	case len(addrs) > 0 && m.rcode != dns.RcodeSuccess:
 		return a.failed(*failuref(ReasonMalformed, "NXDOMAIN with addresses")), true
 	case len(addrs) > 0:
+		a.OriginalTTL = originalTTL(m.answer, c.last, c.qtype)
 		return found(a, addrs, ttl), true
 	case proven:
 		a.Outcome, a.NegativeTTL = NoData, negativeTTL
@@ -128,6 +133,7 @@ func (c *chain) walkRecords(records []record) ([]netip.Addr, uint32, *failure) {
 		switch {
 		case at.dname != nil:
 			link := Link{Owner: at.dname.owner, Type: dns.TypeDNAME, Target: at.dname.target, TTL: at.dname.ttl}
+			link.OriginalTTL = originalTTL(records, link.Owner, link.Type)
 			if f := c.followDNAME(link); f != nil {
 				return nil, 0, f
 			}
@@ -136,6 +142,7 @@ func (c *chain) walkRecords(records []record) ([]netip.Addr, uint32, *failure) {
 			}
 		case at.cname != nil:
 			link := Link{Owner: c.last, Type: dns.TypeCNAME, Target: at.cname.target, TTL: at.cname.ttl}
+			link.OriginalTTL = originalTTL(records, link.Owner, link.Type)
 			if f := c.follow(link, at.cname.target); f != nil {
 				return nil, 0, f
 			}
@@ -164,7 +171,7 @@ func recordsAt(records []record, name zone.Name, qtype uint16) (nameRecords, *fa
 			if name.IsBelow(r.owner) {
 				at.dname, f = pickDNAME(at.dname, r)
 			}
-		case r.owner != name:
+		case r.owner != name, r.typ == dns.TypeRRSIG:
 		case r.typ == dns.TypeCNAME:
 			at.cname, f = onlyTarget(at.cname, r)
 		default:
@@ -185,6 +192,19 @@ func recordsAt(records []record, name zone.Name, qtype uint16) (nameRecords, *fa
 		return nameRecords{}, failuref(ReasonMalformed, "an address at %s, below the DNAME at %s", name, at.dname.owner)
 	}
 	return at, nil
+}
+
+// originalTTL is what the RRSIG of an RRset says its TTL is where no cache counts it down
+// (RFC 4034 §3.1.4), the least of several, or 0 without one. It is as good as the resolver's
+// word for the addresses: nothing is validated here.
+func originalTTL(records []record, owner zone.Name, typ uint16) uint32 {
+	ttl := uint32(0)
+	for _, r := range records {
+		if r.typ == dns.TypeRRSIG && r.covered == typ && r.owner == owner && (ttl == 0 || r.original < ttl) {
+			ttl = r.original
+		}
+	}
+	return ttl
 }
 
 // pickDNAME keeps the DNAME nearest to the name.

@@ -155,7 +155,7 @@ func (m *Memory) at(name zone.Name) *node {
 func (m *Memory) Lookup(_ context.Context, target zone.Name, qtype uint16) Answer {
 	c := newChain(target, qtype)
 	a, f := m.walk(&c)
-	a.Target, a.Type, a.Resolver = target, qtype, m.Name
+	a.Target, a.Type, a.Resolver, a.Authoritative = target, qtype, m.Name, true
 	if f != nil {
 		return a.failed(*f)
 	}

@@ -15,11 +15,13 @@ var errBadMessage = errors.New("the message is cut short or not well formed")
 
 // record is a record of the answer section that a walk may use.
 type record struct {
-	owner  zone.Name
-	typ    uint16 // A, AAAA, CNAME or DNAME
-	ttl    uint32
-	target zone.Name  // of CNAME and DNAME
-	addr   netip.Addr // of A and AAAA
+	owner    zone.Name
+	typ      uint16 // A, AAAA, CNAME, DNAME or RRSIG
+	ttl      uint32
+	target   zone.Name  // of CNAME and DNAME
+	addr     netip.Addr // of A and AAAA
+	covered  uint16     // of RRSIG: the type that it signs
+	original uint32     // of RRSIG: the TTL of that RRset where no cache counts it down
 }
 
 // soa is what a negative answer needs of an SOA in the authority section.
@@ -203,6 +205,13 @@ func (m *message) takeAnswer(packet []byte, r raw) error {
 			return errBadMessage
 		}
 		rec.target = target
+	case dns.TypeRRSIG:
+		const fixed = 18 // what stands before the signer's name (RFC 4034 §3.1)
+		if r.end-r.data < fixed {
+			return errBadMessage
+		}
+		rec.covered = binary.BigEndian.Uint16(packet[r.data:])
+		rec.original = capTTL(binary.BigEndian.Uint32(packet[r.data+4:]))
 	default:
 		return nil
 	}

@@ -53,6 +53,15 @@ func (v *visit) next() query {
 	return v.query
 }
 
+// ask looks a name up at this resolver alone, and waits.
+func (u *upstream) ask(ctx context.Context, name zone.Name, qtype uint16, d *deadline) Answer {
+	v := &visit{}
+	v.init(u, name, qtype)
+	a := v.run(ctx, d)
+	a.Attempts = v.attempts
+	return a
+}
+
 // run asks until the visit is over. The deadline moves on while it waits for its turn.
 func (v *visit) run(ctx context.Context, d *deadline) Answer {
 	for {

@@ -144,7 +144,9 @@ type Attempt struct {
 	Duration  time.Duration
 	Rcode     int // -1 without a reply
 	EDE       []EDE
-	Err       string // empty when the reply could be used
+	Err       string   // empty when the reply could be used
+	Flags     string   // "aa ra ad", those that are set; with [Options.KeepAttempts] only, as what follows
+	Records   []string // of the reply, as far as they may count: one a line, TTL behind the owner name
 }
 
 // Answer is the result of one lookup. Whoever gets one may share its slices with

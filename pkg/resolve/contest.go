@@ -25,7 +25,7 @@ type lookup struct {
 
 	settled atomic.Bool // set with mu held
 
-	mu       sync.Mutex
+	mu    sync.Mutex
 	words chan word // nil unless it is a contest
 }
 

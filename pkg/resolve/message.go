@@ -3,7 +3,9 @@ package resolve
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 
 	"github.com/miekg/dns"
@@ -45,6 +47,41 @@ type message struct {
 }
 
 var messagePool = sync.Pool{New: func() any { return new(message) }}
+
+// flags names the bits that say where an answer comes from.
+func (m *message) flags() string {
+	var set []string
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{{"aa", m.aa}, {"ra", m.ra}, {"ad", m.ad}} {
+		if f.set {
+			set = append(set, f.name)
+		}
+	}
+	return strings.Join(set, " ")
+}
+
+// text gives the records that a walk may use, one a line.
+func (m *message) text() []string {
+	var lines []string
+	for _, r := range m.answer {
+		var data string
+		switch r.typ {
+		case dns.TypeA, dns.TypeAAAA:
+			data = r.addr.String()
+		case dns.TypeRRSIG:
+			data = fmt.Sprintf("%s (original TTL %d)", dns.TypeToString[r.covered], r.original)
+		default:
+			data = r.target.String()
+		}
+		lines = append(lines, fmt.Sprintf("%s %d %s %s", r.owner, r.ttl, dns.TypeToString[r.typ], data))
+	}
+	for _, s := range m.soas {
+		lines = append(lines, fmt.Sprintf("%s SOA (negative TTL %d)", s.owner, s.ttl))
+	}
+	return lines
+}
 
 // release gives the memory of a message back. What was taken of it stays good, but for its
 // slices of records.

@@ -165,6 +165,9 @@ func (v *visit) take(r reply) (Answer, bool) {
 		v.attempts = append(v.attempts, a)
 		return Answer{}, false
 	}
+	if v.u.keep {
+		a.Flags, a.Records = m.flags(), m.text()
+	}
 	answer, done := v.chain.walk(m)
 	m.release()
 	if !done || v.u.keep || answer.needsExplaining() {

@@ -84,8 +84,7 @@ func (f *lookupFlags) open(c *config.Config, options resolve.Options) (*compile.
 // netError is what is wrong with a word of --allow-net or --deny-net.
 func netError(flag string, err error) error {
 	wrong := usageError{message: flag + " " + err.Error()}
-	var rule *resolve.NetRuleError
-	if errors.As(err, &rule) {
+	if rule, ok := errors.AsType[*resolve.NetRuleError](err); ok {
 		wrong.hint = rule.Hint
 	}
 	return wrong

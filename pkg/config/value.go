@@ -191,8 +191,7 @@ func ttlSeconds(text string) (seconds uint64, ok bool) {
 
 func parseNet(text string) (resolve.NetRule, error) {
 	rule, err := resolve.ParseNetRule(text)
-	var wrong *resolve.NetRuleError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*resolve.NetRuleError](err); ok {
 		return rule, valueError{message: wrong.Message, hint: wrong.Hint}
 	}
 	return rule, err

@@ -758,8 +758,8 @@ is known about AAAA and it is an error. Name a resolver without DNS64.
 Before its first question each resolver is asked for a random name below invalid, which
 has no names (RFC 6761 section 6.4). This one has addresses for it: it sends those who
 mistype to a page of its own, or stands behind a login. It would publish that address for
-every target that is gone, so it is not used. Without another resolver in the list nothing
-can be resolved, and it is an error.
+every target that is gone, so it is not used. Without another resolver in the list
+nothing can be resolved, and it is an error.
 
     resolvers: [udp://192.0.2.53, udp://198.51.100.53]      # in aliasflat.yaml`},
 

@@ -48,9 +48,7 @@ func TestConfirm(t *testing.T) {
 				setFault(t, server, tt.target, tt.faults[i])
 				urls, names = append(urls, server.URL()), append(names, server.URL(), fmt.Sprintf("r%d", i+1))
 			}
-			opts := fast
-			opts.Probe = true
-			c := newClient(t, opts, urls...)
+			c := newClient(t, fast, urls...)
 			c.Probe(t.Context())
 			a := c.Lookup(t.Context(), zone.MustParseName(tt.target), tt.qtype)
 			if a.Confirmed {

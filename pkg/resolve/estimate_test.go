@@ -285,5 +285,7 @@ func dayOfCaches(t *testing.T, name string, original uint32, count int, random *
 		expires := e[LinkKey{ipv4only, dns.TypeA}].Expires.Sub(estimateStart).Milliseconds()
 		now = max(now+floor, expires+random.Int64N(1000))
 	}
-
+	if polls < 2 || rises > 10 {
+		t.Errorf("%s: %d changes after %d questions", name, rises, polls)
+	}
 }

@@ -36,8 +36,8 @@ func (f *lookupFlags) add(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.resolvers, "resolver", nil, "ask `URL`: udp://, tcp://, system, file:ANSWERS or demo: (repeatable; default system)")
 	flags.DurationVar(&f.timeout, "timeout", 0, "give up after `TIME`, as in 30s (default: as long as it takes)")
 	flags.IntVar(&f.maxAddresses, "max-addresses", 0, "let a target have `N` addresses of one type (default 64, at most 100)")
-	flags.StringSliceVar(&f.allowNet, "allow-net", nil, "publish addresses in `NET` that are refused otherwise (repeatable)")
-	flags.StringSliceVar(&f.denyNet, "deny-net", nil, "refuse addresses in `NET` (repeatable)")
+	flags.StringSliceVar(&f.allowNet, "allow-net", nil, "publish addresses in `NET`[@NAME] that are refused otherwise, for targets at or below NAME (repeatable)")
+	flags.StringSliceVar(&f.denyNet, "deny-net", nil, "refuse addresses in `NET`[@NAME], for targets at or below NAME (repeatable)")
 }
 
 const resolverHint = "--resolver takes udp://ADDRESS, tcp://ADDRESS, system, file:ANSWERS or demo:"
@@ -60,14 +60,14 @@ func (f *lookupFlags) open(c *config.Config, options resolve.Options) (*compile.
 	for _, list := range []struct {
 		flag  string
 		words []string
-		to    *[]netip.Prefix
+		to    *[]resolve.NetRule
 	}{{"--allow-net", f.allowNet, &policy.Allow}, {"--deny-net", f.denyNet, &policy.Deny}} {
 		for _, word := range list.words {
-			p, err := netip.ParsePrefix(word)
+			rule, err := resolve.ParseNetRule(word)
 			if err != nil {
-				return nil, policy, nil, usageError{message: fmt.Sprintf("%s %q is no network", list.flag, word), hint: "a network is written as in 192.0.2.0/24"}
+				return nil, policy, nil, netError(list.flag, err)
 			}
-			*list.to = append(*list.to, p)
+			*list.to = append(*list.to, rule)
 		}
 	}
 	urls := c.Resolvers
@@ -79,6 +79,15 @@ func (f *lookupFlags) open(c *config.Config, options resolve.Options) (*compile.
 		return nil, policy, nil, usageError{message: err.Error(), hint: resolverHint}
 	}
 	return r, policy, problems, nil
+}
+
+// netError is what is wrong with a word of --allow-net or --deny-net.
+func netError(flag string, err error) error {
+	wrong := usageError{message: flag + " " + err.Error()}
+	if rule, ok := errors.AsType[*resolve.NetRuleError](err); ok {
+		wrong.hint = rule.Hint
+	}
+	return wrong
 }
 
 // limit bounds a run in time.
@@ -147,7 +156,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 	if err := c.reportApart(jobs); err != nil {
 		return err
 	}
-	lookup, policy, problems, err := c.open(conf, resolve.Options{})
+	lookup, policy, problems, err := c.open(conf, resolve.Options{Probe: true})
 	if err != nil {
 		return err
 	}
@@ -168,12 +177,12 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 		sources = append(sources, j.source)
 	}
 	progress, done := c.progress()
-	results := compile.Run(ctx, sources, compile.Options{Lookup: lookup.Lookuper(), Policy: policy, InFlight: lookup.InFlight(), Now: now, Progress: progress})
+	results := compile.Run(ctx, sources, compile.Options{Lookup: lookup.Lookuper(), Policy: policy, Pref64s: lookup.Pref64s, InFlight: lookup.InFlight(), Now: now, Progress: progress})
 	done()
 	if err := cmd.Context().Err(); err != nil {
 		return err
 	}
-	return c.deliver(ctx, jobs, results)
+	return c.deliver(ctx, jobs, results, lookup.Problems())
 }
 
 // outputs settles where each result goes: never to a source of the run, nor to
@@ -227,9 +236,10 @@ func (c *compileCommand) outputOf(j *job, jobs int, folder bool) error {
 	return nil
 }
 
-// deliver writes what can be written, and reports.
-func (c *compileCommand) deliver(ctx context.Context, jobs []*job, results []compile.Result) error {
-	rep := &report{}
+// deliver writes what can be written, and reports, the problems of the resolvers
+// first.
+func (c *compileCommand) deliver(ctx context.Context, jobs []*job, results []compile.Result, problems diag.List) error {
+	rep := &report{Diagnostics: problems}
 	var o outcome
 	for i, j := range jobs {
 		r := &results[i]

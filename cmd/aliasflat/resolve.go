@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -59,7 +60,7 @@ func (c *resolveCommand) run(cmd *cobra.Command, args []string) error {
 			questions = append(questions, resolve.Question{Target: name, Type: qtype})
 		}
 	}
-	lookup, policy, problems, err := c.open(conf, resolve.Options{KeepAttempts: true})
+	lookup, policy, problems, err := c.open(conf, resolve.Options{Probe: true, KeepAttempts: true})
 	if err != nil {
 		return err
 	}
@@ -70,13 +71,19 @@ func (c *resolveCommand) run(cmd *cobra.Command, args []string) error {
 	ctx, cancel := c.limit(cmd.Context(), conf)
 	defer cancel()
 	answers := resolve.All(ctx, lookup.Lookuper(), questions, 0, nil)
-	for i := range answers {
-		answers[i] = policy.Check(questions[i].Target, answers[i])
+	for i := 0; i < len(answers); i += 2 {
+		a, aaaa := &answers[i], &answers[i+1]
+		if p := resolve.DNS64Of(aaaa, lookup.Pref64s(aaaa.Resolver)); p.IsValid() {
+			*aaaa = resolve.SettleDNS64(a, *aaaa, p)
+		}
+		*a = policy.Check(a.Target, *a)
+		*aaaa = policy.Check(aaaa.Target, *aaaa)
 	}
 	if err := cmd.Context().Err(); err != nil {
 		return err
 	}
-	if err := c.print(answers); err != nil {
+	resolvers := report{Diagnostics: lookup.Problems()}
+	if err := errors.Join(c.print(answers), resolvers.renderText(c.stderr, c.look(c.stderr))); err != nil {
 		return err
 	}
 	for i := 0; i < len(answers); i += 2 {
@@ -119,8 +126,8 @@ func explain(b *strings.Builder, answers []resolve.Answer) {
 		typ := dns.TypeToString[a.Type]
 		if a.Outcome != resolve.Addresses {
 			why := a.Outcome.String()
-			if a.Outcome == resolve.Failure {
-				why = "failure: " + a.Detail
+			if a.Detail != "" {
+				why += ": " + a.Detail
 			}
 			fmt.Fprintf(b, "  %s: %s\n", typ, visible(why))
 			continue
@@ -137,19 +144,60 @@ func joinAddresses(addrs []netip.Addr) string {
 	return strings.Join(words, ", ")
 }
 
-// trace prints every query and what came of it.
+// trace prints every query, what came of it, and why the outcome is what it is.
 func trace(b *strings.Builder, answers []resolve.Answer) {
-	for _, a := range answers {
+	for i := range answers {
+		a := &answers[i]
 		for _, t := range a.Attempts {
 			fmt.Fprintf(b, "  query %s %s to %s by %s: %s\n", t.Name, dns.TypeToString[t.Type], t.Resolver, t.Transport, visible(attemptResult(t)))
+			for _, r := range t.Records {
+				fmt.Fprintf(b, "    %s\n", visible(r))
+			}
 		}
+		fmt.Fprintf(b, "  so %s has %s\n", dns.TypeToString[a.Type], visible(because(a)))
 	}
+}
+
+// because tells what the outcome of a lookup rests on.
+func because(a *resolve.Answer) string {
+	by := ""
+	if a.Resolver != "" {
+		by = " by the word of " + a.Resolver
+	}
+	switch a.Outcome {
+	case resolve.Addresses:
+		var ttls []string
+		for _, l := range a.Chain {
+			ttls = append(ttls, fmt.Sprintf("%d of %s %s", l.TTL, dns.TypeToString[l.Type], l.Owner))
+		}
+		ttls = append(ttls, fmt.Sprintf("%d of %s %s", a.AddressTTL, dns.TypeToString[a.Type], a.Last))
+		why := "addresses" + by + ", TTL "
+		if len(ttls) > 1 {
+			why += "the least of "
+		}
+		why += strings.Join(ttls, ", ")
+		if a.Stale {
+			why += "; they are stale (EDE 3), and no resolver knows better"
+		}
+		return why
+	case resolve.NoData:
+		return fmt.Sprintf("NODATA%s: %s exists without this type, an SOA proves it for %d seconds", by, a.Last, a.NegativeTTL)
+	case resolve.NXDomain:
+		return fmt.Sprintf("NXDOMAIN%s: %s does not exist, an SOA proves it for %d seconds", by, a.Last, a.NegativeTTL)
+	case resolve.WeakNoData:
+		return fmt.Sprintf("weak NODATA%s: no address at %s, and no SOA that proves there is none", by, a.Last)
+	case resolve.Failure:
+	}
+	return fmt.Sprintf("failure%s: %s", by, a.Reason)
 }
 
 func attemptResult(t resolve.Attempt) string {
 	var words []string
 	if t.Rcode >= 0 {
 		words = append(words, dns.RcodeToString[t.Rcode])
+	}
+	if t.Flags != "" {
+		words[0] += " " + t.Flags
 	}
 	for _, e := range t.EDE {
 		words = append(words, e.String())

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/aliasflat/aliasflat/pkg/alias"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/flatten"
@@ -88,7 +90,8 @@ func SameContent(old zonefile.Summary, content zonefile.Content, exact func() (*
 type Options struct {
 	Lookup   resolve.Lookuper // nil asks nobody: sources are checked only
 	Policy   resolve.Policy
-	InFlight int // lookups at once; 0 means 2000
+	Pref64s  func(resolver string) []netip.Prefix // of the DNS64 of a resolver, by its URL; nil: none is known
+	InFlight int                                  // lookups at once; 0 means 2000
 	Progress func(done, total int)
 	Now      time.Time
 }
@@ -255,10 +258,43 @@ func ask(ctx context.Context, run *flatten.Run, options Options) {
 			return
 		}
 		answers := resolve.All(ctx, options.Lookup, open, inFlight, options.Progress)
+		settleDNS64(run, open, answers, options.Pref64s)
 		for i := range answers {
 			answers[i] = options.Policy.Check(open[i].Target, answers[i])
 		}
 		run.Answer(open, answers)
+	}
+}
+
+// settleDNS64 judges the AAAA records that a DNS64 made by what the target has
+// for A, which was asked for in the same round, or in one before.
+func settleDNS64(run *flatten.Run, open []resolve.Question, answers []resolve.Answer, pref64s func(string) []netip.Prefix) {
+	var round map[zone.Name]int // where A stands; most runs need none of it
+	for i := range answers {
+		if open[i].Type != dns.TypeAAAA {
+			continue
+		}
+		var found []netip.Prefix
+		if pref64s != nil {
+			found = pref64s(answers[i].Resolver)
+		}
+		prefix := resolve.DNS64Of(&answers[i], found)
+		if !prefix.IsValid() {
+			continue
+		}
+		if round == nil {
+			round = map[zone.Name]int{}
+			for j, q := range open {
+				if q.Type == dns.TypeA {
+					round[q.Target] = j
+				}
+			}
+		}
+		beside := run.Answered(resolve.Question{Target: open[i].Target, Type: dns.TypeA})
+		if j, ok := round[open[i].Target]; ok {
+			beside = &answers[j]
+		}
+		answers[i] = resolve.SettleDNS64(beside, answers[i], prefix)
 	}
 }
 

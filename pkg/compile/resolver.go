@@ -3,9 +3,11 @@ package compile
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"runtime"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/flatten"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
@@ -95,19 +97,68 @@ func (r *Resolvers) Lookuper() resolve.Lookuper {
 	return r
 }
 
-// Lookup asks the resolvers in order until one can tell.
+// Lookup asks the resolvers in order until one knows. Where none does, the one
+// that tells most is believed.
 func (r *Resolvers) Lookup(ctx context.Context, target zone.Name, qtype uint16) resolve.Answer {
-	var answer resolve.Answer
+	var best resolve.Answer
 	var attempts []resolve.Attempt
-	for _, l := range r.list {
-		answer = l.Lookup(ctx, target, qtype)
-		attempts = append(attempts, answer.Attempts...)
-		if answer.Outcome != resolve.Failure {
+	for i, l := range r.list {
+		a := l.Lookup(ctx, target, qtype)
+		attempts = append(attempts, a.Attempts...)
+		if i == 0 || a.TellsMore(&best) {
+			best = a
+		}
+		if best.Known() {
 			break
 		}
 	}
-	answer.Attempts = attempts
-	return answer
+	best.Attempts = attempts
+	return best
+}
+
+// Pref64s gives the prefixes of the DNS64 of a resolver, as far as its answers
+// have shown them.
+func (r *Resolvers) Pref64s(resolver string) []netip.Prefix {
+	for _, c := range r.clients {
+		if prefixes := c.Pref64s(resolver); prefixes != nil {
+			return prefixes
+		}
+	}
+	return nil
+}
+
+// Problems tells which resolvers invent addresses and were not used, as far as
+// lookups have shown it. It is an error where no other resolver is left.
+func (r *Resolvers) Problems() diag.List {
+	var bad []resolve.BadResolver
+	left := len(r.list) - len(r.clients)
+	for _, c := range r.clients {
+		p := c.Probed()
+		bad = append(bad, p.Bad...)
+		left += len(p.Resolvers) - len(p.Bad)
+	}
+	var list diag.List
+	for _, b := range bad {
+		d := warning(diag.CodeResolverInvents, fmt.Sprintf("resolver %s is not used: %s", b.Resolver, b), "")
+		if left == 0 {
+			d.Severity, d.Err = diag.Error, flatten.ErrUnresolved
+			d.Hint = "no other resolver is left; --resolver names another"
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
+// Confirm asks further resolvers of the list about a negative answer, as
+// [resolve.Client.Confirm] does. Worlds in memory confirm nothing.
+func (r *Resolvers) Confirm(ctx context.Context, a resolve.Answer) resolve.Answer {
+	for _, c := range r.clients {
+		detail := a.Detail
+		if a = c.Confirm(ctx, a); a.Confirmed || a.Detail != detail {
+			break
+		}
+	}
+	return a
 }
 
 // InFlight is how many lookups at once are of use: very many over a network,

@@ -5,7 +5,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -188,7 +187,7 @@ func (c *zoneCase) set(line string) error {
 
 // setRun takes a flag of the whole run.
 func (c *zoneCase) setRun(key, value string) (done bool, err error) {
-	var prefix netip.Prefix
+	var rule resolve.NetRule
 	switch key {
 	case "visible-ends": // ^M stands for a carriage return, ^D at the end of a file for no line end
 	case "no-includes":
@@ -202,11 +201,11 @@ func (c *zoneCase) setRun(key, value string) (done bool, err error) {
 	case "max-addresses":
 		c.policy.MaxAddresses, err = strconv.Atoi(value)
 	case "allow-net":
-		prefix, err = netip.ParsePrefix(value)
-		c.policy.Allow = append(c.policy.Allow, prefix)
+		rule, err = resolve.ParseNetRule(value)
+		c.policy.Allow = append(c.policy.Allow, rule)
 	case "deny-net":
-		prefix, err = netip.ParsePrefix(value)
-		c.policy.Deny = append(c.policy.Deny, prefix)
+		rule, err = resolve.ParseNetRule(value)
+		c.policy.Deny = append(c.policy.Deny, rule)
 	default:
 		return false, nil
 	}
@@ -365,6 +364,7 @@ func faultAnswer(kind string) (resolve.Answer, bool) {
 		"truncated":       {resolve.ReasonTruncated, "the answer is cut short over TCP too"},
 		"blocked":         {resolve.ReasonBlocked, "NXDOMAIN, EDE 15 Blocked"},
 		"stale-nxdomain":  {resolve.ReasonStale, "NXDOMAIN, EDE 19 Stale NXDOMAIN Answer"},
+		"bad-resolver":    {resolve.ReasonBadResolver, "the resolver has 192.0.2.66 for x.invalid., which does not exist"},
 		"canceled":        {resolve.ReasonCanceled, "the time for the run is over"},
 		"refused-address": {resolve.ReasonRefusedAddress, ""},
 	}

@@ -8,11 +8,11 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
@@ -27,13 +27,13 @@ const (
 type Config struct {
 	File string // where it came from; empty: there is no file
 
-	Resolvers     []string // in order of preference; empty: those of the system
-	IncludeRoot   string   // empty: the folder of each source
-	MaxAddresses  int      // for one target and type
-	GenerateLimit int      // records that one $GENERATE may make
-	AllowNet      []netip.Prefix
-	DenyNet       []netip.Prefix
-	Timeout       time.Duration // of a whole run; 0: as long as it takes
+	Resolvers     []string          // in order of preference; empty: those of the system
+	IncludeRoot   string            // empty: the folder of each source
+	MaxAddresses  int               // for one target and type
+	GenerateLimit int               // records that one $GENERATE may make
+	AllowNet      []resolve.NetRule // published although refused or reported by default
+	DenyNet       []resolve.NetRule // refused
+	Timeout       time.Duration     // of a whole run; 0: as long as it takes
 
 	Settings Settings // of sources that are no configured zone
 	Zones    []Zone   // patterns expanded, in the order of the file

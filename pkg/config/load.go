@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/viper"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
 )
 
 const (
@@ -404,11 +404,11 @@ func number(text string, otherwise int) int {
 	return otherwise
 }
 
-func nets(texts []string) []netip.Prefix {
-	var list []netip.Prefix
+func nets(texts []string) []resolve.NetRule {
+	var list []resolve.NetRule
 	for _, text := range texts {
-		if prefix, err := parseNet(text); err == nil {
-			list = append(list, prefix)
+		if rule, err := parseNet(text); err == nil {
+			list = append(list, rule)
 		}
 	}
 	return list

@@ -77,7 +77,7 @@ max-addresses: 80
 on-empty: keep
 on-stale: fail
 allow-net: [192.0.2.0/24, "2001:db8::1"]
-deny-net: [198.51.100.0/24]
+deny-net: [198.51.100.0/24, 10.0.0.0/8@internal.example.]
 timeout: 90s
 generate-limit: 100
 check-names: warn
@@ -102,7 +102,7 @@ zones:
 	if got, want := c.Resolvers, []string{"udp://192.0.2.53", "file:answers.zone"}; !cmp.Equal(got, want) {
 		t.Errorf("resolvers %q", got)
 	}
-	if got := fmt.Sprint(c.AllowNet, c.DenyNet); got != "[192.0.2.0/24 2001:db8::1/128] [198.51.100.0/24]" {
+	if got := fmt.Sprint(c.AllowNet, c.DenyNet); got != "[192.0.2.0/24 2001:db8::1/128] [198.51.100.0/24 10.0.0.0/8@internal.example.]" {
 		t.Errorf("networks %s", got)
 	}
 	if c.Timeout != 90*time.Second || c.MaxAddresses != 80 || c.GenerateLimit != 100 || c.IncludeRoot != "zones" {
@@ -195,6 +195,7 @@ func TestMistakes(t *testing.T) {
 		{"bounds crossed", "ttl-max: 30\nttl-min: 60\n", `aliasflat.yaml:2:10 config-value ttl-min 60 is above ttl-max 30 ()`},
 		{"bounds crossed over levels", "ttl-max: 30\nzones: [{source: a.zone, ttl-min: 60}]\n", `aliasflat.yaml:2:35 config-value ttl-min 60 is above ttl-max 30 ()`},
 		{"column in bytes", "\"ü\": {x: 1}\n# ü\nfor: [a]\n", `aliasflat.yaml:1:1 config-unknown-key unknown key "ü" ()` + "\n" + `aliasflat.yaml:3:6 config-value for takes one value, not a list ()`},
+		{"a network for no name", "deny-net:\n  - 10.0.0.0/8\n  - 10.0.0.0/8@a..b\n", `aliasflat.yaml:3:5 config-value deny-net: "10.0.0.0/8@a..b": "a..b" is no name (behind the @ stands the name that the targets lie at or below, as in 10.0.0.0/8@internal.example.)`},
 		{"bits beyond the prefix", "allow-net: [192.0.2.1/24]\n", `aliasflat.yaml:1:13 config-value allow-net: "192.0.2.1/24" has bits set beyond its prefix (did you mean 192.0.2.0/24?)`},
 		{"too many addresses", "max-addresses: 101\n", `aliasflat.yaml:1:16 config-value max-addresses: "101" is no number from 1 to 100 ()`},
 		{"serial of zero", "serial: 0\n", `aliasflat.yaml:1:9 config-value serial: "0" is no serial from 1 to 4294967295 ()`},

@@ -3,13 +3,13 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
@@ -189,22 +189,10 @@ func ttlSeconds(text string) (seconds uint64, ok bool) {
 	return seconds, ok
 }
 
-func parseNet(text string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
-		return netip.PrefixFrom(addr, addr.BitLen()), nil
+func parseNet(text string) (resolve.NetRule, error) {
+	rule, err := resolve.ParseNetRule(text)
+	if wrong, ok := errors.AsType[*resolve.NetRuleError](err); ok {
+		return rule, valueError{message: wrong.Message, hint: wrong.Hint}
 	}
-	prefix, err := netip.ParsePrefix(text)
-	if err != nil {
-		return netip.Prefix{}, valueError{
-			message: fmt.Sprintf("%q is no network", text),
-			hint:    "write an address and the length of its prefix, as in 198.51.100.0/24",
-		}
-	}
-	if prefix != prefix.Masked() {
-		return netip.Prefix{}, valueError{
-			message: fmt.Sprintf("%q has bits set beyond its prefix", text),
-			hint:    fmt.Sprintf("did you mean %s?", prefix.Masked()),
-		}
-	}
-	return prefix, nil
+	return rule, err
 }

@@ -147,6 +147,8 @@ const (
 	CodeTargetPrivate        Code = "target-private"
 	CodeTargetStale          Code = "target-stale"
 	CodeTargetMixedNXDOMAIN  Code = "target-mixed-nxdomain"
+	CodeTargetDNS64          Code = "target-dns64"
+	CodeResolverInvents      Code = "resolver-invents"
 )
 
 // Serial: the number that tells secondaries to transfer.

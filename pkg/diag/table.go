@@ -715,9 +715,11 @@ this.
 	{CodeTargetRefusedAddress, Error, "the target has an address that must not be published", `
 Loopback, link-local, multicast, unspecified, IPv4-mapped and similar addresses mean
 something else on each machine. In a public zone they are a mistake, or an attack on
-those who look it up. Where such an address is meant, allow its network.
+those who look it up. An IPv6 address that carries such an IPv4 address, as those of
+6to4, Teredo and NAT64 do, is one too. Where it is meant, allow its network, best for
+the targets alone that need it.
 
-    allow-net: [127.0.0.0/8]      # in aliasflat.yaml`},
+    allow-net: [127.0.0.0/8@lab.example.net.]      # in aliasflat.yaml`},
 	{CodeTargetTooMany, Error, "the target has more addresses than allowed", `
 At most 64 addresses of a type are published for an ALIAS, because a name server
 refuses a whole zone with more than 100 in one RRset. The set is not cut, since nobody
@@ -725,11 +727,13 @@ could say which part is right.
 
     aliasflat compile --max-addresses 90 example.com.zone`},
 	{CodeTargetPrivate, Warning, "the target has a private address", `
-Addresses of RFC 1918, unique local addresses and those of carrier-grade NAT cannot be
-reached from outside. They are published all the same, since the zone may be an
-internal one. To refuse them, name the networks.
+Addresses of RFC 1918, unique local addresses, those of carrier-grade NAT and others
+that the IANA registries do not call globally reachable cannot be reached from outside.
+They are published all the same, since the zone may be an internal one. To refuse them,
+name the networks; to silence this, say for which targets they are meant.
 
-    deny-net: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16]`},
+    deny-net: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16]
+    allow-net: [10.0.0.0/8@internal.example.com.]`},
 	{CodeTargetStale, Warning, "the addresses of an ALIAS are older than their TTL", `
 The resolver marked its answer as stale (RFC 8767), or the target could not be
 resolved and the last good addresses are kept. What is published may be out of date.
@@ -742,6 +746,22 @@ A name that has A records exists, so NXDOMAIN for AAAA is a fault of its server 
 this, and tell the provider.
 
     @ ALIAS v4only.example.net. types=A`},
+	{CodeTargetDNS64, Warning, "the AAAA records of the target were made by a DNS64", `
+The resolver makes AAAA records of A records (DNS64, RFC 6147), in 64:ff9b::/96 or in
+the prefix that it gives for ipv4only.arpa (RFC 7050). They lead anywhere only from a
+network with the NAT64 that goes with it, so they are not published. Beside A records
+this is a warning, once in a run; where A was not asked for, or has no address, nothing
+is known about AAAA and it is an error. Name a resolver without DNS64.
+
+    aliasflat compile --resolver udp://192.0.2.53 example.com.zone`},
+	{CodeResolverInvents, Warning, "a resolver has addresses for a name that does not exist", `
+Before its first question each resolver is asked for a random name below invalid, which
+has no names (RFC 6761 section 6.4). This one has addresses for it: it sends those who
+mistype to a page of its own, or stands behind a login. It would publish that address for
+every target that is gone, so it is not used. Without another resolver in the list
+nothing can be resolved, and it is an error.
+
+    resolvers: [udp://192.0.2.53, udp://198.51.100.53]      # in aliasflat.yaml`},
 
 	// Serial.
 	{CodeSerialOrder, Error, "the serial would not be later than the published one", `

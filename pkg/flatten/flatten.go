@@ -40,6 +40,8 @@ type Run struct {
 	members []*alias.Member
 	answers map[resolve.Question]resolve.Answer
 	memo    map[key]*found
+
+	toldDNS64 bool // a warning was given
 }
 
 type key struct {
@@ -83,6 +85,14 @@ func (f *Run) Answer(questions []resolve.Question, answers []resolve.Answer) {
 		f.answers[q] = answers[i]
 	}
 	f.memo = map[key]*found{}
+}
+
+// Answered gives the answer to a question, or nil while it is open.
+func (f *Run) Answered(q resolve.Question) *resolve.Answer {
+	if a, ok := f.answers[q]; ok {
+		return &a
+	}
+	return nil
 }
 
 var qtypes = [...]uint16{dns.TypeA, dns.TypeAAAA}

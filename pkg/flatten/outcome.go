@@ -117,6 +117,9 @@ func (d *decision) empty(qtype uint16, g *found, some bool) {
 		d.report(warnWeak(r, qtype, g))
 	case g.outcome == resolve.NXDomain:
 		d.report(warnMixed(r, qtype, g))
+	case g.answer != nil && g.answer.DNS64.IsValid() && !d.run.toldDNS64:
+		d.run.toldDNS64 = true // one warning tells that the resolver does that
+		d.report(warnDNS64(r, g))
 	}
 	if len(r.Explicit[qtype]) > 0 && r.Siblings == alias.SiblingsFallback {
 		d.result.Drop = append(d.result.Drop, qtype)

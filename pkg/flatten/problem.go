@@ -40,6 +40,8 @@ var failureCodes = map[resolve.Reason]diag.Code{
 	resolve.ReasonStale:            diag.CodeTargetStale,
 	resolve.ReasonRefusedAddress:   diag.CodeTargetRefusedAddress,
 	resolve.ReasonTooManyAddresses: diag.CodeTargetTooMany,
+	resolve.ReasonDNS64:            diag.CodeTargetDNS64,
+	resolve.ReasonBadResolver:      diag.CodeResolverInvents,
 }
 
 func problemFailed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
@@ -79,9 +81,13 @@ func failureHint(reason resolve.Reason) string {
 	case resolve.ReasonLoop, resolve.ReasonChainTooLong, resolve.ReasonNameTooLong:
 		return "only who runs the target can mend that; point the ALIAS at another name"
 	case resolve.ReasonRefusedAddress:
-		return "--allow-net NET lets the addresses of a network pass"
+		return "--allow-net NET@NAME lets the addresses of a network pass, for targets at or below a name"
 	case resolve.ReasonTooManyAddresses:
 		return "--max-addresses raises the bound to 100 at most: BIND refuses a zone with more in an RRset"
+	case resolve.ReasonDNS64:
+		return "--resolver names one without DNS64"
+	case resolve.ReasonBadResolver:
+		return "--resolver names another"
 	case resolve.ReasonMalformed, resolve.ReasonLame, resolve.ReasonNoSOA, resolve.ReasonTruncated:
 	}
 	return "--resolver names another resolver; aliasflat resolve --trace TARGET shows every query"
@@ -101,6 +107,9 @@ func problemEmpty(r *alias.Rule, g *found) *diag.Diagnostic {
 		d.Code = diag.CodeTargetNODATA
 		d.Message = target(r) + leads(g) + " has no " + asked(r) + " record"
 		d.Hint = "point the ALIAS at a name that has addresses"
+		if g.answer != nil && g.answer.DNS64.IsValid() {
+			d.Message += fmt.Sprintf(" but those in %s, which a DNS64 made from A records", g.answer.DNS64)
+		}
 		if !r.Asks(dns.TypeA) || !r.Asks(dns.TypeAAAA) {
 			d.Hint += ", or ask for the other type with types="
 		}
@@ -169,8 +178,14 @@ func warnMixed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
 	return warning(diag.CodeTargetMixedNXDOMAIN, message, "its name server is at fault (RFC 4074 section 4.2), and none of this type are published; say types="+other(qtype)+" if it never has any")
 }
 
+// warnDNS64 is for AAAA records that are left out because a DNS64 made them.
+func warnDNS64(r *alias.Rule, g *found) *diag.Diagnostic {
+	return warning(diag.CodeTargetDNS64, fmt.Sprintf("%s: AAAA records in %s are left out: a DNS64 made them from A records%s", target(r), g.answer.DNS64, said(way(r, g), g.answer)),
+		"other targets may have some too, which are left out without a word; --resolver names a resolver without DNS64")
+}
+
 func warnPrivate(r *alias.Rule, a *resolve.Answer) *diag.Diagnostic {
-	return warning(diag.CodeTargetPrivate, target(r)+" has private addresses: "+join(a), "only clients inside reach them; --deny-net NET refuses them")
+	return warning(diag.CodeTargetPrivate, target(r)+" has private addresses: "+join(a), "only clients inside reach them; --deny-net NET refuses them, --allow-net NET@NAME says that they are meant")
 }
 
 func join(a *resolve.Answer) string {
@@ -247,8 +262,9 @@ func arrows(names []zone.Name) string {
 	return strings.Join(s, " -> ")
 }
 
-// said is the way to an answer, who gave it, and how often it was asked, to go
-// behind a sentence: it begins with a blank unless there is nothing to say.
+// said is the way to an answer, who gave it and what its reply said beside, and
+// how often it was asked, to go behind a sentence: it begins with a blank unless
+// there is nothing to say.
 func said(way []zone.Name, a *resolve.Answer) string {
 	var parts []string
 	if len(way) > 0 {
@@ -257,11 +273,32 @@ func said(way []zone.Name, a *resolve.Answer) string {
 	if a.Resolver != "" {
 		parts = append(parts, "resolver "+a.Resolver)
 	}
-	if n := len(a.Attempts); n > 1 {
+	parts = append(parts, replied(a)...)
+	switch n := len(a.Attempts); {
+	case n > 1:
 		parts = append(parts, fmt.Sprintf("%d attempts", n))
+	case n == 1 && a.Outcome == resolve.Failure:
+		parts = append(parts, "1 attempt")
 	}
 	if len(parts) == 0 {
 		return ""
 	}
 	return " (" + strings.Join(parts, "; ") + ")"
+}
+
+// replied is the rcode where it tells more than the outcome, and the extended
+// errors, as far as the answer's own words do not have them.
+func replied(a *resolve.Answer) []string {
+	var parts []string
+	rcode, errs := a.LastReply()
+	proven := a.Outcome == resolve.NoData || a.Outcome == resolve.NXDomain || a.Outcome == resolve.Addresses
+	if rcode != "" && !proven && !strings.Contains(a.Detail, rcode) {
+		parts = append(parts, rcode)
+	}
+	for _, e := range errs {
+		if text := e.String(); !strings.Contains(a.Detail, text) {
+			parts = append(parts, text)
+		}
+	}
+	return parts
 }

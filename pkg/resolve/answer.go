@@ -3,6 +3,7 @@ package resolve
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -70,6 +71,8 @@ const (
 	ReasonStale                              // EDE 19: a stale NXDOMAIN
 	ReasonRefusedAddress                     // an address that the policy refuses
 	ReasonTooManyAddresses                   // more addresses than the policy lets pass
+	ReasonDNS64                              // AAAA made by a DNS64, and no A beside it
+	ReasonBadResolver                        // the resolver gives addresses to names that cannot exist
 	ReasonCanceled                           // the context ended, or the client was closed
 )
 
@@ -92,6 +95,8 @@ var reasonText = [...]string{
 	"stale NXDOMAIN",
 	"refused address",
 	"too many addresses",
+	"made by DNS64",
+	"resolver that invents addresses",
 	"canceled",
 }
 
@@ -105,10 +110,11 @@ func (r Reason) String() string {
 
 // Link is one step of a chain.
 type Link struct {
-	Owner  zone.Name // for a DNAME its own owner, an ancestor of the name it rewrote
-	Type   uint16    // CNAME or DNAME
-	Target zone.Name
-	TTL    uint32
+	Owner       zone.Name // for a DNAME its own owner, an ancestor of the name it rewrote
+	Type        uint16    // CNAME or DNAME
+	Target      zone.Name
+	TTL         uint32 // seconds, as seen
+	OriginalTTL uint32 // seconds, from its RRSIG; 0 means unknown
 }
 
 // EDE is an extended DNS error (RFC 8914).
@@ -138,7 +144,9 @@ type Attempt struct {
 	Duration  time.Duration
 	Rcode     int // -1 without a reply
 	EDE       []EDE
-	Err       string // empty when the reply could be used
+	Err       string   // empty when the reply could be used
+	Flags     string   // "aa ra ad", those that are set; with [Options.KeepAttempts] only, as what follows
+	Records   []string // of the reply, as far as they may count: one a line, TTL behind the owner name
 }
 
 // Answer is the result of one lookup. Whoever gets one may share its slices with
@@ -150,14 +158,35 @@ type Answer struct {
 	Chain       []Link
 	Last        zone.Name    // where the chain ends; Target without one
 	Addresses   []netip.Addr // sorted numerically, unique
-	Special     []netip.Addr // those of Addresses that are private, ULA or CGNAT; set by [Policy.Check]
+	Special     []netip.Addr // those of Addresses that only some clients can reach; set by [Policy.Check]
+	DNS64       netip.Prefix // where the AAAA records lay that a DNS64 made; set by [SettleDNS64]
 	TTL         uint32       // seconds, the least of every link and the address RRset
+	AddressTTL  uint32       // seconds, of the address RRset alone, as seen
+	OriginalTTL uint32       // seconds, of the address RRset, from its RRSIG; 0 means unknown
 	NegativeTTL uint32       // seconds (RFC 2308 §5); 0 means unknown
 	Resolver    string       // URL of the resolver whose word this is
 	Reason      Reason       // zero unless the outcome is Failure
 	Detail      string       // one clause for people, lower case, no final stop
 	Stale       bool         // EDE 3: the resolver could not refresh what it had
-	Attempts    []Attempt
+	// Authoritative says that no cache had part in the answer, so that its TTLs are
+	// original: every reply had AA and none RA. A server that is authoritative for the
+	// first name and recurses too gives the rest of a chain from its cache.
+	Authoritative bool
+	// Confirmed says that a second resolver gave the same kind of negative answer, see
+	// [Client.Confirm].
+	Confirmed bool
+	Attempts  []Attempt
+}
+
+// LastReply is the rcode and the extended errors of the last reply that the resolver of the
+// answer gave; without a reply rcode is empty.
+func (a *Answer) LastReply() (rcode string, errors []EDE) {
+	for _, t := range slices.Backward(a.Attempts) {
+		if t.Resolver == a.Resolver && t.Rcode >= 0 {
+			return rcodeName(t.Rcode), t.EDE
+		}
+	}
+	return "", nil
 }
 
 // failed gives the answer as a failure. What it knew of the chain stays.

@@ -14,15 +14,19 @@ import (
 // chain is a walk from a target along CNAME and DNAME links, over as many replies as it
 // takes.
 type chain struct {
-	qtype uint16
-	last  zone.Name // where the walk stands
-	links []Link
-	been  []zone.Name // every name before last
-	ttl   uint32      // the least of the links
+	target zone.Name
+	qtype  uint16
+	last   zone.Name // where the walk stands
+	links  []Link
+	been   []zone.Name // every name before last
+	ttl    uint32      // the least of the links
+	stale  bool        // a reply on the way was stale
+	// cached is whether a cache may have had part in a reply on the way.
+	cached bool
 }
 
 func newChain(target zone.Name, qtype uint16) chain {
-	return chain{qtype: qtype, last: target, ttl: MaxTTL}
+	return chain{target: target, qtype: qtype, last: target, ttl: MaxTTL}
 }
 
 // follow takes one link, to the name next.
@@ -59,8 +63,8 @@ func (c *chain) path() string {
 }
 
 // answer is what the walk has come to so far.
-func (c *chain) answer(target zone.Name) Answer {
-	a := Answer{Target: target, Type: c.qtype, Chain: c.links, Last: c.last}
+func (c *chain) answer() Answer {
+	a := Answer{Target: c.target, Type: c.qtype, Chain: c.links, Last: c.last}
 	if len(c.links) > 0 {
 		a.TTL = c.ttl
 	}
@@ -72,6 +76,7 @@ func found(a Answer, addrs []netip.Addr, ttl uint32) Answer {
 	slices.SortFunc(addrs, netip.Addr.Compare)
 	a.Outcome = Addresses
 	a.Addresses = slices.Compact(addrs)
+	a.AddressTTL = ttl
 	if len(a.Chain) > 0 {
 		ttl = min(ttl, a.TTL)
 	}
@@ -81,16 +86,16 @@ func found(a Answer, addrs []netip.Addr, ttl uint32) Answer {
 
 // walk goes on with one reply. It gives the answer, or false where the reply ends in a link
 // and the last name has to be asked for.
-func (c *chain) walk(target zone.Name, m *message) (Answer, bool) {
+func (c *chain) walk(m *message) (Answer, bool) {
 	if f := m.refusal(); f != nil {
-		return c.answer(target).failed(*f), true
+		return c.answer().failed(*f), true
 	}
 	before := len(c.links)
+	c.cached = c.cached || !m.aa || m.ra
+	c.stale = c.stale || slices.ContainsFunc(m.ede, func(e EDE) bool { return e.Code == dns.ExtendedErrorCodeStaleAnswer })
 	addrs, ttl, f := c.walkRecords(m.answer)
-	a := c.answer(target)
-	for _, e := range m.ede {
-		a.Stale = a.Stale || e.Code == dns.ExtendedErrorCodeStaleAnswer
-	}
+	a := c.answer()
+	a.Stale, a.Authoritative = c.stale, !c.cached
 	negativeTTL, proven := m.negativeTTL(c.last)
 	switch {
 	case f != nil:
@@ -98,6 +103,7 @@ func (c *chain) walk(target zone.Name, m *message) (Answer, bool) {
 	case len(addrs) > 0 && m.rcode != dns.RcodeSuccess:
 		return a.failed(*failuref(ReasonMalformed, "NXDOMAIN with addresses")), true
 	case len(addrs) > 0:
+		a.OriginalTTL = originalTTL(m.answer, c.last, c.qtype)
 		return found(a, addrs, ttl), true
 	case proven:
 		a.Outcome, a.NegativeTTL = NoData, negativeTTL
@@ -127,6 +133,7 @@ func (c *chain) walkRecords(records []record) ([]netip.Addr, uint32, *failure) {
 		switch {
 		case at.dname != nil:
 			link := Link{Owner: at.dname.owner, Type: dns.TypeDNAME, Target: at.dname.target, TTL: at.dname.ttl}
+			link.OriginalTTL = originalTTL(records, link.Owner, link.Type)
 			if f := c.followDNAME(link); f != nil {
 				return nil, 0, f
 			}
@@ -135,6 +142,7 @@ func (c *chain) walkRecords(records []record) ([]netip.Addr, uint32, *failure) {
 			}
 		case at.cname != nil:
 			link := Link{Owner: c.last, Type: dns.TypeCNAME, Target: at.cname.target, TTL: at.cname.ttl}
+			link.OriginalTTL = originalTTL(records, link.Owner, link.Type)
 			if f := c.follow(link, at.cname.target); f != nil {
 				return nil, 0, f
 			}
@@ -163,7 +171,7 @@ func recordsAt(records []record, name zone.Name, qtype uint16) (nameRecords, *fa
 			if name.IsBelow(r.owner) {
 				at.dname, f = pickDNAME(at.dname, r)
 			}
-		case r.owner != name:
+		case r.owner != name, r.typ == dns.TypeRRSIG:
 		case r.typ == dns.TypeCNAME:
 			at.cname, f = onlyTarget(at.cname, r)
 		default:
@@ -184,6 +192,19 @@ func recordsAt(records []record, name zone.Name, qtype uint16) (nameRecords, *fa
 		return nameRecords{}, failuref(ReasonMalformed, "an address at %s, below the DNAME at %s", name, at.dname.owner)
 	}
 	return at, nil
+}
+
+// originalTTL is what the RRSIG of an RRset says its TTL is where no cache counts it down
+// (RFC 4034 §3.1.4), the least of several, or 0 without one. It is as good as the resolver's
+// word for the addresses: nothing is validated here.
+func originalTTL(records []record, owner zone.Name, typ uint16) uint32 {
+	ttl := uint32(0)
+	for _, r := range records {
+		if r.typ == dns.TypeRRSIG && r.covered == typ && r.owner == owner && (ttl == 0 || r.original < ttl) {
+			ttl = r.original
+		}
+	}
+	return ttl
 }
 
 // pickDNAME keeps the DNAME nearest to the name.

@@ -52,7 +52,7 @@ func walkPacket(tb testing.TB, packet []byte) string {
 	}
 	target := zone.MustParseName("target.example.net.")
 	c := newChain(target, dns.TypeA)
-	a, done := c.walk(target, m)
+	a, done := c.walk(m)
 	if !done {
 		return "more " + c.last.String()
 	}
@@ -128,6 +128,90 @@ func linksText(n int) string {
 		fmt.Fprintf(&b, " CNAME>n%d.example.net.", i+1)
 	}
 	return b.String()
+}
+
+// sig is the RRSIG of an RRset with an original TTL, in text form.
+func sig(owner, covered string, ttl, original int) string {
+	return fmt.Sprintf("%s %d IN RRSIG %s 13 2 %d 20300101000000 20200101000000 12345 example.net. AAAA", owner, ttl, covered, original)
+}
+
+// What an answer says about TTLs: those seen, and what they are where no cache counts.
+func TestWalkTTLs(t *testing.T) {
+	chain := []string{"target.example.net. 30 CNAME x.old.test.", "old.test. 40 DNAME new.test.", "x.new.test. 50 A 192.0.2.1"}
+	tests := []struct {
+		name   string
+		answer []string
+		edit   func(*dns.Msg)
+		want   string // TTL of each link/its original TTL, then of the RRset, authoritative
+	}{
+		{"unsigned", chain, nil, "30/0 40/0 50/0 ttl=30 false"},
+		{"signed", append(slices.Clone(chain), sig("target.example.net.", "CNAME", 30, 300), sig("old.test.", "DNAME", 40, 400), sig("X.new.test.", "A", 50, 500)), nil, "30/300 40/400 50/500 ttl=30 false"},
+		{"signatures of other types", append(slices.Clone(chain), sig("target.example.net.", "NSEC", 30, 300), sig("x.new.test.", "AAAA", 50, 500)), nil, "30/0 40/0 50/0 ttl=30 false"},
+		{"signatures of other names", append(slices.Clone(chain), sig("old.test.", "A", 30, 300), sig("new.test.", "A", 50, 500)), nil, "30/0 40/0 50/0 ttl=30 false"},
+		{"two keys", []string{"target.example.net. 30 A 192.0.2.1", sig("target.example.net.", "A", 30, 600), sig("target.example.net.", "A", 30, 300)}, nil, "30/300 ttl=30 false"},
+		{"authoritative", chain, func(m *dns.Msg) { m.Authoritative, m.RecursionAvailable = true, false }, "30/0 40/0 50/0 ttl=30 true"},
+		{"authoritative, but recurses too", chain, func(m *dns.Msg) { m.Authoritative = true }, "30/0 40/0 50/0 ttl=30 false"},
+	}
+	for _, tt := range tests {
+		m, err := parseMessage(pack(t, tt.answer, nil, tt.edit), zone.Name{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		target := zone.MustParseName("target.example.net.")
+		c := newChain(target, dns.TypeA)
+		a, _ := c.walk(m)
+		var got strings.Builder
+		for _, l := range a.Chain {
+			fmt.Fprintf(&got, "%d/%d ", l.TTL, l.OriginalTTL)
+		}
+		fmt.Fprintf(&got, "%d/%d ttl=%d %v", a.AddressTTL, a.OriginalTTL, a.TTL, a.Authoritative)
+		if got.String() != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got.String(), tt.want)
+		}
+	}
+}
+
+// What holds for one reply on the way holds for the answer.
+func TestWalkSeveralReplies(t *testing.T) {
+	stale := func(m *dns.Msg) {
+		m.SetEdns0(1232, false)
+		opt := m.IsEdns0()
+		opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeStaleAnswer})
+	}
+	authoritative := func(m *dns.Msg) { m.Authoritative, m.RecursionAvailable = true, false }
+	tests := []struct {
+		name          string
+		first, second func(*dns.Msg)
+		want          string
+	}{
+		{"plain", nil, nil, "stale false, authoritative false"},
+		{"a stale link", stale, nil, "stale true, authoritative false"},
+		{"stale addresses", nil, stale, "stale true, authoritative false"},
+		{"authoritative", authoritative, authoritative, "stale false, authoritative true"},
+		{"a link from a cache", nil, authoritative, "stale false, authoritative false"},
+		{"addresses from a cache", authoritative, nil, "stale false, authoritative false"},
+	}
+	for _, tt := range tests {
+		target := zone.MustParseName("target.example.net.")
+		c := newChain(target, dns.TypeA)
+		var a Answer
+		for i, packet := range [][]byte{
+			pack(t, []string{"target.example.net. 60 CNAME x.test."}, nil, tt.first),
+			pack(t, []string{"x.test. 60 A 192.0.2.1"}, nil, tt.second),
+		} {
+			m, err := parseMessage(packet, zone.Name{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var done bool
+			if a, done = c.walk(m); done != (i == 1) {
+				t.Fatalf("%s: done after reply %d: %v", tt.name, i+1, done)
+			}
+		}
+		if got := fmt.Sprintf("stale %v, authoritative %v", a.Stale, a.Authoritative); got != tt.want || a.Outcome != Addresses {
+			t.Errorf("%s: %s, %s; want %s", tt.name, short(a), got, tt.want)
+		}
+	}
 }
 
 // permutations calls f with every order of records.
@@ -222,6 +306,7 @@ func TestParseMessageErrors(t *testing.T) {
 		{"SOA without its numbers", authority(6, 0, 0, 1, 2, 3)},
 		{"SOA cut short in a name", authority(6, 3, 'a')},
 		{"CNAME without a target", record([]byte{0}, 5)},
+		{"RRSIG of 17 octets", record([]byte{0}, 46, make([]byte, 17)...)},
 		{"name of 256 octets", record([]byte(strings.Repeat("\x3f"+strings.Repeat("a", 63), 4)+"\x00"), 1, 1, 2, 3, 4)},
 	}
 	for _, tt := range tests {
@@ -236,7 +321,7 @@ func TestParseMessageErrors(t *testing.T) {
 }
 
 func TestFit(t *testing.T) {
-	q := newQuery(zone.MustParseName("target.example.net."), dns.TypeA, style{anyCase: true})
+	q := newQuery(zone.MustParseName("target.example.net."), dns.TypeA, &style{anyCase: true}, nil)
 	right := append([]byte(nil), q.datagram()...)
 	right[2] |= 0x80
 	edited := func(edit func(b []byte) []byte) []byte { return edit(append([]byte(nil), right...)) }
@@ -250,7 +335,7 @@ func TestFit(t *testing.T) {
 		{"another opcode", edited(func(b []byte) []byte { b[2] |= 0x10; return b }), noMatch},
 		{"two questions", edited(func(b []byte) []byte { b[5] = 2; return b }), noMatch},
 		{"cut short", right[:20], noMatch},
-		{"another type", edited(func(b []byte) []byte { b[len(q.question)+headerLen-3] = 28; return b }), noMatch},
+		{"another type", edited(func(b []byte) []byte { b[len(q.question())+headerLen-3] = 28; return b }), noMatch},
 		{"another name", edited(func(b []byte) []byte { b[headerLen+1]++; return b }), noMatch},
 		{"FORMERR without a question", edited(func(b []byte) []byte { b[3], b[5] = 1, 0; return b[:headerLen] }), fullMatch},
 		{"NOERROR without a question", edited(func(b []byte) []byte { b[5] = 0; return b[:headerLen] }), noMatch},
@@ -298,7 +383,7 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		c := newChain(target, dns.TypeA)
-		a, done := c.walk(target, m)
+		a, done := c.walk(m)
 		if !done {
 			if len(c.links) == 0 || c.last == target {
 				t.Error("asked on without a link")
@@ -308,7 +393,7 @@ func FuzzAnswer(f *testing.F) {
 		checkPromises(t, a)
 		again, _ := parseMessage(packet, zone.Name{})
 		c = newChain(target, dns.TypeA)
-		if b, _ := c.walk(target, again); short(b) != short(a) {
+		if b, _ := c.walk(again); short(b) != short(a) {
 			t.Errorf("once %s, then %s", short(a), short(b))
 		}
 	})

@@ -26,6 +26,11 @@ type Options struct {
 	// Dial opens a socket or a connection to a resolver; nil means that of the system.
 	// network is "udp" or "tcp". Each Read and Write of a UDP one is one datagram.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Probe has every resolver asked, before the first question of all, for a name that
+	// does not exist and for the prefixes of its DNS64. One that gives addresses to the
+	// former is not believed, see [BadResolver].
+	Probe bool
 }
 
 func (o Options) withDefaults() Options {
@@ -59,6 +64,7 @@ type Client struct {
 	upstreams []*upstream
 	opts      Options
 	failures  failures
+	probes    probes
 	cancel    context.CancelFunc // ends dialing and what contests ask
 
 	mu      sync.Mutex
@@ -120,6 +126,7 @@ func (c *Client) Close() error {
 	for _, u := range c.upstreams {
 		u.close()
 	}
+	c.probes.close()
 	c.running.Wait()
 	return nil
 }
@@ -136,8 +143,8 @@ func (c *Client) spawn(f func()) bool {
 }
 
 // Lookup asks the resolvers in order until one of them knows. One that only has a stale
-// answer is believed when no other knows better. Lookup blocks at most for the target
-// timeout.
+// answer, or an empty one without proof, is believed when no other knows better. Lookup
+// blocks at most for the target timeout.
 func (c *Client) Lookup(ctx context.Context, target zone.Name, qtype uint16) Answer {
 	got := make(chan Answer, 1)
 	c.Start(ctx, target, qtype, func(a Answer) { got <- a })
@@ -154,14 +161,15 @@ func (c *Client) Start(ctx context.Context, target zone.Name, qtype uint16, done
 		done(*f)
 		return
 	}
-	now := time.Now()
+	now := rightNow()
 	l.began = now
 	if c.isDead(now) {
 		done(l.unasked(failure{reason: ReasonTimeout, detail: "no resolver has answered for a while; not asked"}))
 		return
 	}
 	l.order = c.order(now)
-	if u := l.order[0]; u.udp != nil {
+	p := c.probeOf(ctx, l.order[0])
+	if u := l.order[0]; u.udp != nil && (p == nil || !p.isDone() || p.bad == nil) {
 		l.first.init(u, target, qtype)
 		l.step(ctx, &l.first)
 		return
@@ -179,7 +187,7 @@ func (c *Client) Flush() {
 }
 
 // order is the list with those at its end that have been silent.
-func (c *Client) order(now time.Time) []*upstream {
+func (c *Client) order(now moment) []*upstream {
 	if !slices.ContainsFunc(c.upstreams, func(u *upstream) bool { return u.health.down.Load() }) {
 		return c.upstreams
 	}
@@ -203,7 +211,7 @@ func (c *Client) allDown() bool {
 
 // isDead tells whether no resolver has answered for so long that nothing more is asked of
 // them, but for a query now and then that finds out whether one is back.
-func (c *Client) isDead(now time.Time) bool {
+func (c *Client) isDead(now moment) bool {
 	if !c.allDown() {
 		return false
 	}
@@ -222,17 +230,9 @@ func (r Reason) transient() bool {
 		return true
 	case ReasonRefused, ReasonRcode, ReasonLame, ReasonNoSOA, ReasonLoop, ReasonChainTooLong,
 		ReasonNameTooLong, ReasonTruncated, ReasonBlocked, ReasonStale, ReasonRefusedAddress,
-		ReasonTooManyAddresses, ReasonCanceled:
+		ReasonTooManyAddresses, ReasonDNS64, ReasonBadResolver, ReasonCanceled:
 	}
 	return false
-}
-
-// tellsMore prefers the word of a resolver that answered to the silence of another.
-func tellsMore(a, b Reason) bool {
-	silence := func(r Reason) bool {
-		return r == ReasonTimeout || r == ReasonNetwork || r == ReasonCanceled
-	}
-	return silence(b) && !silence(a)
 }
 
 // pauseUnit is the middle of the first pause; each further one is twice as long.

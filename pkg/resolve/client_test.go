@@ -320,7 +320,7 @@ func TestSilentResolverGoesLast(t *testing.T) {
 	servers[0].ClearFaults()
 	h := &c.upstreams[0].health
 	h.mu.Lock()
-	h.next = time.Now()
+	h.next = rightNow()
 	h.mu.Unlock()
 	for range 2 {
 		last = c.Lookup(t.Context(), zone.MustParseName("v4.example.net."), dns.TypeA)

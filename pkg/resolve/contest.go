@@ -19,18 +19,18 @@ type lookup struct {
 	qtype  uint16
 	done   func(Answer)
 	order  []*upstream
-	began  time.Time
+	began  moment
 	first  visit
 	query  ask // the first one of first
 
 	settled atomic.Bool // set with mu held
 
-	mu       sync.Mutex
-	verdicts chan verdict // nil unless it is a contest
+	mu    sync.Mutex
+	words chan word // nil unless it is a contest
 }
 
-// verdict is what came of a visit.
-type verdict struct {
+// word is what came of a visit.
+type word struct {
 	visit  *visit
 	answer Answer
 }
@@ -68,11 +68,7 @@ func (l *lookup) heard(ctx context.Context, v *visit, r reply) {
 	if l.settled.Load() {
 		return
 	}
-	asked := r.sent
-	if asked.IsZero() {
-		asked = v.asked
-	}
-	answer, done := v.take(r, asked)
+	answer, done := v.take(r)
 	switch {
 	case done:
 	case !v.overConn:
@@ -81,25 +77,33 @@ func (l *lookup) heard(ctx context.Context, v *visit, r reply) {
 	default:
 		if l.client.spawn(func() {
 			d := newDeadline(l.client.opts.TargetTimeout)
-			l.judge(ctx, verdict{v, v.run(ctx, d)})
+			l.judge(ctx, word{v, v.run(ctx, d)})
 			l.client.Flush()
 		}) {
 			return
 		}
 		answer = l.unasked(failure{reason: ReasonCanceled, detail: errClosed.Error()})
 	}
-	l.judge(ctx, verdict{v, answer})
+	l.judge(ctx, word{v, answer})
 }
 
-// judge ends the lookup with the first verdict, if it will do.
-func (l *lookup) judge(ctx context.Context, v verdict) {
+// judge ends the lookup with the first word, if it will do. A resolver whose probe is not
+// done yet is not believed before.
+func (l *lookup) judge(ctx context.Context, v word) {
+	if p := l.client.probeOf(ctx, v.visit.u); p != nil && v.answer.Reason != ReasonCanceled {
+		if !p.isDone() {
+			l.wait(ctx, p, v)
+			return
+		}
+		v.answer = p.judge(l.target, l.qtype, v.visit.u, v.answer)
+	}
 	if !l.conclusive(v.answer) {
 		l.compete(ctx, &v)
 		return
 	}
 	l.mu.Lock()
-	if l.verdicts != nil {
-		l.verdicts <- v
+	if l.words != nil {
+		l.words <- v
 		l.mu.Unlock()
 		return
 	}
@@ -108,19 +112,33 @@ func (l *lookup) judge(ctx context.Context, v verdict) {
 	l.finish(v.answer, v.visit.attempts)
 }
 
+// wait judges once the probe is done, or ctx has ended.
+func (l *lookup) wait(ctx context.Context, p *probe, v word) {
+	stop := context.AfterFunc(ctx, func() {
+		v.answer = l.unasked(failure{reason: ReasonCanceled, detail: canceledText(ctx.Err())})
+		l.judge(ctx, v)
+		l.client.Flush()
+	})
+	p.then(func() {
+		if stop() {
+			l.judge(ctx, v)
+			l.client.Flush()
+		}
+	})
+}
+
 // conclusive tells whether no other resolver need be asked.
 func (l *lookup) conclusive(a Answer) bool {
 	switch {
-	case a.Reason == ReasonCanceled:
+	case a.Known(), a.Reason == ReasonCanceled:
 		return true
-	case a.Outcome == Failure:
-		return len(l.order) == 1 && !a.Reason.transient()
+	case a.Outcome == Failure && a.Reason.transient():
+		return false
 	}
-	return !a.Stale || len(l.order) == 1
+	return len(l.order) == 1
 }
 
-// finish hands the answer over. Attempts that explain nothing are left out: they are most of
-// what an answer would take.
+// finish hands the answer over.
 func (l *lookup) finish(a Answer, attempts []Attempt) {
 	switch {
 	case a.Outcome == Failure:
@@ -128,23 +146,23 @@ func (l *lookup) finish(a Answer, attempts []Attempt) {
 		l.client.failures.note(l.question(), &a)
 		l.done(a)
 		return
-	case l.client.opts.KeepAttempts, a.Stale, a.Outcome == WeakNoData, a.Outcome == NXDomain:
+	case l.client.opts.KeepAttempts, a.needsExplaining():
 		a.Attempts = attempts
 	}
 	l.client.failures.forget(l.question())
 	l.done(a)
 }
 
-// compete makes a contest of a lookup, or hands the verdict to the one that it is already.
-func (l *lookup) compete(ctx context.Context, v *verdict) {
+// compete makes a contest of a lookup, or hands the word to the one that it is already.
+func (l *lookup) compete(ctx context.Context, v *word) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.settled.Load() {
 		return
 	}
-	if l.verdicts == nil {
+	if l.words == nil {
 		// Room for all there can be: nobody waits to tell a contest that is over.
-		l.verdicts = make(chan verdict, 1+len(l.order)*l.client.opts.Rounds)
+		l.words = make(chan word, 1+len(l.order)*l.client.opts.Rounds)
 		c := &contest{lookup: l, deadline: newDeadline(l.client.opts.TargetTimeout), queue: l.order}
 		if l.first.u != nil {
 			c.pending, c.queue = []*visit{&l.first}, l.order[1:]
@@ -156,7 +174,7 @@ func (l *lookup) compete(ctx context.Context, v *verdict) {
 		}
 	}
 	if v != nil {
-		l.verdicts <- *v
+		l.words <- *v
 	}
 }
 
@@ -186,8 +204,7 @@ type contest struct {
 	round    int
 	pending  []*visit
 	attempts []Attempt
-
-	failed, stale *Answer // the best that is no answer to rely on
+	best     *Answer // of those that are not to be relied on
 }
 
 // run ends the lookup.
@@ -197,7 +214,7 @@ func (c *contest) run(ctx context.Context) {
 	a := c.answer(visits)
 	cancel()
 	if a.Outcome != Failure {
-		now := time.Now()
+		now := rightNow()
 		for _, v := range c.pending {
 			if !v.heard.Load() {
 				v.u.health.silence(l.began, now) // another one was asked later and knows already
@@ -211,7 +228,7 @@ func (c *contest) run(ctx context.Context) {
 	l.client.Flush()
 }
 
-// answer waits for the verdicts and sends for more.
+// answer waits for the words and sends for more.
 func (c *contest) answer(ctx context.Context) Answer {
 	l := c.lookup
 	timer := time.NewTimer(c.deadline.left())
@@ -236,7 +253,7 @@ func (c *contest) answer(ctx context.Context) Answer {
 		}
 		timer.Reset(wait)
 		select {
-		case v := <-l.verdicts:
+		case v := <-l.words:
 			if known := c.take(v); known != nil {
 				return *known
 			}
@@ -255,15 +272,34 @@ func (c *contest) send(ctx context.Context) time.Time {
 	v := &visit{}
 	v.init(u, l.target, l.qtype)
 	c.pending = append(c.pending, v)
-	told := l.verdicts
-	if !l.client.spawn(func() { told <- verdict{v, v.run(ctx, c.deadline)} }) {
-		told <- verdict{v, l.unasked(failure{reason: ReasonCanceled, detail: errClosed.Error()})}
+	told := l.words
+	if !l.client.spawn(func() { told <- word{v, l.client.visited(ctx, v, c.deadline)} }) {
+		told <- word{v, l.unasked(failure{reason: ReasonCanceled, detail: errClosed.Error()})}
 	}
 	return time.Now().Add(u.hedge())
 }
 
+// visited makes a visit to a resolver, if it is not known to be bad. The probes begin before
+// the question, and the answer waits for theirs: so they take next to no time of their own.
+func (c *Client) visited(ctx context.Context, v *visit, d *deadline) Answer {
+	p := c.probeOf(ctx, v.u)
+	if p == nil {
+		return v.run(ctx, d)
+	}
+	var a Answer
+	if !p.isDone() || p.bad == nil {
+		a = v.run(ctx, d)
+	}
+	select {
+	case <-p.done:
+		return p.judge(v.chain.target, v.chain.qtype, v.u, a)
+	case <-ctx.Done():
+		return v.chain.answer().failed(failure{reason: ReasonCanceled, detail: canceledText(ctx.Err())})
+	}
+}
+
 // take judges what came of a visit. It gives the answer that ends the contest, or nil.
-func (c *contest) take(v verdict) *Answer {
+func (c *contest) take(v word) *Answer {
 	for i, p := range c.pending {
 		if p == v.visit {
 			c.pending = append(c.pending[:i:i], c.pending[i+1:]...)
@@ -272,22 +308,14 @@ func (c *contest) take(v verdict) *Answer {
 	}
 	c.attempts = append(c.attempts, v.visit.attempts...)
 	a := &v.answer
-	switch {
-	case a.Reason == ReasonCanceled:
+	if a.Known() || a.Reason == ReasonCanceled {
 		return a
-	case a.Outcome == Failure:
-		if c.failed == nil || tellsMore(a.Reason, c.failed.Reason) {
-			c.failed = a
-		}
-		if a.Reason.transient() {
-			c.again = append(c.again, v.visit.u)
-		}
-	case a.Stale:
-		if c.stale == nil {
-			c.stale = a
-		}
-	default:
-		return a
+	}
+	if c.best == nil || a.TellsMore(c.best) {
+		c.best = a
+	}
+	if a.Reason.transient() {
+		c.again = append(c.again, v.visit.u)
 	}
 	return nil
 }
@@ -296,7 +324,7 @@ func (c *contest) take(v verdict) *Answer {
 // better by then. It tells whether there is a next round.
 func (c *contest) nextRound(ctx context.Context) bool {
 	l := c.lookup
-	if c.round++; c.round >= l.client.opts.Rounds || len(c.again) == 0 || c.stale != nil || l.client.allDown() {
+	if c.round++; c.round >= l.client.opts.Rounds || len(c.again) == 0 || c.best.Outcome != Failure || l.client.allDown() {
 		return false
 	}
 	pause := pauseBefore(c.round)
@@ -316,12 +344,8 @@ func (c *contest) nextRound(ctx context.Context) bool {
 
 // settle is the answer where no resolver gave a fresh one; f is why nobody is asked any more.
 func (c *contest) settle(f failure) Answer {
-	switch {
-	case f.reason == ReasonCanceled:
-	case c.stale != nil:
-		return *c.stale
-	case c.failed != nil:
-		return *c.failed
+	if c.best != nil && f.reason != ReasonCanceled {
+		return *c.best
 	}
 	a := c.lookup.unasked(f)
 	if len(c.pending) > 0 {

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
@@ -34,10 +35,10 @@ var (
 
 // reply is what came of one query.
 type reply struct {
-	packet    []byte    // over UDP only good until whoever is told returns
-	caseDiffs bool      // the question came back in other letter case
-	sent      time.Time // over UDP when it was first sent; zero where it never was
-	wrong     int       // packets with its identifier that did not fit, where there is no other reply
+	packet    []byte // over UDP only good until whoever is told returns
+	caseDiffs bool   // the question came back in other letter case
+	sent      moment // over UDP when it was first sent; zero where it never was
+	wrong     int    // packets with its identifier that did not fit, where there is no other reply
 	err       error
 }
 
@@ -52,15 +53,15 @@ type ask struct {
 
 	// These belong to the lane.
 	socket  *socket
+	sent    moment // first
+	last    moment // sent last
+	due     moment // when to look at it again
+	again   moment // when it is taken for lost; zero once it is
+	at      int32  // place in flying
+	wrong   int32
 	id      uint16
-	at      int       // place in flying
-	sent    time.Time // first
-	last    time.Time // sent last
-	due     time.Time // when to look at it again
-	again   time.Time // when it is taken for lost; zero once it is
-	sends   int
-	moves   int
-	wrong   int
+	sends   int16
+	moves   int16
 	hedged  bool
 	counted bool // in the window
 	queued  bool // to be sent again
@@ -68,7 +69,7 @@ type ask struct {
 }
 
 // expires is when no reply is awaited any more.
-func (a *ask) expires() time.Time { return a.sent.Add(a.timeout) }
+func (a *ask) expires() moment { return a.sent.add(a.timeout) }
 
 // told is a reply for one who asked, kept until no lock is held.
 type told struct {
@@ -221,7 +222,7 @@ func (l *lane) flush() {
 	}
 	l.flushing = true
 	for {
-		s, failed := l.fill(time.Now())
+		s, failed := l.fill(rightNow())
 		if s == nil {
 			l.flushing = false
 		}
@@ -246,7 +247,7 @@ func fatal(err error) bool {
 
 // fill puts queries of one socket into the outbox. It is called with mu held. Without a
 // socket nothing can be sent now; failed are those for which no socket can be opened.
-func (l *lane) fill(now time.Time) (s *socket, failed []told) {
+func (l *lane) fill(now moment) (s *socket, failed []told) {
 	l.outbox.n = 0
 	for l.outbox.n < batchLen && !l.closed {
 		q := &l.resend
@@ -269,7 +270,7 @@ func (l *lane) fill(now time.Time) (s *socket, failed []told) {
 			}
 			continue
 		}
-		if s != nil && to != s || l.pool.rate != nil && !l.pool.rate.AllowN(now, 1) {
+		if s != nil && to != s || l.pool.rate != nil && !l.pool.rate.Allow() {
 			break
 		}
 		s = to
@@ -289,7 +290,7 @@ func (l *lane) pop(q *queue) {
 }
 
 // launch registers a query with a socket and puts it into the outbox.
-func (l *lane) launch(a *ask, s *socket, now time.Time) {
+func (l *lane) launch(a *ask, s *socket, now moment) {
 	if a.socket == nil {
 		a.socket, a.id = s, s.identifier()
 		s.ids[a.id] = a
@@ -302,7 +303,7 @@ func (l *lane) launch(a *ask, s *socket, now time.Time) {
 	}
 	if a.sends == 0 {
 		a.sent = now
-		a.at = len(l.flying)
+		a.at = int32(len(l.flying))
 		l.flying = append(l.flying, a)
 	}
 	if !a.counted {
@@ -311,7 +312,7 @@ func (l *lane) launch(a *ask, s *socket, now time.Time) {
 	}
 	a.sends, a.last = a.sends+1, now
 	wait := l.rtt.timeout(a.timeout) << (a.sends - 1)
-	a.again = now.Add(time.Duration(float64(wait) * (0.8 + 0.4*rand.Float64())))
+	a.again = now.add(time.Duration(float64(wait) * (0.8 + 0.4*rand.Float64())))
 	a.schedule()
 	l.outbox.add(a.query.datagram())
 }
@@ -319,13 +320,11 @@ func (l *lane) launch(a *ask, s *socket, now time.Time) {
 // schedule sets when the query has to be looked at next.
 func (a *ask) schedule() {
 	a.due = a.expires()
-	if !a.again.IsZero() && a.again.Before(a.due) {
-		a.due = a.again
+	if a.again != 0 {
+		a.due = min(a.due, a.again)
 	}
 	if a.hedge > 0 && !a.hedged {
-		if at := a.sent.Add(a.hedge); at.Before(a.due) {
-			a.due = at
-		}
+		a.due = min(a.due, a.sent.add(a.hedge))
 	}
 }
 
@@ -417,7 +416,7 @@ func (d *delivery) deliver() {
 		}
 		d.fits = append(d.fits, fit)
 	}
-	now := time.Now()
+	now := rightNow()
 	l.mu.Lock()
 	for i, a := range d.asks {
 		switch {
@@ -440,11 +439,11 @@ func (d *delivery) deliver() {
 
 // measure learns from an answer how long answers take and whether queries are lost. It is
 // called with mu held.
-func (l *lane) measure(a *ask, now time.Time) {
+func (l *lane) measure(a *ask, now moment) {
 	switch {
 	case a.sends == 1:
-		l.rtt.sample(now.Sub(a.sent))
-	case now.Sub(a.last) < l.rtt.soon() && a.moves == 0:
+		l.rtt.sample(now.since(a.sent))
+	case now.since(a.last) < l.rtt.soon() && a.moves == 0:
 		l.window.lose(now, l.rtt.timeout(a.timeout))
 	}
 	if a.counted {
@@ -505,7 +504,7 @@ func (l *lane) forged(s *socket, n int) []told {
 	for _, a := range s.asks() {
 		if a.moves++; a.moves > maxMoves {
 			l.drop(a)
-			list = append(list, told{a, reply{err: errForged, sent: a.sent, wrong: a.wrong}})
+			list = append(list, told{a, reply{err: errForged, sent: a.sent, wrong: int(a.wrong)}})
 			continue
 		}
 		a.socket = nil
@@ -526,7 +525,7 @@ func (s *socket) asks() []*ask {
 			list = append(list, a)
 		}
 	}
-	slices.SortFunc(list, func(a, b *ask) int { return a.sent.Compare(b.sent) })
+	slices.SortFunc(list, func(a, b *ask) int { return cmp.Compare(a.sent, b.sent) })
 	return list
 }
 
@@ -537,7 +536,7 @@ func (l *lane) fail(s *socket, err error) {
 	if !s.dead {
 		for _, a := range s.asks() {
 			l.drop(a)
-			list = append(list, told{a, reply{err: err, sent: a.sent, wrong: a.wrong}})
+			list = append(list, told{a, reply{err: err, sent: a.sent, wrong: int(a.wrong)}})
 		}
 		if !s.dead {
 			l.bury(s)
@@ -585,7 +584,7 @@ func (l *lane) keepTime() {
 			case <-l.pool.closing:
 				return
 			}
-			awake = l.look(time.Now())
+			awake = l.look(rightNow())
 			l.pool.flush()
 		}
 	}
@@ -593,7 +592,7 @@ func (l *lane) keepTime() {
 
 // look ends queries whose time is over or that nobody waits for, and sends those again that
 // are taken for lost. It tells whether any is left.
-func (l *lane) look(now time.Time) bool {
+func (l *lane) look(now moment) bool {
 	var list []told
 	var late []func()
 	l.mu.Lock()
@@ -602,21 +601,21 @@ func (l *lane) look(now time.Time) bool {
 		err := a.ended()
 		switch {
 		case err != nil:
-		case now.Before(a.due):
+		case now < a.due:
 			continue
-		case !now.Before(a.expires()):
+		case now >= a.expires():
 			err = errTimeout
 		}
 		if err != nil {
 			l.drop(a)
-			list = append(list, told{a, reply{err: err, sent: a.sent, wrong: a.wrong}})
+			list = append(list, told{a, reply{err: err, sent: a.sent, wrong: int(a.wrong)}})
 			continue
 		}
-		if a.hedge > 0 && !a.hedged && !now.Before(a.sent.Add(a.hedge)) {
+		if a.hedge > 0 && !a.hedged && now >= a.sent.add(a.hedge) {
 			a.hedged = true
 			late = append(late, a.late)
 		}
-		if !a.again.IsZero() && !now.Before(a.again) {
+		if a.again != 0 && now >= a.again {
 			l.lose(a)
 		}
 		a.schedule()
@@ -651,7 +650,7 @@ func (l *lane) tidy() []told {
 // lose takes a query for lost and queues it to be sent again, unless it was often enough. It
 // is called with mu held.
 func (l *lane) lose(a *ask) {
-	a.again = time.Time{}
+	a.again = 0
 	if a.counted {
 		a.counted = false
 		l.window.out--

@@ -155,7 +155,7 @@ func (m *Memory) at(name zone.Name) *node {
 func (m *Memory) Lookup(_ context.Context, target zone.Name, qtype uint16) Answer {
 	c := newChain(target, qtype)
 	a, f := m.walk(&c)
-	a.Target, a.Type, a.Resolver = target, qtype, m.Name
+	a.Target, a.Type, a.Resolver, a.Authoritative = target, qtype, m.Name, true
 	if f != nil {
 		return a.failed(*f)
 	}
@@ -181,14 +181,14 @@ func (m *Memory) walk(c *chain) (Answer, *failure) {
 			f = c.follow(link, link.Target)
 		}
 		if f != nil {
-			return c.answer(c.last), f
+			return c.answer(), f
 		}
 	}
 }
 
 // end is the answer where the chain ends at a node, or at nil.
 func (m *Memory) end(c *chain, n *node) Answer {
-	a := c.answer(c.last)
+	a := c.answer()
 	if n != nil {
 		set := rrset{}
 		switch c.qtype {

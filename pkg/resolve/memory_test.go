@@ -3,7 +3,6 @@ package resolve
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -157,82 +156,6 @@ func TestDemo(t *testing.T) {
 			if got := short(a); got != want || a.Resolver != "demo:" {
 				t.Errorf("%s %s: %s by %s, want %s", tt.name, dns.TypeToString[qtype], got, a.Resolver, want)
 			}
-		}
-	}
-}
-
-func TestPolicy(t *testing.T) {
-	prefixes := func(texts ...string) []netip.Prefix {
-		var p []netip.Prefix
-		for _, s := range texts {
-			p = append(p, netip.MustParsePrefix(s))
-		}
-		return p
-	}
-	tests := []struct {
-		name    string
-		policy  Policy
-		addrs   string
-		reason  Reason
-		special string
-	}{
-		{"ordinary", Policy{}, "192.0.2.1 2001:db8::1 64:ff9b::c000:201", 0, "[]"},
-		{"this network", Policy{}, "0.1.2.3", ReasonRefusedAddress, ""},
-		{"loopback", Policy{}, "127.0.0.1", ReasonRefusedAddress, ""},
-		{"loopback 6", Policy{}, "::1", ReasonRefusedAddress, ""},
-		{"unspecified", Policy{}, "::", ReasonRefusedAddress, ""},
-		{"IPv4-compatible", Policy{}, "::c000:201", ReasonRefusedAddress, ""},
-		{"IPv4-mapped", Policy{}, "::ffff:192.0.2.1", ReasonRefusedAddress, ""},
-		{"link-local", Policy{}, "169.254.1.1", ReasonRefusedAddress, ""},
-		{"link-local 6", Policy{}, "fe80::1", ReasonRefusedAddress, ""},
-		{"site-local", Policy{}, "fec0::1", ReasonRefusedAddress, ""},
-		{"multicast", Policy{}, "224.0.0.1", ReasonRefusedAddress, ""},
-		{"multicast 6", Policy{}, "ff02::1", ReasonRefusedAddress, ""},
-		{"reserved", Policy{}, "255.255.255.255", ReasonRefusedAddress, ""},
-		{"protocol assignments", Policy{}, "192.0.0.8", ReasonRefusedAddress, ""},
-		{"discard", Policy{}, "100::1", ReasonRefusedAddress, ""},
-		{"one of several", Policy{}, "192.0.2.1 127.0.0.1", ReasonRefusedAddress, ""},
-		{"private", Policy{}, "10.1.1.1 172.16.0.1 192.0.2.1 192.168.1.1 100.64.0.1 fd00::1", 0, "[10.1.1.1 172.16.0.1 192.168.1.1 100.64.0.1 fd00::1]"},
-		{"allowed", Policy{Allow: prefixes("127.0.0.0/8")}, "127.0.0.1", 0, "[]"},
-		{"denied", Policy{Deny: prefixes("10.0.0.0/8")}, "10.1.1.1", ReasonRefusedAddress, ""},
-		{"allowed within denied", Policy{Deny: prefixes("10.0.0.0/8"), Allow: prefixes("10.1.0.0/16")}, "10.1.1.1", 0, "[10.1.1.1]"},
-		{"denied within allowed", Policy{Allow: prefixes("10.0.0.0/8"), Deny: prefixes("10.1.0.0/16")}, "10.1.1.1", ReasonRefusedAddress, ""},
-		{"denied and allowed alike", Policy{Allow: prefixes("10.0.0.0/8"), Deny: prefixes("10.0.0.0/8")}, "10.1.1.1", ReasonRefusedAddress, ""},
-	}
-	target := zone.MustParseName("a.test.")
-	for _, tt := range tests {
-		a := Answer{Target: target, Outcome: Addresses}
-		for s := range strings.FieldsSeq(tt.addrs) {
-			a.Addresses = append(a.Addresses, netip.MustParseAddr(s))
-		}
-		got := tt.policy.Check(target, a)
-		if got.Reason != tt.reason || (got.Outcome == Failure) != (tt.reason != 0) || (got.Addresses == nil) != (tt.reason != 0) {
-			t.Errorf("%s: %s, %s", tt.name, short(got), got.Detail)
-		}
-		if tt.reason == 0 && fmt.Sprint(got.Special) != tt.special {
-			t.Errorf("%s: special %v, want %s", tt.name, got.Special, tt.special)
-		}
-	}
-	for _, a := range []Answer{{Outcome: NoData}, {Outcome: Failure, Reason: ReasonLame}} {
-		if got := (Policy{}).Check(target, a); got.Outcome != a.Outcome || got.Reason != a.Reason {
-			t.Errorf("%s became %s", short(a), short(got))
-		}
-	}
-}
-
-func TestPolicyBounds(t *testing.T) {
-	for _, tt := range []struct{ limit, count, max int }{{0, 65, 64}, {0, 64, 0}, {500, 101, 100}, {500, 100, 0}, {1, 2, 1}, {1, 1, 0}} {
-		a := Answer{Outcome: Addresses}
-		for i := range tt.count {
-			a.Addresses = append(a.Addresses, netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
-		}
-		got := Policy{MaxAddresses: tt.limit}.Check(zone.MustParseName("a.test."), a)
-		want := ""
-		if tt.max > 0 {
-			want = fmt.Sprintf("a.test. has %d addresses; at most %d are let pass", tt.count, tt.max)
-		}
-		if got.Detail != want || (want != "") != (got.Reason == ReasonTooManyAddresses) {
-			t.Errorf("%d with limit %d: %s %q", tt.count, tt.limit, short(got), got.Detail)
 		}
 	}
 }

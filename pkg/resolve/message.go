@@ -3,7 +3,9 @@ package resolve
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 
 	"github.com/miekg/dns"
@@ -15,11 +17,13 @@ var errBadMessage = errors.New("the message is cut short or not well formed")
 
 // record is a record of the answer section that a walk may use.
 type record struct {
-	owner  zone.Name
-	typ    uint16 // A, AAAA, CNAME or DNAME
-	ttl    uint32
-	target zone.Name  // of CNAME and DNAME
-	addr   netip.Addr // of A and AAAA
+	owner    zone.Name
+	typ      uint16 // A, AAAA, CNAME, DNAME or RRSIG
+	ttl      uint32
+	target   zone.Name  // of CNAME and DNAME
+	addr     netip.Addr // of A and AAAA
+	covered  uint16     // of RRSIG: the type that it signs
+	original uint32     // of RRSIG: the TTL of that RRset where no cache counts it down
 }
 
 // soa is what a negative answer needs of an SOA in the authority section.
@@ -43,6 +47,41 @@ type message struct {
 }
 
 var messagePool = sync.Pool{New: func() any { return new(message) }}
+
+// flags names the bits that say where an answer comes from.
+func (m *message) flags() string {
+	var set []string
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{{"aa", m.aa}, {"ra", m.ra}, {"ad", m.ad}} {
+		if f.set {
+			set = append(set, f.name)
+		}
+	}
+	return strings.Join(set, " ")
+}
+
+// text gives the records that a walk may use, one a line.
+func (m *message) text() []string {
+	var lines []string
+	for _, r := range m.answer {
+		var data string
+		switch r.typ {
+		case dns.TypeA, dns.TypeAAAA:
+			data = r.addr.String()
+		case dns.TypeRRSIG:
+			data = fmt.Sprintf("%s (original TTL %d)", dns.TypeToString[r.covered], r.original)
+		default:
+			data = r.target.String()
+		}
+		lines = append(lines, fmt.Sprintf("%s %d %s %s", r.owner, r.ttl, dns.TypeToString[r.typ], data))
+	}
+	for _, s := range m.soas {
+		lines = append(lines, fmt.Sprintf("%s SOA (negative TTL %d)", s.owner, s.ttl))
+	}
+	return lines
+}
 
 // release gives the memory of a message back. What was taken of it stays good, but for its
 // slices of records.
@@ -203,6 +242,13 @@ func (m *message) takeAnswer(packet []byte, r raw) error {
 			return errBadMessage
 		}
 		rec.target = target
+	case dns.TypeRRSIG:
+		const fixed = 18 // what stands before the signer's name (RFC 4034 §3.1)
+		if r.end-r.data < fixed {
+			return errBadMessage
+		}
+		rec.covered = binary.BigEndian.Uint16(packet[r.data:])
+		rec.original = capTTL(binary.BigEndian.Uint32(packet[r.data+4:]))
 	default:
 		return nil
 	}

@@ -41,7 +41,6 @@ type style struct {
 	ad        bool         // AD set: the server is to say whether it validated (RFC 6840 §5.7)
 	signed    bool         // DO set: signatures are wanted
 	subnet    netip.Prefix // for whom is asked (RFC 7871); zero: nothing is said
-	cookie    []byte       // client cookie, and the server's behind it if known (RFC 7873)
 	pad       bool         // to a length that tells little (RFC 8467)
 }
 
@@ -49,17 +48,24 @@ type style struct {
 type query struct {
 	// packet has the length that TCP wants in its first two octets; the identifier is
 	// filled in when the query is sent.
-	packet   []byte
-	question []byte // part of packet: name in the letter case sent, type, class
-	anyCase  bool   // letter case is of no account in the reply
-	cookie   []byte // part of packet: the client cookie; nil without one
+	packet      []byte
+	questionEnd uint16 // where the question ends in packet
+	anyCase     bool   // letter case is of no account in the reply
+	cookie      bool   // it has a cookie
 }
 
-// newQuery builds a query. Unless the style says otherwise the letters of the name get a
+// questionStart is where the question stands in a packet with its length in front: name in
+// the letter case sent, type, class.
+const questionStart = 2 + headerLen
+
+func (q *query) question() []byte { return q.packet[questionStart:q.questionEnd] }
+
+// newQuery builds a query, with a cookie if there is one: the client's part, and the server's
+// behind it if known (RFC 7873). Unless the style says otherwise the letters of the name get a
 // random case, which a forger has to guess too.
-func newQuery(name zone.Name, qtype uint16, s style) query {
+func newQuery(name zone.Name, qtype uint16, s *style, cookie []byte) query {
 	wire := name.Wire()
-	p := make([]byte, 2+headerLen, 2+headerLen+len(wire)+4+s.optSize())
+	p := make([]byte, questionStart, questionStart+len(wire)+4+s.optSize(len(cookie)))
 	flags := uint16(flagRD)
 	if s.iterative {
 		flags = 0
@@ -72,29 +78,25 @@ func newQuery(name zone.Name, qtype uint16, s style) query {
 	p = append(p, wire...)
 	q := query{anyCase: s.anyCase}
 	if !s.anyCase {
-		mixCase(p[2+headerLen:])
+		mixCase(p[questionStart:])
 	}
 	p = binary.BigEndian.AppendUint16(p, qtype)
 	p = binary.BigEndian.AppendUint16(p, dns.ClassINET)
-	questionEnd := len(p)
+	q.questionEnd = uint16(len(p))
 	if !s.plain {
-		p = s.appendOPT(p)
-		if len(s.cookie) > 0 {
-			at := questionEnd + optLen + 4 // the cookie is the first option
-			q.cookie = p[at : at+clientCookieLen]
-		}
+		p = s.appendOPT(p, cookie)
+		q.cookie = len(cookie) > 0
 	}
-	q.question = p[2+headerLen : questionEnd]
 	binary.BigEndian.PutUint16(p, uint16(len(p)-2))
 	q.packet = p
 	return q
 }
 
 // optSize is room enough for the OPT record of a query.
-func (s style) optSize() int {
+func (s *style) optSize(cookieLen int) int {
 	n := optLen
-	if len(s.cookie) > 0 {
-		n += 4 + len(s.cookie)
+	if cookieLen > 0 {
+		n += 4 + cookieLen
 	}
 	if s.subnet.IsValid() {
 		n += 8 + 16
@@ -107,7 +109,7 @@ func (s style) optSize() int {
 
 // appendOPT adds the additional record of EDNS (RFC 6891 §6.1) to a query with length
 // octets, and counts it.
-func (s style) appendOPT(p []byte) []byte {
+func (s *style) appendOPT(p, cookie []byte) []byte {
 	p[13] = 1 // one additional record
 	p = append(p, 0, 0, byte(dns.TypeOPT), udpPayload>>8, udpPayload&255, 0, 0, 0, 0)
 	if s.signed {
@@ -115,8 +117,8 @@ func (s style) appendOPT(p []byte) []byte {
 	}
 	p = append(p, 0, 0)
 	options := len(p)
-	if len(s.cookie) > 0 {
-		p = append(appendOptionHead(p, dns.EDNS0COOKIE, len(s.cookie)), s.cookie...)
+	if len(cookie) > 0 {
+		p = append(appendOptionHead(p, dns.EDNS0COOKIE, len(cookie)), cookie...)
 	}
 	if s.subnet.IsValid() {
 		p = appendSubnet(p, s.subnet)
@@ -203,7 +205,7 @@ const (
 
 // fit compares the question of a packet with the one asked. A server that cannot read a
 // query may leave the question out of its FORMERR or NOTIMP.
-func (q query) fit(packet []byte) match {
+func (q *query) fit(packet []byte) match {
 	if len(packet) < headerLen {
 		return noMatch
 	}
@@ -222,16 +224,16 @@ func (q query) fit(packet []byte) match {
 	default:
 		return noMatch
 	}
-	got := packet[headerLen:]
-	if len(got) < len(q.question) {
+	asked, got := q.question(), packet[headerLen:]
+	if len(got) < len(asked) {
 		return noMatch
 	}
-	got = got[:len(q.question)]
-	if string(got) == string(q.question) {
+	got = got[:len(asked)]
+	if string(got) == string(asked) {
 		return fullMatch
 	}
 	name := len(got) - 4
-	if string(got[name:]) != string(q.question[name:]) || !sameFolded(got[:name], q.question[:name]) {
+	if string(got[name:]) != string(asked[name:]) || !sameFolded(got[:name], asked[:name]) {
 		return noMatch
 	}
 	if q.anyCase {

@@ -56,6 +56,8 @@ type upstream struct {
 	turns    chan struct{} // one for each query that may be under way over conns
 	rate     *rate.Limiter // nil for none
 	cookies  *cookies
+	style    style // of all queries
+	keep     bool  // attempts that need no explaining
 
 	anyCase   atomic.Bool  // learned over TCP: the resolver does not keep letter case
 	roundTrip atomic.Int64 // nanoseconds, smoothed; 0 before the first reply
@@ -67,7 +69,7 @@ type upstream struct {
 type dialer func(network, address string) (net.Conn, error)
 
 func newUpstream(u URL, opts Options, dial dialer) *upstream {
-	up := &upstream{url: u, name: u.String(), timeout: opts.QueryTimeout, overConn: transportTCP, cookies: newCookies()}
+	up := &upstream{url: u, name: u.String(), timeout: opts.QueryTimeout, overConn: transportTCP, cookies: newCookies(), keep: opts.KeepAttempts}
 	if limit := opts.rateFor(u); limit > 0 {
 		up.rate = rate.NewLimiter(rate.Limit(limit), batchLen)
 	}
@@ -111,7 +113,7 @@ func (u *upstream) hedge() time.Duration {
 }
 
 // answered notes a reply, and how long it took if it was not asked for more than once.
-func (u *upstream) answered(took time.Duration, now time.Time) {
+func (u *upstream) answered(took time.Duration, now moment) {
 	u.health.answered(now)
 	if old := u.roundTrip.Load(); old != 0 {
 		took = (7*time.Duration(old) + took) / 8
@@ -123,17 +125,17 @@ func (u *upstream) answered(took time.Duration, now time.Time) {
 type health struct {
 	silent atomic.Int32 // queries in a row without any reply
 	down   atomic.Bool
-	heard  atomic.Int64 // when it last replied, in nanoseconds since 1970
+	heard  atomic.Int64 // the moment when it last replied
 
 	mu    sync.Mutex
-	since time.Time // when it went down
-	next  time.Time // when one query may find out whether it is back
+	since moment // when it went down
+	next  moment // when one query may find out whether it is back
 	pause time.Duration
 }
 
 // answered finds the resolver well.
-func (h *health) answered(now time.Time) {
-	h.heard.Store(now.UnixNano())
+func (h *health) answered(now moment) {
+	h.heard.Store(int64(now))
 	if h.silent.Load() != 0 {
 		h.silent.Store(0)
 	}
@@ -144,42 +146,42 @@ func (h *health) answered(now time.Time) {
 
 // silence takes note of a query without a reply. Where the resolver has replied to others
 // since, it is the name that gets none.
-func (h *health) silence(asked, now time.Time) {
-	if h.heard.Load() >= asked.UnixNano() || h.silent.Add(1) < silentLimit {
+func (h *health) silence(asked, now moment) {
+	if h.heard.Load() >= int64(asked) || h.silent.Add(1) < silentLimit {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.down.Load() {
 		h.down.Store(true)
-		h.since, h.pause, h.next = now, firstPause, now.Add(firstPause)
+		h.since, h.pause, h.next = now, firstPause, now.add(firstPause)
 	}
 }
 
 // isUp tells whether the resolver answers as far as is known. While it is silent, one caller
 // after each pause is told yes and so finds out.
-func (h *health) isUp(now time.Time) bool {
+func (h *health) isUp(now moment) bool {
 	if !h.down.Load() {
 		return true
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if now.Before(h.next) {
+	if now < h.next {
 		return false
 	}
 	h.pause = min(2*h.pause, longPause)
-	h.next = now.Add(h.pause)
+	h.next = now.add(h.pause)
 	return true
 }
 
 // downFor tells how long the resolver has been silent; 0 while it answers.
-func (h *health) downFor(now time.Time) time.Duration {
+func (h *health) downFor(now moment) time.Duration {
 	if !h.down.Load() {
 		return 0
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return now.Sub(h.since)
+	return now.since(h.since)
 }
 
 // failureOf says why there is no reply.

@@ -14,50 +14,58 @@ import (
 // name asked for as often as it takes: over a connection where the reply over UDP is cut short
 // or cannot be trusted, without EDNS where EDNS is not understood.
 type visit struct {
-	u      *upstream
-	target zone.Name
-	chain  chain
-	style  style
+	u     *upstream
+	chain chain
+	style *style // how all is asked
 
 	// How the current name is asked for.
 	query      query
-	asked      time.Time
+	asked      moment
+	plain      bool // without EDNS
 	overConn   bool
 	distrusted bool // the reply over UDP had something that only the resolver itself explains
-	badCookies int
+	badCookies int8
 
 	heard    atomic.Bool // the resolver has replied
-	attempts []Attempt
-	first    [1]Attempt // room for most
+	attempts []Attempt   // but for the last one, where its reply needs no explaining
 }
 
 // init begins a visit; v is zero.
 func (v *visit) init(u *upstream, target zone.Name, qtype uint16) {
-	v.u, v.target, v.chain = u, target, newChain(target, qtype)
-	v.attempts = v.first[:0]
+	v.u, v.chain, v.style = u, newChain(target, qtype), &u.style
 	v.overConn = u.udp == nil
 }
 
 // next builds the query to send now.
 func (v *visit) next() query {
 	s := v.style
-	s.anyCase = s.anyCase || v.u.anyCase.Load()
-	if !v.overConn && !s.plain {
-		s.cookie = v.u.cookies.current()
+	if anyCase := v.u.anyCase.Load(); v.plain || anyCase {
+		with := *s
+		with.plain, with.anyCase = v.plain, s.anyCase || anyCase
+		s = &with
 	}
-	v.query = newQuery(v.chain.last, v.chain.qtype, s)
-	v.asked = time.Now()
+	var cookie []byte
+	if !v.overConn && !s.plain {
+		cookie = v.u.cookies.current()
+	}
+	v.query = newQuery(v.chain.last, v.chain.qtype, s, cookie)
+	v.asked = rightNow()
 	return v.query
+}
+
+// ask looks a name up at this resolver alone, and waits.
+func (u *upstream) ask(ctx context.Context, name zone.Name, qtype uint16, d *deadline) Answer {
+	v := &visit{}
+	v.init(u, name, qtype)
+	a := v.run(ctx, d)
+	a.Attempts = v.attempts
+	return a
 }
 
 // run asks until the visit is over. The deadline moves on while it waits for its turn.
 func (v *visit) run(ctx context.Context, d *deadline) Answer {
 	for {
-		r, asked := v.exchange(ctx, d)
-		if asked.IsZero() {
-			asked = v.asked
-		}
-		if a, done := v.take(r, asked); done {
+		if a, done := v.take(v.exchange(ctx, d)); done {
 			return a
 		}
 	}
@@ -67,14 +75,15 @@ func (v *visit) run(ctx context.Context, d *deadline) Answer {
 // closed the one before, as servers do with idle ones or after a number of queries.
 const maxHangups = 2
 
-// exchange asks one query and waits, and tells when it was sent.
-func (v *visit) exchange(ctx context.Context, d *deadline) (reply, time.Time) {
+// exchange asks one query and waits.
+func (v *visit) exchange(ctx context.Context, d *deadline) reply {
 	if !v.overConn {
 		return v.datagram(ctx, d)
 	}
 	start := time.Now()
 	if err := v.u.turn(ctx); err != nil {
-		return reply{err: err}, time.Time{}
+		v.asked = rightNow()
+		return reply{err: err}
 	}
 	defer func() { <-v.u.turns }()
 	d.extend(time.Since(start))
@@ -82,12 +91,12 @@ func (v *visit) exchange(ctx context.Context, d *deadline) (reply, time.Time) {
 	for hangups := 0; ; hangups++ {
 		timeout := min(v.u.timeout, d.left())
 		if timeout <= 0 {
-			return reply{err: errTimeout}, v.asked
+			return reply{err: errTimeout}
 		}
 		r, wrong := v.u.conns.exchange(ctx, q, timeout)
 		r.wrong = wrong
 		if hangups == maxHangups || !hungUp(r.err) {
-			return r, v.asked
+			return r
 		}
 	}
 }
@@ -113,54 +122,57 @@ func (u *upstream) turn(ctx context.Context) error {
 }
 
 // datagram asks one query over UDP and waits.
-func (v *visit) datagram(ctx context.Context, d *deadline) (reply, time.Time) {
+func (v *visit) datagram(ctx context.Context, d *deadline) reply {
 	timeout := min(v.u.timeout, d.left())
 	if timeout <= 0 {
-		return reply{err: errTimeout}, time.Time{}
+		return reply{err: errTimeout}
 	}
 	got := make(chan reply, 1)
-	start := time.Now()
 	v.u.udp.add(&ask{query: v.next(), timeout: timeout, ended: ctx.Err, done: func(r reply) {
 		r.packet = append([]byte(nil), r.packet...)
 		got <- r
 	}})
 	v.u.udp.flush()
 	r := <-got
-	if !r.sent.IsZero() {
-		d.extend(r.sent.Sub(start))
+	if r.sent != 0 {
+		d.extend(r.sent.since(v.asked))
 	}
-	return r, r.sent
+	return r
 }
 
 // take judges a reply: the answer, or false where there is more to ask.
-func (v *visit) take(r reply, asked time.Time) (Answer, bool) {
-	a := Attempt{Resolver: v.u.name, Transport: transportUDP, Name: v.chain.last, Type: v.chain.qtype, Rcode: -1}
+func (v *visit) take(r reply) (Answer, bool) {
+	if r.sent != 0 {
+		v.asked = r.sent
+	}
+	now := rightNow()
+	a := Attempt{Resolver: v.u.name, Transport: transportUDP, Name: v.chain.last, Type: v.chain.qtype, Duration: now.since(v.asked), Rcode: -1}
 	if v.overConn {
 		a.Transport = v.u.overConn
 	}
-	now := time.Now()
-	a.Duration = now.Sub(asked)
 	m, f := v.read(r, &a, now)
-	again := ""
 	if f == nil {
-		again, f = v.doubt(r, m)
+		a.Err, f = v.doubt(r, m)
 	}
-	if again != "" {
-		a.Err = again
-	} else if f != nil {
-		a.Err = f.detail
-	}
-	v.attempts = append(v.attempts, a)
 	switch {
-	case again != "":
-		return Answer{}, false
 	case f != nil:
-		answer := v.chain.answer(v.target).failed(*f)
+		a.Err = f.detail
+		v.attempts = append(v.attempts, a)
+		answer := v.chain.answer().failed(*f)
 		answer.Resolver = v.u.name
 		return answer, true
+	case a.Err != "":
+		v.attempts = append(v.attempts, a)
+		return Answer{}, false
 	}
-	answer, done := v.chain.walk(v.target, m)
+	if v.u.keep {
+		a.Flags, a.Records = m.flags(), m.text()
+	}
+	answer, done := v.chain.walk(m)
 	m.release()
+	if !done || v.u.keep || answer.needsExplaining() {
+		v.attempts = append(v.attempts, a)
+	}
 	if !done {
 		v.overConn, v.distrusted, v.badCookies = v.u.udp == nil, false, 0
 		return Answer{}, false
@@ -169,8 +181,14 @@ func (v *visit) take(r reply, asked time.Time) (Answer, bool) {
 	return answer, true
 }
 
+// needsExplaining tells whether somebody will want to know how an answer came about. The
+// attempts of the others are most of what they would take.
+func (a *Answer) needsExplaining() bool {
+	return a.Outcome != Addresses && a.Outcome != NoData || a.Stale
+}
+
 // read reads the message in a reply. One that is cut short is read only as far as its header.
-func (v *visit) read(r reply, a *Attempt, now time.Time) (*message, *failure) {
+func (v *visit) read(r reply, a *Attempt, now moment) (*message, *failure) {
 	if r.err != nil {
 		f := failureOf(r.err, r.wrong)
 		if f.reason == ReasonTimeout || f.reason == ReasonNetwork {
@@ -213,8 +231,8 @@ func (v *visit) doubt(r reply, m *message) (again string, f *failure) {
 			return again, nil
 		}
 	}
-	if !v.style.plain && refusesEDNS(m.rcode) {
-		v.style.plain = true
+	if !v.plain && !v.style.plain && refusesEDNS(m.rcode) {
+		v.plain = true
 		return rcodeName(m.rcode) + "; asked again without EDNS", nil
 	}
 	return "", nil
@@ -233,7 +251,7 @@ func (v *visit) explain(r reply, m *message) {
 
 // doubtCookie holds the cookie of a reply over UDP against ours (RFC 7873 §5.3).
 func (v *visit) doubtCookie(m *message) string {
-	if v.query.cookie == nil {
+	if !v.query.cookie {
 		return ""
 	}
 	c := v.u.cookies

@@ -25,7 +25,7 @@ type window struct {
 	out       int // queries under way that are not taken for lost
 
 	answered, lost int // since the window was last judged
-	cut            time.Time
+	cut            moment
 }
 
 func newWindow(limit int) window {
@@ -41,7 +41,7 @@ func (w *window) answer() {
 	if w.out*2 >= int(w.size) { // else it is not the window that bounds
 		step := 1.0
 		if w.size >= w.threshold {
-			step = 8 / w.size
+			step = 2 / w.size
 		}
 		w.size = min(w.size+step, w.limit)
 	}
@@ -52,9 +52,9 @@ func (w *window) answer() {
 
 // lose takes note of a query that was lost. rto is the time after which that is noticed:
 // losses of one burst count once.
-func (w *window) lose(now time.Time, rto time.Duration) {
+func (w *window) lose(now moment, rto time.Duration) {
 	w.lost++
-	if w.lost < fewLosses || w.lost*lossDivisor < w.answered || now.Sub(w.cut) < 2*rto {
+	if w.lost < fewLosses || w.lost*lossDivisor < w.answered || w.cut != 0 && now.since(w.cut) < 2*rto {
 		return
 	}
 	w.size = max(w.size/2, leastWindow)

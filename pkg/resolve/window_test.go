@@ -1,0 +1,116 @@
+package resolve
+
+import (
+	"testing"
+	"time"
+)
+
+// answers lets n queries be asked and answered while the window is kept full.
+func answers(w *window, n int) {
+	for range n {
+		w.out = int(w.size)
+		w.answer()
+	}
+}
+
+func TestWindowGrows(t *testing.T) {
+	w := newWindow(500)
+	if w.size != firstWindow {
+		t.Errorf("begins with %v", w.size)
+	}
+	answers(&w, 100)
+	if w.size != firstWindow+100 {
+		t.Errorf("%v after 100 answers; one more for each is expected", w.size)
+	}
+	answers(&w, 1000)
+	if w.size != 500 {
+		t.Errorf("grows to %v, past its limit", w.size)
+	}
+	if w := newWindow(10); w.size != 10 {
+		t.Errorf("begins with %v, past its limit", w.size)
+	}
+	// It is no wider for answers to queries that never filled it.
+	w = newWindow(500)
+	for range 1000 {
+		w.out = 1
+		w.answer()
+	}
+	if w.size != firstWindow {
+		t.Errorf("an idle window grows to %v", w.size)
+	}
+}
+
+func TestWindowShrinks(t *testing.T) {
+	const rto = 100 * time.Millisecond
+	w := newWindow(500)
+	answers(&w, 400)
+	now := moment(time.Hour)
+	lose := func(n int) {
+		for range n {
+			w.lose(now, rto)
+		}
+	}
+	lose(fewLosses - 1)
+	if w.size != 464 {
+		t.Errorf("%v after few losses", w.size)
+	}
+	lose(50)
+	if w.size != 232 {
+		t.Errorf("%v after one burst, want it halved once", w.size)
+	}
+	now = now.add(3 * rto)
+	lose(fewLosses)
+	if w.size != 116 {
+		t.Errorf("%v after a second burst", w.size)
+	}
+	before := w.size
+	answers(&w, 116)
+	if w.size < before+1 || w.size > before+3 {
+		t.Errorf("grows from %v to %v with one round of answers; it has to be slow behind a loss", before, w.size)
+	}
+	for range 50 {
+		now = now.add(3 * rto)
+		lose(fewLosses)
+	}
+	if w.size != leastWindow {
+		t.Errorf("%v after many losses", w.size)
+	}
+}
+
+// A path that loses a query now and then is not made slower by it.
+func TestWindowBearsFewLosses(t *testing.T) {
+	w := newWindow(500)
+	answers(&w, 500)
+	now := moment(time.Hour)
+	for range 200 {
+		answers(&w, 100)
+		w.lose(now, time.Millisecond)
+		now = now.add(time.Second)
+	}
+	if w.size != 500 {
+		t.Errorf("%v with one loss in a hundred queries", w.size)
+	}
+}
+
+func TestRoundTripTime(t *testing.T) {
+	var r rtt
+	if got := r.timeout(2 * time.Second); got != 400*time.Millisecond {
+		t.Errorf("%s before anything is known", got)
+	}
+	r.sample(20 * time.Millisecond)
+	if got := r.timeout(2 * time.Second); got != leastRTO {
+		t.Errorf("%s for a quick resolver", got)
+	}
+	for range 100 {
+		r.sample(300 * time.Millisecond)
+	}
+	if got := r.timeout(2 * time.Second); got < 300*time.Millisecond || got > 400*time.Millisecond {
+		t.Errorf("%s where answers take 300 ms", got)
+	}
+	if got := r.timeout(time.Second); got != 200*time.Millisecond {
+		t.Errorf("%s of a second in all", got)
+	}
+	if r.smoothed < 290*time.Millisecond || r.smoothed > 300*time.Millisecond {
+		t.Errorf("smoothed %s", r.smoothed)
+	}
+}

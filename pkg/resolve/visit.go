@@ -3,7 +3,6 @@ package resolve
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -62,7 +61,7 @@ func (u *upstream) ask(ctx context.Context, name zone.Name, qtype uint16, d *dea
 	return a
 }
 
-// run asks until the visit is over. The deadline moves on while it waits for its turn.
+// run asks until the visit is over. The deadline stands still while it waits for its turn.
 func (v *visit) run(ctx context.Context, d *deadline) Answer {
 	for {
 		if a, done := v.take(v.exchange(ctx, d)); done {
@@ -80,13 +79,14 @@ func (v *visit) exchange(ctx context.Context, d *deadline) reply {
 	if !v.overConn {
 		return v.datagram(ctx, d)
 	}
-	start := time.Now()
-	if err := v.u.turn(ctx); err != nil {
+	d.wait()
+	err := v.u.turn(ctx)
+	d.goOn()
+	if err != nil {
 		v.asked = rightNow()
 		return reply{err: err}
 	}
 	defer func() { <-v.u.turns }()
-	d.extend(time.Since(start))
 	q := v.next()
 	for hangups := 0; ; hangups++ {
 		timeout := min(v.u.timeout, d.left())
@@ -123,21 +123,14 @@ func (u *upstream) turn(ctx context.Context) error {
 
 // datagram asks one query over UDP and waits.
 func (v *visit) datagram(ctx context.Context, d *deadline) reply {
-	timeout := min(v.u.timeout, d.left())
-	if timeout <= 0 {
-		return reply{err: errTimeout}
-	}
 	got := make(chan reply, 1)
-	v.u.udp.add(&ask{query: v.next(), timeout: timeout, ended: ctx.Err, done: func(r reply) {
+	d.wait()
+	v.u.udp.add(&ask{query: v.next(), timeout: d.bound(v.u.timeout), stands: d, ended: ctx.Err, done: func(r reply) {
 		r.packet = append([]byte(nil), r.packet...)
 		got <- r
 	}})
 	v.u.udp.flush()
-	r := <-got
-	if r.sent != 0 {
-		d.extend(r.sent.since(v.asked))
-	}
-	return r
+	return <-got
 }
 
 // take judges a reply: the answer, or false where there is more to ask.

@@ -175,7 +175,7 @@ func (c *Client) Start(ctx context.Context, target zone.Name, qtype uint16, done
 		l.step(ctx, &l.first)
 		return
 	}
-	l.compete(ctx, nil)
+	l.compete(ctx, nil, 0)
 }
 
 // Flush sends the queries of lookups that were started and not yet sent.

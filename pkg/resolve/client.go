@@ -66,6 +66,7 @@ type Client struct {
 	failures  failures
 	probes    probes
 	cancel    context.CancelFunc // ends dialing and what contests ask
+	onClose   func(f func()) (stop func() bool)
 
 	mu      sync.Mutex
 	closed  bool
@@ -108,10 +109,16 @@ func New(urls []string, opts Options) (*Client, error) {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{opts: opts, cancel: cancel}
+	c.onClose = func(f func()) func() bool { return context.AfterFunc(ctx, f) }
+	dial := func(network, address string) (net.Conn, error) {
+		conn, err := opts.Dial(ctx, network, address)
+		if err != nil && ctx.Err() != nil {
+			err = errClosed
+		}
+		return conn, err
+	}
 	for _, u := range servers {
-		c.upstreams = append(c.upstreams, newUpstream(u, opts, func(network, address string) (net.Conn, error) {
-			return opts.Dial(ctx, network, address)
-		}))
+		c.upstreams = append(c.upstreams, newUpstream(u, opts, dial))
 	}
 	return c, nil
 }
@@ -140,6 +147,17 @@ func (c *Client) spawn(f func()) bool {
 	}
 	c.running.Go(f)
 	return true
+}
+
+// untilClosed gives a context that ends with the client too, and then has errClosed as its
+// cause. Whoever gets one has to call stop.
+func (c *Client) untilClosed(ctx context.Context) (until context.Context, stop func()) {
+	until, cancel := context.WithCancelCause(ctx)
+	forget := c.onClose(func() { cancel(errClosed) })
+	return until, func() {
+		forget()
+		cancel(nil)
+	}
 }
 
 // Lookup asks the resolvers in order until one of them knows. One that only has a stale

@@ -83,7 +83,9 @@ func (l *lookup) heard(ctx context.Context, v *visit, r reply) {
 			l.compete(ctx, nil, v.u.hedge()) // over a connection the resolver may be late too
 		}
 		if l.client.spawn(func() {
-			l.judge(ctx, word{v, v.run(ctx, &l.deadline)})
+			until, stop := l.client.untilClosed(ctx)
+			defer stop()
+			l.judge(ctx, word{v, v.run(until, &l.deadline)})
 			l.client.Flush()
 		}) {
 			return
@@ -201,9 +203,9 @@ type contest struct {
 // run ends the lookup.
 func (c *contest) run(ctx context.Context) {
 	l := c.lookup
-	visits, cancel := context.WithCancel(ctx)
+	visits, stop := l.client.untilClosed(ctx)
 	a := c.answer(visits)
-	cancel()
+	stop()
 	if a.Outcome != Failure {
 		now := rightNow()
 		for _, v := range c.pending {
@@ -225,10 +227,13 @@ func (c *contest) answer(ctx context.Context) Answer {
 	timer := time.NewTimer(mostHedge)
 	defer timer.Stop()
 	for {
+		over := len(c.pending) == 0 && len(c.queue) == 0 && !c.nextRound(ctx)
 		left := l.deadline.left()
 		switch {
-		case len(c.pending) == 0 && len(c.queue) == 0 && !c.nextRound(ctx), left <= -wordsLate:
+		case over, left <= -wordsLate:
 			return c.settle(failure{reason: ReasonTimeout, detail: errTimeout.Error()})
+		case ctx.Err() != nil:
+			return c.settle(*failureOf(context.Cause(ctx), 0))
 		case left > 0 && len(c.queue) > 0 && (len(c.pending) == 0 || !time.Now().Before(c.hedge)):
 			c.send(ctx)
 		}
@@ -245,7 +250,6 @@ func (c *contest) answer(ctx context.Context) Answer {
 			c.hedge = time.Now()
 		case <-timer.C:
 		case <-ctx.Done():
-			return c.settle(failure{reason: ReasonCanceled, detail: canceledText(ctx.Err())})
 		}
 	}
 }
@@ -283,7 +287,7 @@ func (c *Client) visited(ctx context.Context, v *visit, d *deadline) Answer {
 	case <-p.done:
 		return p.judge(v.chain.target, v.chain.qtype, v.u, a)
 	case <-ctx.Done():
-		return v.chain.answer().failed(failure{reason: ReasonCanceled, detail: canceledText(ctx.Err())})
+		return v.chain.answer().failed(*failureOf(context.Cause(ctx), 0))
 	}
 }
 
@@ -324,8 +328,7 @@ func (c *contest) nextRound(ctx context.Context) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-ctx.Done():
-		return false
+	case <-ctx.Done(): // nobody is asked any more
 	}
 	c.queue, c.again = c.again, nil
 	return true

@@ -308,7 +308,7 @@ func (p *streams) register(ctx context.Context, w *waiter, expired <-chan time.T
 			}
 			at-- // this one again
 		case <-ctx.Done():
-			return nil, 0, ctx.Err()
+			return nil, 0, context.Cause(ctx)
 		case <-expired:
 			return nil, 0, errTimeout
 		}
@@ -341,7 +341,7 @@ func (p *streams) exchange(ctx context.Context, q query, timeout time.Duration) 
 	case r := <-w.ch:
 		return r, 0
 	case <-ctx.Done():
-		return m.giveUp(id, w, ctx.Err())
+		return m.giveUp(id, w, context.Cause(ctx))
 	case <-timer.C:
 	}
 	m.retire() // the peer may be gone without a word

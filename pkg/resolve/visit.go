@@ -106,7 +106,7 @@ func (u *upstream) turn(ctx context.Context) error {
 	select {
 	case u.turns <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	if u.rate == nil {
 		return nil
@@ -114,7 +114,7 @@ func (u *upstream) turn(ctx context.Context) error {
 	if err := u.rate.Wait(ctx); err != nil {
 		<-u.turns
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 		return context.DeadlineExceeded // the turn would come after the end of the run
 	}
@@ -125,7 +125,7 @@ func (u *upstream) turn(ctx context.Context) error {
 func (v *visit) datagram(ctx context.Context, d *deadline) reply {
 	got := make(chan reply, 1)
 	d.wait()
-	v.u.udp.add(&ask{query: v.next(), timeout: d.bound(v.u.timeout), stands: d, ended: ctx.Err, done: func(r reply) {
+	v.u.udp.add(&ask{query: v.next(), timeout: d.bound(v.u.timeout), stands: d, ended: func() error { return context.Cause(ctx) }, done: func(r reply) {
 		r.packet = append([]byte(nil), r.packet...)
 		got <- r
 	}})

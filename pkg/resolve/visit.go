@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/miekg/dns"
@@ -180,8 +181,12 @@ func (a *Answer) needsExplaining() bool {
 	return a.Outcome != Addresses && a.Outcome != NoData || a.Stale
 }
 
-// read reads the message in a reply. One that is cut short is read only as far as its header.
+// read reads the message in a reply. One that is cut short is read only as far as its header,
+// and of forged ones nothing is.
 func (v *visit) read(r reply, a *Attempt, now moment) (*message, *failure) {
+	if errors.Is(r.err, errForged) {
+		return nil, nil
+	}
 	if r.err != nil {
 		f := failureOf(r.err, r.wrong)
 		if f.reason == ReasonTimeout || f.reason == ReasonNetwork {
@@ -207,6 +212,9 @@ func (v *visit) read(r reply, a *Attempt, now moment) (*message, *failure) {
 // visit then says.
 func (v *visit) doubt(r reply, m *message) (again string, f *failure) {
 	switch {
+	case errors.Is(r.err, errForged):
+		v.overConn = true
+		return r.err.Error() + "; asked again over TCP", nil
 	case m == nil && v.overConn:
 		return "", failuref(ReasonTruncated, "the answer is cut short over TCP too")
 	case m == nil:

@@ -45,7 +45,7 @@ func (v *visit) next() query {
 		s = &with
 	}
 	var cookie []byte
-	if !v.overConn && !s.plain {
+	if (!v.overConn || v.distrusted) && !s.plain {
 		cookie = v.u.cookies.current()
 	}
 	v.query = newQuery(v.chain.last, v.chain.qtype, s, cookie)
@@ -223,6 +223,9 @@ func (v *visit) doubt(r reply, m *message) (again string, f *failure) {
 	case v.overConn:
 		if v.distrusted {
 			v.explain(r, m)
+			if v.distrusted = false; m.rcode == dns.RcodeBadCookie {
+				return "BADCOOKIE; asked again without a cookie", nil
+			}
 		}
 	case r.caseDiffs:
 		v.overConn, v.distrusted = true, true
@@ -245,8 +248,10 @@ func (v *visit) explain(r reply, m *message) {
 	if r.caseDiffs {
 		v.u.anyCase.Store(true)
 	}
-	if m.cookie == nil {
-		v.u.cookies.forget()
+	if c := v.u.cookies; m.cookie == nil {
+		c.forget()
+	} else {
+		c.learn(m.cookie)
 	}
 }
 

@@ -72,7 +72,8 @@ func (v *visit) run(ctx context.Context, d *deadline) Answer {
 }
 
 // maxHangups is how often a query is asked on a further connection because the server
-// closed the one before, as servers do with idle ones or after a number of queries.
+// closed the one before, as servers do with idle ones. One that was closed behind replies to
+// other queries does not count: such a server answers a number of queries on each.
 const maxHangups = 2
 
 // exchange asks one query and waits.
@@ -89,14 +90,20 @@ func (v *visit) exchange(ctx context.Context, d *deadline) reply {
 	}
 	defer func() { <-v.u.turns }()
 	q := v.next()
-	for hangups := 0; ; hangups++ {
+	for hangups := 0; ; {
 		timeout := min(v.u.timeout, d.left())
 		if timeout <= 0 {
 			return reply{err: errTimeout}
 		}
 		r, wrong := v.u.conns.exchange(ctx, q, timeout)
 		r.wrong = wrong
-		if hangups == maxHangups || !hungUp(r.err) {
+		if !hungUp(r.err) {
+			return r
+		}
+		if r.others == 0 {
+			hangups++
+		}
+		if hangups > maxHangups {
 			return r
 		}
 	}

@@ -203,7 +203,7 @@ func (v *visit) read(r reply, a *Attempt, now moment) (*message, *failure) {
 	}
 	v.heard.Store(true)
 	v.u.answered(a.Duration, now)
-	if isTruncated(r.packet) {
+	if isTruncated(r.packet) || !v.overConn && len(r.packet) == packetBuffer {
 		a.Rcode = int(r.packet[3]) & maskRcode
 		return nil, nil
 	}

@@ -175,8 +175,8 @@ func (c *Client) Lookup(ctx context.Context, target zone.Name, qtype uint16) Ans
 // and must not block. When ctx ends, done is called soon.
 func (c *Client) Start(ctx context.Context, target zone.Name, qtype uint16, done func(Answer)) {
 	l := &lookup{client: c, target: target, qtype: qtype, done: done}
-	if f := c.failures.recent(l.question()); f != nil {
-		done(*f)
+	if a, ok := c.failures.recent(l.question()); ok {
+		done(a)
 		return
 	}
 	now := rightNow()

@@ -196,8 +196,8 @@ type contest struct {
 	hedge    time.Time   // when the next of them is asked, whatever is under way
 	again    []*upstream // worth asking in the next one
 	round    int
-	pending  []*visit    // in the order of asking
-	slower   []*visit    // those of them that were asked before the one that knew
+	pending  []*visit // in the order of asking
+	slower   []*visit // those of them that were asked before the one that knew
 	attempts []Attempt
 	best     *Answer // of those that are not to be relied on
 }

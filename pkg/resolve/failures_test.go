@@ -28,7 +28,7 @@ func TestFailuresAtOnce(t *testing.T) {
 		all.Go(func() {
 			for range 1000 {
 				f.note(q, a)
-				if r := f.recent(q); r == nil || r.Reason != ReasonServfail {
+				if r, ok := f.recent(q); !ok || r.Reason != ReasonServfail {
 					t.Error("the failure is not remembered")
 					return
 				}
@@ -36,6 +36,9 @@ func TestFailuresAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
+	if l := f.known[q].length; l != firstFailure {
+		t.Errorf("failures at one time count as several: %s", l)
+	}
 }
 
 // When the memory is full it makes room for those that may be tried again.
@@ -46,11 +49,13 @@ func TestFailuresMakeRoom(t *testing.T) {
 			f.note(failedQuestion(i))
 		}
 		q, a := failedQuestion(maxFailures)
-		if f.note(q, a); f.recent(q) != nil {
+		f.note(q, a)
+		if _, ok := f.recent(q); ok {
 			t.Error("more are remembered than there is room for")
 		}
 		time.Sleep(firstFailure + longFailure + time.Second)
-		if f.note(q, a); f.recent(q) == nil {
+		f.note(q, a)
+		if _, ok := f.recent(q); !ok {
 			t.Error("failures of long ago keep the room")
 		}
 	})

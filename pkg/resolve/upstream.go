@@ -78,7 +78,7 @@ func newUpstream(u URL, opts Options, dial dialer) *upstream {
 	up.turns = make(chan struct{}, conns*maxOnStream)
 	up.conns = newStreams(conns, func() (net.Conn, error) { return dial("tcp", address) })
 	if u.Scheme == SchemeUDP {
-		up.udp = newDatagrams(opts.Sockets, opts.InFlight, opts.QueryTimeout/10, up.rate, func() (net.Conn, error) { return dial("udp", address) })
+		up.udp = newDatagrams(opts.Sockets, opts.InFlight, opts.QueryTimeout/10, up.rate, up.health.down.Load, func() (net.Conn, error) { return dial("udp", address) })
 	}
 	return up
 }

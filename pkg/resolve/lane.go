@@ -65,6 +65,7 @@ type ask struct {
 	sends   int16
 	moves   int16
 	hedged  bool
+	probe   bool // the resolver was silent already when it was first sent
 	counted bool // in the window
 	queued  bool // to be sent again
 	over    bool
@@ -315,6 +316,7 @@ func (l *lane) launch(a *ask, s *socket, now moment) {
 	if a.sends == 0 {
 		a.sent = now
 		a.stands.goOn()
+		a.probe = l.pool.silent()
 		a.at = int32(len(l.flying))
 		l.flying = append(l.flying, a)
 	}
@@ -607,12 +609,17 @@ func (l *lane) keepTime() {
 func (l *lane) look(now moment) bool {
 	var list []told
 	var late []func()
+	silent := l.pool.silent()
 	l.mu.Lock()
 	for i := len(l.flying) - 1; i >= 0; i-- {
 		a := l.flying[i]
 		err := a.ended()
 		switch {
 		case err != nil:
+		case silent && a.isEarly():
+			a.hedged = true
+			late = append(late, a.late)
+			continue
 		case now < a.due:
 			continue
 		case now >= a.expires():
@@ -633,7 +640,7 @@ func (l *lane) look(now moment) bool {
 		a.schedule()
 	}
 	list = append(list, l.tidy()...)
-	if l.pool.silent() {
+	if silent {
 		late = append(late, l.lateInQueue()...)
 	}
 	l.awake = len(l.flying)+l.waiting.len() > 0
@@ -645,6 +652,10 @@ func (l *lane) look(now moment) bool {
 	tell(list)
 	return awake
 }
+
+// isEarly tells whether a query was sent before its resolver was known to be silent, and no
+// other one is asked yet. A probe does wait: it is to find out whether the resolver is back.
+func (a *ask) isEarly() bool { return a.hedge > 0 && !a.hedged && !a.probe }
 
 // lateInQueue gives what is to be told to those who wait for their turn at a resolver that is
 // silent: another one need not wait for that. It is called with mu held.

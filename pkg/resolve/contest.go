@@ -62,7 +62,7 @@ func (l *lookup) step(ctx context.Context, v *visit) {
 	l.deadline.wait()
 	a.done = func(r reply) { l.heard(ctx, v, r) }
 	if len(l.order) > 1 {
-		a.hedge = v.u.hedge()
+		a.hedge, a.probe = v.u.hedge(), v.u.health.down.Load()
 		a.late = func() { l.compete(ctx, nil, 0) }
 	}
 	v.u.udp.add(a)

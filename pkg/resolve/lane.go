@@ -51,6 +51,7 @@ type ask struct {
 	hedge   time.Duration // from when it is first sent; 0 for none
 	ended   func() error  // why nobody waits for the reply any more, or nil
 	done    func(reply)   // told once; it must not block
+	probe   bool          // the resolver is known to be silent, and this is to find out whether it is back
 	late    func()        // told once when hedge has passed without a reply, or the resolver is silent; it must not block
 
 	// These belong to the lane.
@@ -65,7 +66,6 @@ type ask struct {
 	sends   int16
 	moves   int16
 	hedged  bool
-	probe   bool // the resolver was silent already when it was first sent
 	counted bool // in the window
 	queued  bool // to be sent again
 	over    bool
@@ -316,7 +316,6 @@ func (l *lane) launch(a *ask, s *socket, now moment) {
 	if a.sends == 0 {
 		a.sent = now
 		a.stands.goOn()
-		a.probe = l.pool.silent()
 		a.at = int32(len(l.flying))
 		l.flying = append(l.flying, a)
 	}
@@ -611,8 +610,7 @@ func (l *lane) look(now moment) bool {
 	var late []func()
 	silent := l.pool.silent()
 	l.mu.Lock()
-	for i := len(l.flying) - 1; i >= 0; i-- {
-		a := l.flying[i]
+	for _, a := range slices.Backward(l.flying) { // those that are dropped make room behind
 		err := a.ended()
 		switch {
 		case err != nil:
@@ -653,8 +651,8 @@ func (l *lane) look(now moment) bool {
 	return awake
 }
 
-// isEarly tells whether a query was sent before its resolver was known to be silent, and no
-// other one is asked yet. A probe does wait: it is to find out whether the resolver is back.
+// isEarly tells whether a query was asked before its resolver was known to be silent, and no
+// other one is asked yet.
 func (a *ask) isEarly() bool { return a.hedge > 0 && !a.hedged && !a.probe }
 
 // lateInQueue gives what is to be told to those who wait for their turn at a resolver that is
@@ -662,7 +660,7 @@ func (a *ask) isEarly() bool { return a.hedge > 0 && !a.hedged && !a.probe }
 func (l *lane) lateInQueue() []func() {
 	var late []func()
 	for _, a := range l.waiting.asks[l.waiting.head:] {
-		if a.hedge > 0 && !a.hedged {
+		if a.isEarly() {
 			a.hedged = true
 			late = append(late, a.late)
 		}

@@ -71,6 +71,8 @@ const (
 	ReasonRefusedAddress                     // an address that the policy refuses
 	ReasonTooManyAddresses                   // more addresses than the policy lets pass
 	ReasonCanceled                           // the context ended, or the client was closed
+	ReasonCertificate                        // the resolver does not prove to be the one asked for
+	ReasonHTTP                               // an HTTP status that is no answer (RFC 8484 §4.2.1)
 )
 
 // reasonText is indexed by Reason.
@@ -93,6 +95,8 @@ var reasonText = [...]string{
 	"refused address",
 	"too many addresses",
 	"canceled",
+	"certificate refused",
+	"HTTP error",
 }
 
 // String names the kind in a word or two.
@@ -132,7 +136,7 @@ func (e EDE) String() string {
 // Attempt is one question to one resolver and what came of it.
 type Attempt struct {
 	Resolver  string // URL
-	Transport string // "udp" or "tcp"
+	Transport string // "udp", "tcp", "tls", "https" or "quic"
 	Name      zone.Name
 	Type      uint16
 	Duration  time.Duration

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -18,6 +19,15 @@ type Options struct {
 	Rounds        int           // how often the list of resolvers is gone through; 0 means 2
 	Sockets       int           // UDP sockets to one resolver at a time; twice as many TCP connections; 0 means 4
 	ResolvConf    string        // what "system" reads; empty means /etc/resolv.conf
+
+	// Dial opens the sockets for udp, tcp, tls and https; the address is numeric, with a
+	// port. nil means a [net.Dialer]. DNS over QUIC always has a socket of its own.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// RootCAs are whom to trust for tls, https and quic; nil means whom the system trusts.
+	RootCAs *x509.CertPool
+	// Bootstrap looks up host names in the URLs of resolvers, when a connection is opened and
+	// again when connections fail; nil means the system's resolver.
+	Bootstrap *net.Resolver
 }
 
 func (o Options) withDefaults() Options {
@@ -35,6 +45,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ResolvConf == "" {
 		o.ResolvConf = "/etc/resolv.conf"
+	}
+	if o.Dial == nil {
+		o.Dial = new(net.Dialer).DialContext
 	}
 	return o
 }
@@ -79,12 +92,9 @@ func New(urls []string, opts Options) (*Client, error) {
 	}
 
 	ctx, cancel := context.WithCancel(context.Background())
-	d := net.Dialer{Timeout: opts.QueryTimeout}
 	c := &Client{opts: opts, cancel: cancel}
 	for _, u := range servers {
-		c.upstreams = append(c.upstreams, newUpstream(u, opts, func(network, address string) (net.Conn, error) {
-			return d.DialContext(ctx, network, address)
-		}))
+		c.upstreams = append(c.upstreams, newUpstream(ctx, u, opts))
 	}
 	return c, nil
 }
@@ -201,11 +211,11 @@ func (c *Client) allDown() bool {
 // transient tells whether the same resolver may know better a moment later.
 func (r Reason) transient() bool {
 	switch r {
-	case ReasonServfail, ReasonTimeout, ReasonNetwork, ReasonMalformed:
+	case ReasonServfail, ReasonTimeout, ReasonNetwork, ReasonMalformed, ReasonHTTP:
 		return true
 	case ReasonRefused, ReasonRcode, ReasonLame, ReasonNoSOA, ReasonLoop, ReasonChainTooLong,
 		ReasonNameTooLong, ReasonTruncated, ReasonBlocked, ReasonStale, ReasonRefusedAddress,
-		ReasonTooManyAddresses, ReasonCanceled:
+		ReasonTooManyAddresses, ReasonCanceled, ReasonCertificate:
 	}
 	return false
 }

@@ -29,23 +29,23 @@ type upstream struct {
 	url     URL
 	name    string // url as text
 	timeout time.Duration
-	udp     *pool // nil where the resolver is asked over TCP alone
-	tcp     *pool
+	host    *host
+	udp     *pool     // nil where the resolver is not asked over UDP
+	stream  exchanger // over TCP or encrypted: nothing is forged or cut short there
+	via     string    // what stream is, as attempts tell it
 
 	anyCase   atomic.Bool // learned over TCP: the resolver does not keep letter case
 	silent    atomic.Int32
 	downUntil atomic.Int64 // nanoseconds since 1970; 0 while it answers
 }
 
-// dialer opens sockets to the resolvers until its client is closed.
-type dialer func(network, address string) (net.Conn, error)
-
-func newUpstream(u URL, opts Options, dial dialer) *upstream {
-	up := &upstream{url: u, name: u.String(), timeout: opts.QueryTimeout}
-	address := u.hostPort()
-	up.tcp = newPool(2*opts.Sockets, true, func() (net.Conn, error) { return dial("tcp", address) })
+// newUpstream sends nothing yet. What it opens later ends with ctx, and with close.
+func newUpstream(ctx context.Context, u URL, opts Options) *upstream {
+	h := newHost(ctx, u, opts)
+	up := &upstream{url: u, name: u.String(), timeout: opts.QueryTimeout, host: h}
+	up.stream, up.via = newPool(2*opts.Sockets, true, h.dialer(ctx, "tcp")), transportTCP
 	if u.Scheme == SchemeUDP {
-		up.udp = newPool(opts.Sockets, false, func() (net.Conn, error) { return dial("udp", address) })
+		up.udp = newPool(opts.Sockets, false, h.dialer(ctx, "udp"))
 	}
 	return up
 }
@@ -54,7 +54,8 @@ func (u *upstream) close() {
 	if u.udp != nil {
 		u.udp.close()
 	}
-	u.tcp.close()
+	u.stream.close()
+	u.host.close()
 }
 
 // isUp tells whether the resolver answers as far as is known. While it is silent, one
@@ -107,29 +108,26 @@ func (u *upstream) lookup(ctx context.Context, target zone.Name, qtype uint16, r
 // query asks for one name until there is a reply that can be read: over TCP where the one
 // over UDP is cut short or has other letter case, without EDNS where EDNS is not understood.
 func (u *upstream) query(ctx context.Context, name zone.Name, qtype uint16, lookup *run) (*message, *failure) {
-	p, edns := u.udp, true
-	if p == nil {
-		p = u.tcp
-	}
+	datagram, edns := u.udp != nil, true
 	distrusted := false
 	for {
-		a := Attempt{Resolver: u.name, Transport: transportUDP, Name: name, Type: qtype, Rcode: -1}
-		if p.stream {
-			a.Transport = transportTCP
+		a := Attempt{Resolver: u.name, Transport: u.via, Name: name, Type: qtype, Rcode: -1}
+		if datagram {
+			a.Transport = transportUDP
 		}
 		start := time.Now()
 		q := newQuery(name, qtype, edns, u.anyCase.Load())
-		r, wrong := u.exchange(ctx, p, q, lookup)
+		r, wrong := u.exchange(ctx, datagram, q, lookup)
 		a.Duration = time.Since(start)
 		m, f := u.readReply(ctx, r, wrong, &a)
 		switch {
 		case f != nil:
-		case r.caseDiffs && !p.stream:
+		case r.caseDiffs && datagram:
 			a.Err = "the letter case of the question was changed; asked again over TCP"
-			p, distrusted, m = u.tcp, true, nil
-		case isTruncated(r.packet) && !p.stream:
+			datagram, distrusted, m = false, true, nil
+		case isTruncated(r.packet) && datagram:
 			a.Err = "cut short; asked again over TCP"
-			p, m = u.tcp, nil
+			datagram, m = false, nil
 		case isTruncated(r.packet):
 			f = failuref(ReasonTruncated, "the answer is cut short over TCP too")
 			a.Err = f.detail
@@ -141,7 +139,7 @@ func (u *upstream) query(ctx context.Context, name zone.Name, qtype uint16, look
 		if f != nil {
 			return nil, f
 		}
-		if distrusted && p.stream && r.caseDiffs && m != nil {
+		if distrusted && !datagram && r.caseDiffs && m != nil {
 			u.anyCase.Store(true)
 		}
 		if m != nil {
@@ -159,7 +157,11 @@ func refusesEDNS(rcode int) bool {
 const maxHangups = 2
 
 // exchange asks one query.
-func (u *upstream) exchange(ctx context.Context, p *pool, q query, lookup *run) (reply, int) {
+func (u *upstream) exchange(ctx context.Context, datagram bool, q query, lookup *run) (reply, int) {
+	p := u.stream
+	if datagram {
+		p = u.udp
+	}
 	waited, err := p.wait(ctx)
 	lookup.deadline = lookup.deadline.Add(waited)
 	if err != nil {
@@ -172,7 +174,7 @@ func (u *upstream) exchange(ctx context.Context, p *pool, q query, lookup *run) 
 			return reply{err: errTimeout}, 0
 		}
 		r, wrong := p.exchange(ctx, q, timeout)
-		if hangups == maxHangups || !p.stream || !hungUp(r.err) {
+		if hangups == maxHangups || datagram || !hungUp(r.err) {
 			return r, wrong
 		}
 	}
@@ -207,11 +209,14 @@ func (u *upstream) readReply(ctx context.Context, r reply, wrong int, a *Attempt
 // failureOf says why there is no reply.
 func failureOf(ctx context.Context, err error, wrong int) *failure {
 	var timeout net.Error
+	var told *failure
 	switch {
 	case ctx.Err() != nil:
 		return &failure{reason: ReasonCanceled, detail: canceledText(ctx.Err())}
 	case errors.Is(err, errClosed), errors.Is(err, context.Canceled):
 		return &failure{reason: ReasonCanceled, detail: errClosed.Error()}
+	case errors.As(err, &told):
+		return told
 	case errors.Is(err, errTimeout), errors.As(err, &timeout) && timeout.Timeout():
 		text := errTimeout.Error()
 		if wrong > 0 {

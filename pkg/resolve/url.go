@@ -64,9 +64,6 @@ func (u URL) String() string {
 // [Demo], and not from a server that [New] would ask.
 func (u URL) InMemory() bool { return u.Scheme == SchemeFile || u.Scheme == SchemeDemo }
 
-// hostPort is what a dialer takes.
-func (u URL) hostPort() string { return net.JoinHostPort(u.Host, strconv.Itoa(int(u.Port))) }
-
 // ParseURL reads the URL of a resolver. A host name instead of an address is allowed; the
 // system looks it up when a connection is opened.
 func ParseURL(s string) (URL, error) {
@@ -132,7 +129,7 @@ func parseServer(scheme Scheme, rest string) (URL, error) {
 		}
 		u.Port = uint16(port)
 	}
-	if _, err := netip.ParseAddr(u.Host); err == nil {
+	if isAddress(u.Host) {
 		return u, nil
 	}
 	if strings.Contains(u.Host, ":") || strings.Trim(u.Host, "0123456789.") == "" {
@@ -142,6 +139,11 @@ func parseServer(scheme Scheme, rest string) (URL, error) {
 		return URL{}, err
 	}
 	return u, nil
+}
+
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
 }
 
 // maxSystem is how many name servers of resolv.conf count (resolv.conf(5), MAXNS).

@@ -483,7 +483,7 @@ func TestAll(t *testing.T) {
 }
 
 func TestNewErrors(t *testing.T) {
-	for _, url := range []string{"demo:", "file:x", "tls://192.0.2.1", "system://x"} {
+	for _, url := range []string{"demo:", "file:x", "tls://192.0.2.1/x", "system://x"} {
 		if _, err := New([]string{url}, Options{}); err == nil {
 			t.Errorf("%s is accepted", url)
 		}

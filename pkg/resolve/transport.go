@@ -2,7 +2,10 @@ package resolve
 
 import (
 	"context"
+	"encoding/binary"
 	"time"
+
+	"github.com/miekg/dns"
 )
 
 // exchanger carries queries to one resolver over one transport. Its methods may be called
@@ -17,7 +20,77 @@ type exchanger interface {
 	close()
 }
 
-var _ exchanger = (*pool)(nil)
+var (
+	_ exchanger = (*pool)(nil)
+	_ exchanger = dot{}
+	_ exchanger = (*doh)(nil)
+)
+
+// newEncrypted gives the transport of a URL that is encrypted. What it opens ends with ctx,
+// and with close.
+func newEncrypted(ctx context.Context, h *host, opts Options) exchanger {
+	switch h.url.Scheme {
+	case SchemeHTTPS:
+		return newDoH(ctx, h, opts)
+	case SchemeQUIC:
+		return newDoQ(ctx, h, opts)
+	case SchemeTLS, SchemeUDP, SchemeTCP, SchemeSystem, SchemeFile, SchemeDemo:
+	}
+	return newDoT(ctx, h, opts)
+}
+
+// turns bounds how many queries are under way.
+type turns chan struct{}
+
+func (t turns) wait(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	select {
+	case t <- struct{}{}:
+		return time.Since(start), nil
+	case <-ctx.Done():
+		return time.Since(start), ctx.Err()
+	}
+}
+
+func (t turns) done() { <-t }
 
 // Error makes a failure an error, for transports that know its reason.
 func (f *failure) Error() string { return f.detail }
+
+// accept checks the one reply to a query that went out with the identifier 0.
+func (q query) accept(packet []byte) reply {
+	if len(packet) < headerLen {
+		return reply{err: &failure{reason: ReasonMalformed, detail: errBadMessage.Error()}}
+	}
+	fit := q.fit(packet)
+	if fit == noMatch || binary.BigEndian.Uint16(packet) != 0 {
+		return reply{err: failuref(ReasonMalformed, "the reply does not fit the question")}
+	}
+	return reply{packet: packet, caseDiffs: fit == caseDiffs}
+}
+
+// paddedLen is what the length of an encrypted query is a multiple of, so that the length
+// does not tell the name (RFC 8467 §4.1).
+const paddedLen = 128
+
+// padded is a copy of a query with the EDNS option that fills it up (RFC 7830 §3). A query
+// without EDNS cannot be filled up.
+func (q query) padded() query {
+	const optionHeader = 4
+	opt := 2 + headerLen + len(q.question)
+	if opt == len(q.packet) {
+		return q
+	}
+	size := len(q.packet) - 2 + optionHeader
+	padding := (paddedLen - size%paddedLen) % paddedLen
+	p := make([]byte, 2+size+padding)
+	end := copy(p, q.packet)
+	binary.BigEndian.PutUint16(p[end:], dns.EDNS0PADDING)
+	binary.BigEndian.PutUint16(p[end+2:], uint16(padding))
+	const dataLen = 9 // offset of RDLENGTH behind the root name, TYPE, CLASS and TTL
+	options := binary.BigEndian.Uint16(p[opt+dataLen:])
+	binary.BigEndian.PutUint16(p[opt+dataLen:], options+optionHeader+uint16(padding))
+	binary.BigEndian.PutUint16(p, uint16(size+padding))
+	q.packet, q.question = p, p[2+headerLen:opt]
+	return q
+}

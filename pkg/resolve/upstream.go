@@ -43,6 +43,11 @@ type upstream struct {
 func newUpstream(ctx context.Context, u URL, opts Options) *upstream {
 	h := newHost(ctx, u, opts)
 	up := &upstream{url: u, name: u.String(), timeout: opts.QueryTimeout, host: h}
+	if u.encrypted() {
+		up.stream, up.via = newEncrypted(ctx, h, opts), string(u.Scheme)
+		up.anyCase.Store(true) // letter case proves nothing beyond what the certificate does
+		return up
+	}
 	up.stream, up.via = newPool(2*opts.Sockets, true, h.dialer(ctx, "tcp")), transportTCP
 	if u.Scheme == SchemeUDP {
 		up.udp = newPool(opts.Sockets, false, h.dialer(ctx, "udp"))
@@ -130,6 +135,9 @@ func (u *upstream) query(ctx context.Context, name zone.Name, qtype uint16, look
 			datagram, m = false, nil
 		case isTruncated(r.packet):
 			f = failuref(ReasonTruncated, "the answer is cut short over TCP too")
+			if u.url.encrypted() {
+				f.detail = "the answer is cut short"
+			}
 			a.Err = f.detail
 		case edns && refusesEDNS(m.rcode):
 			a.Err = rcodeName(m.rcode) + "; asked again without EDNS"

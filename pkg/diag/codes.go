@@ -147,6 +147,7 @@ const (
 	CodeTargetPrivate        Code = "target-private"
 	CodeTargetStale          Code = "target-stale"
 	CodeTargetMixedNXDOMAIN  Code = "target-mixed-nxdomain"
+	CodeResolverCertificate  Code = "resolver-certificate"
 )
 
 // Serial: the number that tells secondaries to transfer.

@@ -72,8 +72,11 @@ cover: deps ## Print test coverage by package; dist/cover.out holds it by line.
 	$(GO) test -coverprofile=dist/cover.out ./...
 	@$(GO) tool cover -func=dist/cover.out | tail -n 1
 
-cross: ## Build for the platforms that the tests do not run on.
+cross: ## Build for the platforms that the tests do not run on, and without parts.
 	@for platform in $(PLATFORMS); do \
 		echo "build $$platform"; \
 		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build -buildvcs=false ./... || exit 1; \
 	done
+	@echo "build without DNS over QUIC (-tags nodoq)"
+	@$(GO) build -buildvcs=false -tags nodoq ./...
+	@$(GO) test -tags nodoq -run 'NoDoQ|URL' ./pkg/resolve

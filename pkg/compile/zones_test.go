@@ -367,6 +367,8 @@ func faultAnswer(kind string) (resolve.Answer, bool) {
 		"bad-resolver":    {resolve.ReasonBadResolver, "the resolver has 192.0.2.66 for x.invalid., which does not exist"},
 		"canceled":        {resolve.ReasonCanceled, "the time for the run is over"},
 		"refused-address": {resolve.ReasonRefusedAddress, ""},
+		"certificate":     {resolve.ReasonCertificate, "the certificate expired on 2026-01-31"},
+		"http":            {resolve.ReasonHTTP, "HTTP status 404 Not Found"},
 	}
 	f, ok := failures[kind]
 	return resolve.Answer{Outcome: resolve.Failure, Reason: f.reason, Detail: f.detail}, ok

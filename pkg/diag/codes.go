@@ -149,6 +149,7 @@ const (
 	CodeTargetMixedNXDOMAIN  Code = "target-mixed-nxdomain"
 	CodeTargetDNS64          Code = "target-dns64"
 	CodeResolverInvents      Code = "resolver-invents"
+	CodeResolverCertificate  Code = "resolver-certificate"
 )
 
 // Serial: the number that tells secondaries to transfer.

@@ -658,9 +658,9 @@ taken away for it. The message carries the resolver's own words where it gave so
 
     aliasflat resolve --trace cdn.example.net`},
 	{CodeTargetRefused, Error, "the resolver refused to answer", `
-The rcode is REFUSED, or an extended error says that the answer was blocked, censored
-or filtered. The resolver does not serve this machine, or does not want to answer for
-this name. Use another one.
+The rcode is REFUSED, an extended error says that the answer was blocked, censored or
+filtered, or a resolver over HTTPS gave an error status. It does not serve this machine,
+does not want to answer for this name, or is not at that URL. Use another one.
 
     aliasflat compile --resolver udp://192.0.2.53 example.com.zone`},
 	{CodeTargetTimeout, Error, "no resolver answered in time", `
@@ -762,6 +762,13 @@ every target that is gone, so it is not used. Without another resolver in the li
 nothing can be resolved, and it is an error.
 
     resolvers: [udp://192.0.2.53, udp://198.51.100.53]      # in aliasflat.yaml`},
+	{CodeResolverCertificate, Error, "the resolver does not prove to be the one named", `
+With tls, https and quic the resolver has to show a certificate for the name in its URL,
+from an authority that this system trusts. What it shows has expired, is for another
+name, or comes from somebody else, so nothing was asked: the answers could be forged. An
+address alone is right only if it is in the certificate; else the name goes behind it.
+
+    aliasflat resolve --resolver tls://192.0.2.53#dns.example cdn.example.net`},
 
 	// Serial.
 	{CodeSerialOrder, Error, "the serial would not be later than the published one", `

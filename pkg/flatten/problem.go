@@ -42,6 +42,8 @@ var failureCodes = map[resolve.Reason]diag.Code{
 	resolve.ReasonTooManyAddresses: diag.CodeTargetTooMany,
 	resolve.ReasonDNS64:            diag.CodeTargetDNS64,
 	resolve.ReasonBadResolver:      diag.CodeResolverInvents,
+	resolve.ReasonCertificate:      diag.CodeResolverCertificate,
+	resolve.ReasonHTTP:             diag.CodeTargetRefused,
 }
 
 func problemFailed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
@@ -70,6 +72,10 @@ func failureHint(reason resolve.Reason) string {
 		return "its name servers or its DNSSEC may be broken; aliasflat resolve --trace TARGET shows every query"
 	case resolve.ReasonRefused:
 		return "the resolver does not answer this host; --resolver names another"
+	case resolve.ReasonHTTP:
+		return "is the path in the resolver's URL right? --resolver names another"
+	case resolve.ReasonCertificate:
+		return "nothing was asked of it; write the name in its certificate behind #, as in tls://192.0.2.53#dns.example, and install ca-certificates where no authority is trusted"
 	case resolve.ReasonBlocked:
 		return "the resolver filters the name; --resolver names another"
 	case resolve.ReasonTimeout, resolve.ReasonNetwork:

@@ -74,6 +74,8 @@ const (
 	ReasonDNS64                              // AAAA made by a DNS64, and no A beside it
 	ReasonBadResolver                        // the resolver gives addresses to names that cannot exist
 	ReasonCanceled                           // the context ended, or the client was closed
+	ReasonCertificate                        // the resolver does not prove to be the one asked for
+	ReasonHTTP                               // an HTTP status that is no answer (RFC 8484 §4.2.1)
 )
 
 // reasonText is indexed by Reason.
@@ -98,6 +100,8 @@ var reasonText = [...]string{
 	"made by DNS64",
 	"resolver that invents addresses",
 	"canceled",
+	"certificate refused",
+	"HTTP error",
 }
 
 // String names the kind in a word or two.
@@ -138,7 +142,7 @@ func (e EDE) String() string {
 // Attempt is one question to one resolver and what came of it.
 type Attempt struct {
 	Resolver  string // URL
-	Transport string // "udp" or "tcp"
+	Transport string // "udp", "tcp", "tls", "https" or "quic"
 	Name      zone.Name
 	Type      uint16
 	Duration  time.Duration

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -31,6 +32,11 @@ type Options struct {
 	// does not exist and for the prefixes of its DNS64. One that gives addresses to the
 	// former is not believed, see [BadResolver].
 	Probe bool
+	// RootCAs are whom to trust for tls, https and quic; nil means whom the system trusts.
+	RootCAs *x509.CertPool
+	// Bootstrap looks up host names in the URLs of resolvers, when a connection is opened and
+	// again when connections fail; nil means the system's resolver.
+	Bootstrap *net.Resolver
 }
 
 func (o Options) withDefaults() Options {
@@ -109,9 +115,7 @@ func New(urls []string, opts Options) (*Client, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{opts: opts, cancel: cancel}
 	for _, u := range servers {
-		c.upstreams = append(c.upstreams, newUpstream(u, opts, func(network, address string) (net.Conn, error) {
-			return opts.Dial(ctx, network, address)
-		}))
+		c.upstreams = append(c.upstreams, newUpstream(ctx, u, opts))
 	}
 	return c, nil
 }
@@ -169,7 +173,7 @@ func (c *Client) Start(ctx context.Context, target zone.Name, qtype uint16, done
 	}
 	l.order = c.order(now)
 	p := c.probeOf(ctx, l.order[0])
-	if u := l.order[0]; u.udp != nil && (p == nil || !p.isDone() || p.bad == nil) {
+	if u := l.order[0]; u.udp != nil && u.host.isReady() && (p == nil || !p.isDone() || p.bad == nil) {
 		l.first.init(u, target, qtype)
 		l.step(ctx, &l.first)
 		return
@@ -226,11 +230,11 @@ func (c *Client) isDead(now moment) bool {
 // transient tells whether the same resolver may know better a moment later.
 func (r Reason) transient() bool {
 	switch r {
-	case ReasonServfail, ReasonTimeout, ReasonNetwork, ReasonMalformed:
+	case ReasonServfail, ReasonTimeout, ReasonNetwork, ReasonMalformed, ReasonHTTP:
 		return true
 	case ReasonRefused, ReasonRcode, ReasonLame, ReasonNoSOA, ReasonLoop, ReasonChainTooLong,
 		ReasonNameTooLong, ReasonTruncated, ReasonBlocked, ReasonStale, ReasonRefusedAddress,
-		ReasonTooManyAddresses, ReasonDNS64, ReasonBadResolver, ReasonCanceled:
+		ReasonTooManyAddresses, ReasonDNS64, ReasonBadResolver, ReasonCertificate, ReasonCanceled:
 	}
 	return false
 }

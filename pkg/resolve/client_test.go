@@ -42,6 +42,7 @@ var fast = Options{QueryTimeout: 400 * time.Millisecond, TargetTimeout: 5 * time
 
 func newClient(tb testing.TB, opts Options, urls ...string) *Client {
 	tb.Helper()
+	opts.KeepAttempts = true
 	c, err := New(urls, opts)
 	if err != nil {
 		tb.Fatal(err)
@@ -492,7 +493,7 @@ func TestAll(t *testing.T) {
 }
 
 func TestNewErrors(t *testing.T) {
-	for _, url := range []string{"demo:", "file:x", "tls://192.0.2.1", "system://x"} {
+	for _, url := range []string{"demo:", "file:x", "tls://192.0.2.1/x", "system://x"} {
 		if _, err := New([]string{url}, Options{}); err == nil {
 			t.Errorf("%s is accepted", url)
 		}

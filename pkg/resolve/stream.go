@@ -181,7 +181,7 @@ func (m *stream) send(q query, deadline time.Time) error {
 type streams struct {
 	dial  func() (net.Conn, error)
 	slots []slot
-	turns chan struct{} // one for each query that may be under way
+	turns
 
 	running sync.WaitGroup // dialing and reading goroutines
 
@@ -205,7 +205,7 @@ type dialing struct {
 }
 
 func newStreams(size int, dial func() (net.Conn, error)) *streams {
-	return &streams{dial: dial, slots: make([]slot, size), turns: make(chan struct{}, size*maxOnStream), open: map[*stream]struct{}{}}
+	return &streams{dial: dial, slots: make([]slot, size), turns: make(turns, size*maxOnStream), open: map[*stream]struct{}{}}
 }
 
 // close ends every query with errClosed and returns when no goroutine is left. A dial under
@@ -257,20 +257,6 @@ func (p *streams) connect() (*stream, error) {
 	})
 	return m, nil
 }
-
-// wait takes a turn and tells how long that took. Whoever has one gives
-// it back with done.
-func (p *streams) wait(ctx context.Context) (time.Duration, error) {
-	start := time.Now()
-	select {
-	case p.turns <- struct{}{}:
-		return time.Since(start), nil
-	case <-ctx.Done():
-		return time.Since(start), ctx.Err()
-	}
-}
-
-func (p *streams) done() { <-p.turns }
 
 // register finds a connection for the waiter, opening one where needed. It starts at a random
 // one, and passes over those that are full: as there are no more turns than places, one

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -80,13 +81,13 @@ func (v *visit) exchange(ctx context.Context, d *deadline) reply {
 	if !v.overConn {
 		return v.datagram(ctx, d)
 	}
-	start := time.Now()
-	if err := v.u.turn(ctx); err != nil {
+	waited, err := v.u.turn(ctx)
+	d.extend(waited)
+	if err != nil {
 		v.asked = rightNow()
 		return reply{err: err}
 	}
-	defer func() { <-v.u.turns }()
-	d.extend(time.Since(start))
+	defer v.u.conns.done()
 	q := v.next()
 	for hangups := 0; ; hangups++ {
 		timeout := min(v.u.timeout, d.left())
@@ -94,35 +95,54 @@ func (v *visit) exchange(ctx context.Context, d *deadline) reply {
 			return reply{err: errTimeout}
 		}
 		r, wrong := v.u.conns.exchange(ctx, q, timeout)
-		r.wrong = wrong
+		r.wrong, r.err = wrong, whose(ctx, r.err)
 		if hangups == maxHangups || !hungUp(r.err) {
 			return r
 		}
 	}
 }
 
-// turn waits until one more query may be under way over connections.
-func (u *upstream) turn(ctx context.Context) error {
-	select {
-	case u.turns <- struct{}{}:
-	case <-ctx.Done():
+// whose tells the end of the caller's context from other ends that look alike: that of a time
+// of our own, and that of the client.
+func whose(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return errTimeout
+	case errors.Is(err, context.Canceled):
+		return errClosed
+	}
+	return err
+}
+
+// turn waits until one more query may be under way over connections, and tells how long that
+// took. Whoever has a turn gives it back to conns.
+func (u *upstream) turn(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	if _, err := u.conns.wait(ctx); err != nil {
+		return time.Since(start), err
 	}
 	if u.rate == nil {
-		return nil
+		return time.Since(start), nil
 	}
 	if err := u.rate.Wait(ctx); err != nil {
-		<-u.turns
+		u.conns.done()
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return time.Since(start), ctx.Err()
 		}
-		return context.DeadlineExceeded // the turn would come after the end of the run
+		return time.Since(start), context.DeadlineExceeded // the turn would come after the end of the run
 	}
-	return nil
+	return time.Since(start), nil
 }
 
 // datagram asks one query over UDP and waits.
 func (v *visit) datagram(ctx context.Context, d *deadline) reply {
+	if err := v.u.host.ready(ctx); err != nil {
+		v.asked = rightNow()
+		return reply{err: whose(ctx, err)}
+	}
 	timeout := min(v.u.timeout, d.left())
 	if timeout <= 0 {
 		return reply{err: errTimeout}
@@ -215,6 +235,9 @@ func (v *visit) read(r reply, a *Attempt, now moment) (*message, *failure) {
 func (v *visit) doubt(r reply, m *message) (again string, f *failure) {
 	switch {
 	case m == nil && v.overConn:
+		if v.u.udp == nil {
+			return "", failuref(ReasonTruncated, "the answer is cut short")
+		}
 		return "", failuref(ReasonTruncated, "the answer is cut short over TCP too")
 	case m == nil:
 		v.overConn = true

@@ -32,6 +32,7 @@ type Network struct {
 	rand   *rand.Rand      // of ports
 	conns  []*connCount
 	opened map[*streamConn]string // client side, and the server's address
+	forger Forger
 }
 
 // clientAddr is the address that every client of a network has.

@@ -88,7 +88,7 @@ func (c *packetConn) Write(b []byte) (int, error) {
 	}
 	c.count.queries.Add(1)
 	packet := append([]byte(nil), b...)
-	c.transmit(packet)
+	c.forge(packet)
 	return len(b), nil
 }
 

@@ -14,6 +14,7 @@
 package dnstest
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"net/netip"
@@ -46,6 +47,7 @@ type Server struct {
 
 	started time.Time
 	secret  []byte        // of the server cookies
+	tls     *tls.Config   // nil means plain TCP
 	closing chan struct{} // ends delays
 	late    line
 	running sync.WaitGroup
@@ -194,6 +196,7 @@ func (s *Server) ClearFaults() {
 type origin struct {
 	transport      string
 	client, server netip.AddrPort
+	serverName     string // in the TLS handshake
 }
 
 // plan is what the server does about a query.

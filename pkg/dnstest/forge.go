@@ -41,8 +41,8 @@ var (
 )
 
 // Forge puts a forger beside every client, in place of one that is there. Its packets reach
-// the client before the query leaves, whatever the link is like, and wait for room in the
-// client's queue.
+// the client before the query leaves, whatever the link is like. They have a queue of their
+// own and wait for room in it, so that they displace no answer.
 func (n *Network) Forge(f Forger) {
 	f.Fields = slices.Clone(f.Fields)
 	if len(f.Fields) == 0 {
@@ -72,7 +72,7 @@ func (c *packetConn) forge(query []byte) {
 			packet := slices.Clone(template)
 			spoil(packet, f.Fields[i%len(f.Fields)], nameEnd, r)
 			select {
-			case c.queue <- packet:
+			case c.forged <- packet:
 				c.count.received.Add(1)
 				c.count.forged.Add(1)
 			case <-c.done:

@@ -47,6 +47,10 @@ func (o *occasion) answerEDNS(r, m *dns.Msg) bool {
 		return true
 	}
 	opt := m.SetEdns0(dns.DefaultMsgSize, o.query.DO).IsEdns0()
+	if r.IsEdns0().Version() != 0 {
+		m.Rcode = dns.RcodeBadVers // RFC 6891 §6.1.3
+		return false
+	}
 	o.answerSubnet(opt)
 	mode := o.fault.Cookies
 	if o.query.Cookie == nil || mode == CookiesNone || mode == CookiesOmitted {

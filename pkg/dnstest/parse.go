@@ -76,8 +76,8 @@ import (
 // To a connection:
 //
 //	hangup                  it is closed instead of a reply; as drop over UDP. Over HTTPS
-//	                        and QUIC it is the stream that this and the next three end
-//	reset                   the same with a RST
+//	                        and QUIC a stream is closed by this, half-close and partial
+//	reset                   the same with a RST; over QUIC the connection ends
 //	half-close              the server ends its side instead of a reply and reads on
 //	slow=10ms               the reply comes octet by octet, so long apart
 //	partial=N               it is closed behind N octets of the reply and its length

@@ -171,6 +171,7 @@ func (c *Client) Start(ctx context.Context, target zone.Name, qtype uint16, done
 		done(l.unasked(failure{reason: ReasonTimeout, detail: "no resolver has answered for a while; not asked"}))
 		return
 	}
+	l.deadline.start(now, c.opts.TargetTimeout)
 	l.order = c.order(now)
 	p := c.probeOf(ctx, l.order[0])
 	if u := l.order[0]; u.udp != nil && u.host.isReady() && (p == nil || !p.isDone() || p.bad == nil) {

@@ -4,7 +4,7 @@ import "time"
 
 // moment is a time on the clock that never jumps, in nanoseconds since the program began to
 // count. A lookup keeps many of them, and a [time.Time] is three times as long. The zero
-// moment is none.
+// moment is none. In the fake time of a test, which begins earlier, they are below zero.
 type moment int64
 
 var countedFrom = time.Now()

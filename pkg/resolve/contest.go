@@ -23,6 +23,8 @@ type lookup struct {
 	first  visit
 	query  ask // the first one of first
 
+	deadline deadline
+
 	settled atomic.Bool // set with mu held
 
 	mu    sync.Mutex
@@ -48,13 +50,15 @@ func (l *lookup) step(ctx context.Context, v *visit) {
 	if a.timeout != 0 {
 		a = &ask{} // that of the lookup is used up
 	}
-	a.query, a.timeout = v.next(), v.u.timeout
+	a.query, a.timeout = v.next(), l.deadline.bound(v.u.timeout)
 	a.ended = func() error {
 		if l.settled.Load() {
 			return context.Canceled // another resolver was quicker
 		}
 		return ctx.Err()
 	}
+	a.stands = &l.deadline
+	l.deadline.wait()
 	a.done = func(r reply) { l.heard(ctx, v, r) }
 	if len(l.order) > 1 {
 		a.hedge = v.u.hedge()
@@ -76,8 +80,7 @@ func (l *lookup) heard(ctx context.Context, v *visit, r reply) {
 		return
 	default:
 		if l.client.spawn(func() {
-			d := newDeadline(l.client.opts.TargetTimeout)
-			l.judge(ctx, word{v, v.run(ctx, d)})
+			l.judge(ctx, word{v, v.run(ctx, &l.deadline)})
 			l.client.Flush()
 		}) {
 			return
@@ -163,7 +166,7 @@ func (l *lookup) compete(ctx context.Context, v *word) {
 	if l.words == nil {
 		// Room for all there can be: nobody waits to tell a contest that is over.
 		l.words = make(chan word, 1+len(l.order)*l.client.opts.Rounds)
-		c := &contest{lookup: l, deadline: newDeadline(l.client.opts.TargetTimeout), queue: l.order}
+		c := &contest{lookup: l, queue: l.order}
 		if l.first.u != nil {
 			c.pending, c.queue = []*visit{&l.first}, l.order[1:]
 		}
@@ -178,27 +181,10 @@ func (l *lookup) compete(ctx context.Context, v *word) {
 	}
 }
 
-// deadline is when a lookup ends in any case. It moves on while the lookup waits for its turn
-// behind others.
-type deadline struct {
-	nano atomic.Int64
-}
-
-func newDeadline(after time.Duration) *deadline {
-	d := &deadline{}
-	d.nano.Store(time.Now().Add(after).UnixNano())
-	return d
-}
-
-func (d *deadline) extend(waited time.Duration) { d.nano.Add(int64(waited)) }
-
-func (d *deadline) left() time.Duration { return time.Until(time.Unix(0, d.nano.Load())) }
-
 // contest asks several resolvers for one target: the next one where one fails or is late, and
 // all of them once more where it may help.
 type contest struct {
 	lookup   *lookup
-	deadline *deadline
 	queue    []*upstream // to be asked in this round
 	again    []*upstream // worth asking in the next one
 	round    int
@@ -231,24 +217,22 @@ func (c *contest) run(ctx context.Context) {
 // answer waits for the words and sends for more.
 func (c *contest) answer(ctx context.Context) Answer {
 	l := c.lookup
-	timer := time.NewTimer(c.deadline.left())
+	timer := time.NewTimer(mostHedge)
 	defer timer.Stop()
 	hedge := time.Now().Add(mostHedge)
 	if len(c.pending) > 0 && len(c.queue) > 0 {
 		hedge = time.Now() // it is a contest because the first one is late or has failed
 	}
 	for {
-		if len(c.pending) == 0 && len(c.queue) == 0 && !c.nextRound(ctx) {
+		left := l.deadline.left()
+		switch {
+		case len(c.pending) == 0 && len(c.queue) == 0 && !c.nextRound(ctx), left <= -wordsLate:
 			return c.settle(failure{reason: ReasonTimeout, detail: errTimeout.Error()})
-		}
-		if len(c.queue) > 0 && (len(c.pending) == 0 || !time.Now().Before(hedge)) {
+		case left > 0 && len(c.queue) > 0 && (len(c.pending) == 0 || !time.Now().Before(hedge)):
 			hedge = c.send(ctx)
 		}
-		wait := c.deadline.left()
-		if wait <= 0 {
-			return c.settle(failure{reason: ReasonTimeout, detail: errTimeout.Error()})
-		}
-		if len(c.queue) > 0 {
+		wait := left + wordsLate
+		if left > 0 && len(c.queue) > 0 {
 			wait = min(wait, max(0, time.Until(hedge)))
 		}
 		timer.Reset(wait)
@@ -265,6 +249,10 @@ func (c *contest) answer(ctx context.Context) Answer {
 	}
 }
 
+// wordsLate is how long after the end of its time a contest waits for those who are under way:
+// their own time ends then too, and what they say is better than nothing.
+const wordsLate = 2 * tickLen
+
 // send asks the next resolver, and tells when the one after it is to be asked.
 func (c *contest) send(ctx context.Context) time.Time {
 	l, u := c.lookup, c.queue[0]
@@ -273,7 +261,7 @@ func (c *contest) send(ctx context.Context) time.Time {
 	v.init(u, l.target, l.qtype)
 	c.pending = append(c.pending, v)
 	told := l.words
-	if !l.client.spawn(func() { told <- word{v, l.client.visited(ctx, v, c.deadline)} }) {
+	if !l.client.spawn(func() { told <- word{v, l.client.visited(ctx, v, &l.deadline)} }) {
 		told <- word{v, l.unasked(failure{reason: ReasonCanceled, detail: errClosed.Error()})}
 	}
 	return time.Now().Add(u.hedge())
@@ -328,7 +316,7 @@ func (c *contest) nextRound(ctx context.Context) bool {
 		return false
 	}
 	pause := pauseBefore(c.round)
-	if pause >= c.deadline.left() {
+	if pause >= l.deadline.left() {
 		return false
 	}
 	timer := time.NewTimer(pause)

@@ -46,6 +46,7 @@ type reply struct {
 type ask struct {
 	query   query
 	timeout time.Duration // from when it is first sent
+	stands  *deadline     // stands still until the query is first sent, or is over
 	hedge   time.Duration // from when it is first sent; 0 for none
 	ended   func() error  // why nobody waits for the reply any more, or nil
 	done    func(reply)   // told once; it must not block
@@ -79,8 +80,16 @@ type told struct {
 
 func tell(list []told) {
 	for i := range list {
-		list[i].a.done(list[i].r)
+		list[i].a.end(list[i].r)
 	}
+}
+
+// end tells what came of a query that the lane is done with.
+func (a *ask) end(r reply) {
+	if a.sends == 0 {
+		a.stands.goOn()
+	}
+	a.done(r)
 }
 
 // datagrams is the UDP side of one resolver: a few lanes, each with a socket of its own.
@@ -191,7 +200,7 @@ func (l *lane) add(a *ask) {
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
-		a.done(reply{err: errClosed})
+		a.end(reply{err: errClosed})
 		return
 	}
 	l.waiting.push(a)
@@ -303,6 +312,7 @@ func (l *lane) launch(a *ask, s *socket, now moment) {
 	}
 	if a.sends == 0 {
 		a.sent = now
+		a.stands.goOn()
 		a.at = int32(len(l.flying))
 		l.flying = append(l.flying, a)
 	}

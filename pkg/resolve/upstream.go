@@ -121,7 +121,7 @@ func (u *upstream) answered(took time.Duration, now moment) {
 type health struct {
 	silent atomic.Int32 // queries in a row without any reply
 	down   atomic.Bool
-	heard  atomic.Int64 // the moment when it last replied
+	heard  atomic.Int64 // the moment when it last replied; zero before the first reply
 
 	mu    sync.Mutex
 	since moment // when it went down
@@ -143,7 +143,7 @@ func (h *health) answered(now moment) {
 // silence takes note of a query without a reply. Where the resolver has replied to others
 // since, it is the name that gets none.
 func (h *health) silence(asked, now moment) {
-	if h.heard.Load() >= int64(asked) || h.silent.Add(1) < silentLimit {
+	if heard := moment(h.heard.Load()); heard != 0 && heard >= asked || h.silent.Add(1) < silentLimit {
 		return
 	}
 	h.mu.Lock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -63,7 +62,7 @@ func (u *upstream) ask(ctx context.Context, name zone.Name, qtype uint16, d *dea
 	return a
 }
 
-// run asks until the visit is over. The deadline moves on while it waits for its turn.
+// run asks until the visit is over. The deadline stands still while it waits for its turn.
 func (v *visit) run(ctx context.Context, d *deadline) Answer {
 	for {
 		if a, done := v.take(v.exchange(ctx, d)); done {
@@ -81,8 +80,9 @@ func (v *visit) exchange(ctx context.Context, d *deadline) reply {
 	if !v.overConn {
 		return v.datagram(ctx, d)
 	}
-	waited, err := v.u.turn(ctx)
-	d.extend(waited)
+	d.wait()
+	err := v.u.turn(ctx)
+	d.goOn()
 	if err != nil {
 		v.asked = rightNow()
 		return reply{err: err}
@@ -117,24 +117,23 @@ func whose(ctx context.Context, err error) error {
 	return err
 }
 
-// turn waits until one more query may be under way over connections, and tells how long that
-// took. Whoever has a turn gives it back to conns.
-func (u *upstream) turn(ctx context.Context) (time.Duration, error) {
-	start := time.Now()
+// turn waits until one more query may be under way over connections. Whoever has a turn gives
+// it back to conns.
+func (u *upstream) turn(ctx context.Context) error {
 	if _, err := u.conns.wait(ctx); err != nil {
-		return time.Since(start), err
+		return err
 	}
 	if u.rate == nil {
-		return time.Since(start), nil
+		return nil
 	}
 	if err := u.rate.Wait(ctx); err != nil {
 		u.conns.done()
 		if ctx.Err() != nil {
-			return time.Since(start), ctx.Err()
+			return ctx.Err()
 		}
-		return time.Since(start), context.DeadlineExceeded // the turn would come after the end of the run
+		return context.DeadlineExceeded // the turn would come after the end of the run
 	}
-	return time.Since(start), nil
+	return nil
 }
 
 // datagram asks one query over UDP and waits.
@@ -143,21 +142,14 @@ func (v *visit) datagram(ctx context.Context, d *deadline) reply {
 		v.asked = rightNow()
 		return reply{err: whose(ctx, err)}
 	}
-	timeout := min(v.u.timeout, d.left())
-	if timeout <= 0 {
-		return reply{err: errTimeout}
-	}
 	got := make(chan reply, 1)
-	v.u.udp.add(&ask{query: v.next(), timeout: timeout, ended: ctx.Err, done: func(r reply) {
+	d.wait()
+	v.u.udp.add(&ask{query: v.next(), timeout: d.bound(v.u.timeout), stands: d, ended: ctx.Err, done: func(r reply) {
 		r.packet = append([]byte(nil), r.packet...)
 		got <- r
 	}})
 	v.u.udp.flush()
-	r := <-got
-	if r.sent != 0 {
-		d.extend(r.sent.since(v.asked))
-	}
-	return r
+	return <-got
 }
 
 // take judges a reply: the answer, or false where there is more to ask.

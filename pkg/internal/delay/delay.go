@@ -22,6 +22,13 @@ const (
 	socketBuffer = 4 << 20
 	headerLen    = 12
 	maxPacket    = 1 << 16
+
+	// So many queries at a time fit into the receive buffer of a server that
+	// leaves it at the system's default; the others wait here.
+	atServer = 128
+	// A server that gives no answer for so long, with so many queries at hand,
+	// has lost them.
+	patience = time.Second
 )
 
 // Counts is what a [Forwarder] has seen.
@@ -35,25 +42,26 @@ type Counts struct {
 // Forwarder forwards queries to one server until it is closed.
 type Forwarder struct {
 	hold    time.Duration
-	front   *net.UDPConn // to those who ask
-	back    *net.UDPConn // to the server
-	wake    chan struct{}
+	front   *net.UDPConn   // to those who ask
+	back    *net.UDPConn   // to the server
+	waiting *queue[query]  // for the server
+	held    *queue[answer] // in the order in which they leave
+	room    chan struct{}  // the server has answered
 	closed  chan struct{}
 	running sync.WaitGroup
 
 	mu     sync.Mutex
 	last   uint16
 	asked  map[uint16]query // by the identifier towards the server
-	held   []answer         // in the order in which they leave
 	counts Counts
 }
 
-// query waits for its answer. One that gets none stays until its identifier
-// comes round again.
+// query waits for its answer.
 type query struct {
-	from netip.AddrPort
-	id   uint16
-	came time.Time
+	packet []byte // until it is forwarded
+	from   netip.AddrPort
+	id     uint16
+	came   time.Time
 }
 
 // answer waits for its time.
@@ -84,10 +92,11 @@ func Start(address string, hold time.Duration) (*Forwarder, error) {
 		}
 	}
 	f := &Forwarder{
-		hold: hold, front: front, back: back, asked: map[uint16]query{},
-		wake: make(chan struct{}, 1), closed: make(chan struct{}),
+		hold: hold, front: front, back: back, waiting: newQueue[query](), held: newQueue[answer](),
+		room: make(chan struct{}, 1), closed: make(chan struct{}), asked: map[uint16]query{},
 	}
 	f.running.Go(f.takeQueries)
+	f.running.Go(f.forward)
 	f.running.Go(f.takeAnswers)
 	f.running.Go(f.send)
 	return f, nil
@@ -102,6 +111,7 @@ func (f *Forwarder) Counts() Counts {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := f.counts
+	c.Held = f.held.high()
 	c.Lost += overflowed(f.front) + overflowed(f.back)
 	return c
 }
@@ -118,8 +128,7 @@ func (f *Forwarder) Close() error {
 	return nil
 }
 
-// takeQueries forwards under an identifier of the forwarder's own, because
-// those of several clients may be alike.
+// takeQueries does nothing else, so that each query's time begins when it comes.
 func (f *Forwarder) takeQueries() {
 	var packet [maxPacket]byte
 	for {
@@ -131,16 +140,58 @@ func (f *Forwarder) takeQueries() {
 		if err != nil || n < headerLen {
 			continue
 		}
-		came := time.Now()
+		id := binary.BigEndian.Uint16(packet[:])
+		f.waiting.put(query{append([]byte(nil), packet[:n]...), from, id, time.Now()})
+	}
+}
+
+// forward gives every query an identifier of the forwarder's own, because those
+// of several clients may be alike.
+func (f *Forwarder) forward() {
+	for {
+		q, ok := f.waiting.take(f.closed)
+		if !ok || !f.awaitRoom() {
+			return
+		}
+		packet := q.packet
+		q.packet = nil
 		f.mu.Lock()
 		f.last++
 		id := f.last
-		f.asked[id] = query{from, binary.BigEndian.Uint16(packet[:]), came}
+		f.asked[id] = q
 		f.counts.Queries++
 		f.mu.Unlock()
-		binary.BigEndian.PutUint16(packet[:], id)
-		if _, err := f.back.Write(packet[:n]); err != nil {
+		binary.BigEndian.PutUint16(packet, id)
+		if _, err := f.back.Write(packet); err != nil {
 			f.lose()
+		}
+	}
+}
+
+// awaitRoom is false if the forwarder is closed before there is room for one
+// more query at the server.
+func (f *Forwarder) awaitRoom() bool {
+	for {
+		f.mu.Lock()
+		n := len(f.asked)
+		f.mu.Unlock()
+		if n < atServer {
+			return true
+		}
+		timer := time.NewTimer(patience)
+		select {
+		case <-f.room:
+		case <-timer.C:
+			f.mu.Lock()
+			clear(f.asked)
+			f.mu.Unlock()
+		case <-f.closed:
+		}
+		timer.Stop()
+		select {
+		case <-f.closed:
+			return false
+		default:
 		}
 	}
 }
@@ -162,19 +213,18 @@ func (f *Forwarder) takeAnswers() {
 
 // keep puts an answer in line. One that nobody waits for is dropped.
 func (f *Forwarder) keep(packet []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	id := binary.BigEndian.Uint16(packet)
+	f.mu.Lock()
 	q, found := f.asked[id]
+	delete(f.asked, id)
+	f.mu.Unlock()
 	if !found {
 		return
 	}
-	delete(f.asked, id)
 	binary.BigEndian.PutUint16(packet, q.id)
-	f.held = append(f.held, answer{append([]byte(nil), packet...), q.from, q.came.Add(f.hold)})
-	f.counts.Held = max(f.counts.Held, len(f.held))
+	f.held.put(answer{append([]byte(nil), packet...), q.from, q.came.Add(f.hold)})
 	select {
-	case f.wake <- struct{}{}:
+	case f.room <- struct{}{}:
 	default:
 	}
 }
@@ -182,24 +232,11 @@ func (f *Forwarder) keep(packet []byte) {
 // send gives the answers back, each at its time.
 func (f *Forwarder) send() {
 	for {
-		f.mu.Lock()
-		if len(f.held) == 0 {
-			f.mu.Unlock()
-			select {
-			case <-f.wake:
-				continue
-			case <-f.closed:
-				return
-			}
-		}
-		first := f.held[0]
-		f.held[0].packet = nil
-		f.held = f.held[1:]
-		f.mu.Unlock()
-		if !f.waitUntil(first.leaves) {
+		a, ok := f.held.take(f.closed)
+		if !ok || !f.waitUntil(a.leaves) {
 			return
 		}
-		if _, err := f.front.WriteToUDPAddrPort(first.packet, first.to); err != nil {
+		if _, err := f.front.WriteToUDPAddrPort(a.packet, a.to); err != nil {
 			f.lose()
 			continue
 		}

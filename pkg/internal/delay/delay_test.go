@@ -237,6 +237,64 @@ func TestServerComesBack(t *testing.T) {
 	}
 }
 
+// TestServerLosesQueries has a server that keeps silent until it has been given
+// up on.
+func TestServerLosesQueries(t *testing.T) {
+	server := listen(t)
+	f := start(t, server.LocalAddr().String(), 0)
+	to := netip.MustParseAddrPort(f.Addr())
+	conn := listen(t)
+	for number := range uint32(atServer + 1) {
+		if _, err := conn.WriteToUDPAddrPort(numbered(uint16(number), number), to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var packet [64]byte
+	var first time.Time
+	for number := range uint32(atServer + 1) {
+		n, from, err := server.ReadFromUDPAddrPort(packet[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch number {
+		case 0:
+			first = time.Now()
+		case atServer:
+			if waited := time.Since(first); waited < patience/2 {
+				t.Errorf("one more after %s", waited)
+			}
+			if _, err := server.WriteToUDPAddrPort(packet[:n], from); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if id, number := receive(t, conn); id != atServer || number != atServer {
+		t.Errorf("answer %d with the identifier %d", number, id)
+	}
+	if counts := f.Counts(); counts.Queries != atServer+1 || counts.Lost != 0 {
+		t.Errorf("counted %+v", counts)
+	}
+}
+
+// TestCloseWhileWaiting has more queries than the server takes.
+func TestCloseWhileWaiting(t *testing.T) {
+	server := listen(t)
+	f, err := Start(server.LocalAddr().String(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := listen(t)
+	for number := range uint32(2 * atServer) {
+		if _, err := conn.WriteToUDPAddrPort(numbered(1, number), netip.MustParseAddrPort(f.Addr())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, func() bool { return f.Counts().Queries == atServer })
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCloseWhileHolding(t *testing.T) {
 	f, err := Start(echo(t), time.Hour)
 	if err != nil {

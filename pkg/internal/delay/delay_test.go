@@ -34,6 +34,10 @@ func listen(t *testing.T) *net.UDPConn {
 	return conn
 }
 
+func addrPort(conn *net.UDPConn) netip.AddrPort {
+	return netip.MustParseAddrPort(conn.LocalAddr().String())
+}
+
 // echo is a server that answers with what it was asked, until the test ends.
 func echo(t *testing.T) string {
 	t.Helper()
@@ -50,7 +54,7 @@ func echo(t *testing.T) string {
 		}
 	})
 	t.Cleanup(func() {
-		conn.Close()
+		_ = conn.Close()
 		running.Wait()
 	})
 	return conn.LocalAddr().String()
@@ -201,8 +205,8 @@ func TestStrayPackets(t *testing.T) {
 // forwarder of.
 func TestServerComesBack(t *testing.T) {
 	gone := listen(t)
-	address := gone.LocalAddr().(*net.UDPAddr)
-	gone.Close()
+	address := net.UDPAddrFromAddrPort(addrPort(gone))
+	_ = gone.Close()
 	f := start(t, address.String(), 0)
 	to := netip.MustParseAddrPort(f.Addr())
 	conn := listen(t)
@@ -215,7 +219,7 @@ func TestServerComesBack(t *testing.T) {
 	if err != nil {
 		t.Skipf("another program took the port: %v", err)
 	}
-	defer back.Close()
+	defer func() { _ = back.Close() }()
 	if err := back.SetDeadline(time.Now().Add(deadline)); err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +351,7 @@ func TestOverflowIsSeen(t *testing.T) {
 	if err := full.SetReadBuffer(1); err != nil {
 		t.Fatal(err)
 	}
-	to := full.LocalAddr().(*net.UDPAddr).AddrPort()
+	to := addrPort(full)
 	for range 1000 {
 		if _, err := conn.WriteToUDPAddrPort(make([]byte, 1000), to); err != nil {
 			t.Fatal(err)

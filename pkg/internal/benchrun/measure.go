@@ -37,6 +37,7 @@ type usage struct {
 	wall, cpu time.Duration
 	memory    int64 // largest resident set in bytes
 	lost      int64 // questions without an answer
+	again     int64 // answers that took more than one attempt; below 0 if unknown
 	sent      int64 // datagrams that the machine sent meanwhile; 0 if unknown
 }
 
@@ -82,8 +83,12 @@ func measure(ctx context.Context, commands []command, rounds int) ([]result, err
 			wall:   median(usages[i], func(u usage) time.Duration { return u.wall }),
 			cpu:    median(usages[i], func(u usage) time.Duration { return u.cpu }),
 			memory: median(usages[i], func(u usage) int64 { return u.memory }),
-			lost:   median(usages[i], func(u usage) int64 { return u.lost }),
+			again:  median(usages[i], func(u usage) int64 { return u.again }),
 			sent:   median(usages[i], func(u usage) int64 { return u.sent }),
+		}
+		// What is lost once must not be lost in a median.
+		for _, u := range usages[i] {
+			results[i].lost = max(results[i].lost, u.lost)
 		}
 	}
 	return results, failed
@@ -126,7 +131,10 @@ func (c *command) once(ctx context.Context) (usage, error) {
 		}
 		return usage{}, err
 	}
-	u := usage{wall: wall, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), memory: maxMemory(cmd.ProcessState)}
+	u := usage{
+		wall: wall, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), memory: maxMemory(cmd.ProcessState),
+		again: -1,
+	}
 	if c.report != nil {
 		err = c.report(&u)
 	}

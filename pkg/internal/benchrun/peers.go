@@ -114,22 +114,25 @@ func questionTable(w io.Writer, heading string, results []result, base string, q
 	}
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(out, "%s\n\n", heading)
-	fmt.Fprintf(out, "queries/s\tx %s\tCPU us/query\twall s\tMiB\tlost\tpackets/query\t  command\n", base)
+	fmt.Fprintf(out, "queries/s\tx %s\tCPU us/query\twall s\tMiB\tlost\tagain\tpackets/query\t  command\n", base)
 	for _, r := range results {
 		if r.err != nil {
-			fmt.Fprintf(out, "-\t-\t-\t-\t-\t-\t-\t  %v\n", r.err)
+			fmt.Fprintf(out, "-\t-\t-\t-\t-\t-\t-\t-\t  %v\n", r.err)
 			continue
 		}
-		ratio, packets := "-", "-"
+		ratio, again, packets := "-", "-", "-"
 		if against > 0 {
 			ratio = fmt.Sprintf("%.3f", float64(against)/float64(r.wall))
+		}
+		if r.again >= 0 {
+			again = strconv.FormatInt(r.again, 10)
 		}
 		if r.sent > 0 {
 			packets = fmt.Sprintf("%.3f", float64(r.sent)/float64(questions))
 		}
-		fmt.Fprintf(out, "%.0f\t%s\t%.2f\t%.4f\t%.1f\t%d\t%s\t  %s\n",
+		fmt.Fprintf(out, "%.0f\t%s\t%.2f\t%.4f\t%.1f\t%d\t%s\t%s\t  %s\n",
 			float64(questions)/r.wall.Seconds(), ratio, float64(r.cpu.Nanoseconds())/1e3/float64(questions),
-			r.wall.Seconds(), float64(r.memory)/(1<<20), r.lost, packets, r.name)
+			r.wall.Seconds(), float64(r.memory)/(1<<20), r.lost, again, packets, r.name)
 	}
 	return out.Flush()
 }

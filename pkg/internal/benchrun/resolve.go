@@ -126,11 +126,21 @@ func (a *asking) fast(ctx context.Context, targets int, peers []command) error {
 	for _, r := range results[:2] {
 		a.sizes = append(a.sizes, size{r, targets})
 	}
+	err = errors.Join(err, complete(results[1], targets))
 	if peers == nil {
 		return err
 	}
 	heading := fmt.Sprintf("\n%d targets, A and AAAA of each from knotd on this machine, %d rounds", targets, a.rounds)
 	return errors.Join(err, questionTable(a.out, heading, results, peers[0].name, 2*targets))
+}
+
+// complete is an error if questions had no answer. What it did cost still
+// stands in the tables.
+func complete(engine result, targets int) error {
+	if engine.lost == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: of %d targets it lost up to %d questions a round", engine.name, targets, engine.lost)
 }
 
 // flatten compiles a zone of ALIAS records anew and checks what came out.
@@ -157,7 +167,7 @@ func (a *asking) engine(self string, targets int) command {
 			if err := json.Unmarshal(text, &cost); err != nil {
 				return err
 			}
-			u.wall, u.cpu, u.memory, u.lost = cost.Wall, cost.CPU, cost.Memory, cost.Lost
+			u.wall, u.cpu, u.memory, u.lost, u.again = cost.Wall, cost.CPU, cost.Memory, cost.Lost, cost.Again
 			return nil
 		},
 	}

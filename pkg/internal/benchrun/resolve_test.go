@@ -250,7 +250,7 @@ func TestPeersWithoutOutput(t *testing.T) {
 func TestQuestionTable(t *testing.T) {
 	results := []result{
 		{name: "quick", usage: usage{wall: time.Second, cpu: time.Second, memory: 10 << 20, sent: 200_400}},
-		{name: "slow", usage: usage{wall: 2 * time.Second, cpu: time.Second, memory: 1 << 20, lost: 3}},
+		{name: "slow", usage: usage{wall: 2 * time.Second, cpu: time.Second, memory: 1 << 20, lost: 3, again: -1}},
 		{name: "broken", err: errors.New("broken: exit status 1")},
 	}
 	var out bytes.Buffer
@@ -259,13 +259,37 @@ func TestQuestionTable(t *testing.T) {
 	}
 	want := `Zone
 
-  queries/s  x slow  CPU us/query  wall s   MiB  lost  packets/query  command
-     100000   2.000         10.00  1.0000  10.0     0          2.004  quick
-      50000   1.000         10.00  2.0000   1.0     3              -  slow
-          -       -             -       -     -     -              -  broken: exit status 1
+  queries/s  x slow  CPU us/query  wall s   MiB  lost  again  packets/query  command
+     100000   2.000         10.00  1.0000  10.0     0      0          2.004  quick
+      50000   1.000         10.00  2.0000   1.0     3      -              -  slow
+          -       -             -       -     -     -      -              -  broken: exit status 1
 `
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
+func TestComplete(t *testing.T) {
+	if err := complete(result{name: engineRow}, 9); err != nil {
+		t.Error(err)
+	}
+	err := complete(result{name: engineRow, usage: usage{lost: 2}}, 9)
+	if err == nil || err.Error() != "its engine alone: of 9 targets it lost up to 2 questions a round" {
+		t.Error(err)
+	}
+}
+
+// TestLostOnce has one round of three lose questions.
+func TestLostOnce(t *testing.T) {
+	turn := int64(0)
+	c := command{name: "x", args: []string{self(t), "say"}, report: func(u *usage) error {
+		turn++
+		u.lost = turn % 2 * 5
+		return nil
+	}}
+	results, err := measure(t.Context(), []command{c}, 3)
+	if err != nil || results[0].lost != 5 || results[0].again != -1 {
+		t.Errorf("%+v, %v", results, err)
 	}
 }
 

@@ -72,6 +72,7 @@ type Client struct {
 	failures  failures
 	probes    probes
 	cancel    context.CancelFunc // ends dialing and what contests ask
+	onClose   func(f func()) (stop func() bool)
 
 	mu      sync.Mutex
 	closed  bool
@@ -114,6 +115,7 @@ func New(urls []string, opts Options) (*Client, error) {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{opts: opts, cancel: cancel}
+	c.onClose = func(f func()) func() bool { return context.AfterFunc(ctx, f) }
 	for _, u := range servers {
 		c.upstreams = append(c.upstreams, newUpstream(ctx, u, opts))
 	}
@@ -144,6 +146,17 @@ func (c *Client) spawn(f func()) bool {
 	}
 	c.running.Go(f)
 	return true
+}
+
+// untilClosed gives a context that ends with the client too, and then has errClosed as its
+// cause. Whoever gets one has to call stop.
+func (c *Client) untilClosed(ctx context.Context) (until context.Context, stop func()) {
+	until, cancel := context.WithCancelCause(ctx)
+	forget := c.onClose(func() { cancel(errClosed) })
+	return until, func() {
+		forget()
+		cancel(nil)
+	}
 }
 
 // Lookup asks the resolvers in order until one of them knows. One that only has a stale
@@ -179,7 +192,7 @@ func (c *Client) Start(ctx context.Context, target zone.Name, qtype uint16, done
 		l.step(ctx, &l.first)
 		return
 	}
-	l.compete(ctx, nil)
+	l.compete(ctx, nil, 0)
 }
 
 // Flush sends the queries of lookups that were started and not yet sent.

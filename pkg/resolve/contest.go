@@ -62,7 +62,7 @@ func (l *lookup) step(ctx context.Context, v *visit) {
 	a.done = func(r reply) { l.heard(ctx, v, r) }
 	if len(l.order) > 1 {
 		a.hedge = v.u.hedge()
-		a.late = func() { l.compete(ctx, nil) }
+		a.late = func() { l.compete(ctx, nil, 0) }
 	}
 	v.u.udp.add(a)
 }
@@ -79,8 +79,13 @@ func (l *lookup) heard(ctx context.Context, v *visit, r reply) {
 		l.step(ctx, v)
 		return
 	default:
+		if len(l.order) > 1 {
+			l.compete(ctx, nil, v.u.hedge()) // over a connection the resolver may be late too
+		}
 		if l.client.spawn(func() {
-			l.judge(ctx, word{v, v.run(ctx, &l.deadline)})
+			until, stop := l.client.untilClosed(ctx)
+			defer stop()
+			l.judge(ctx, word{v, v.run(until, &l.deadline)})
 			l.client.Flush()
 		}) {
 			return
@@ -101,7 +106,7 @@ func (l *lookup) judge(ctx context.Context, v word) {
 		v.answer = p.judge(l.target, l.qtype, v.visit.u, v.answer)
 	}
 	if !l.conclusive(v.answer) {
-		l.compete(ctx, &v)
+		l.compete(ctx, &v, 0)
 		return
 	}
 	l.mu.Lock()
@@ -156,8 +161,9 @@ func (l *lookup) finish(a Answer, attempts []Attempt) {
 	l.done(a)
 }
 
-// compete makes a contest of a lookup, or hands the word to the one that it is already.
-func (l *lookup) compete(ctx context.Context, v *word) {
+// compete makes a contest of a lookup, or hands the word to the one that it is already. The
+// next resolver is asked after a time: none where the first one has failed or is late.
+func (l *lookup) compete(ctx context.Context, v *word, hedge time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.settled.Load() {
@@ -166,7 +172,7 @@ func (l *lookup) compete(ctx context.Context, v *word) {
 	if l.words == nil {
 		// Room for all there can be: nobody waits to tell a contest that is over.
 		l.words = make(chan word, 1+len(l.order)*l.client.opts.Rounds)
-		c := &contest{lookup: l, queue: l.order}
+		c := &contest{lookup: l, queue: l.order, hedge: time.Now().Add(hedge)}
 		if l.first.u != nil {
 			c.pending, c.queue = []*visit{&l.first}, l.order[1:]
 		}
@@ -186,6 +192,7 @@ func (l *lookup) compete(ctx context.Context, v *word) {
 type contest struct {
 	lookup   *lookup
 	queue    []*upstream // to be asked in this round
+	hedge    time.Time   // when the next of them is asked, whatever is under way
 	again    []*upstream // worth asking in the next one
 	round    int
 	pending  []*visit
@@ -196,9 +203,9 @@ type contest struct {
 // run ends the lookup.
 func (c *contest) run(ctx context.Context) {
 	l := c.lookup
-	visits, cancel := context.WithCancel(ctx)
+	visits, stop := l.client.untilClosed(ctx)
 	a := c.answer(visits)
-	cancel()
+	stop()
 	if a.Outcome != Failure {
 		now := rightNow()
 		for _, v := range c.pending {
@@ -219,21 +226,20 @@ func (c *contest) answer(ctx context.Context) Answer {
 	l := c.lookup
 	timer := time.NewTimer(mostHedge)
 	defer timer.Stop()
-	hedge := time.Now().Add(mostHedge)
-	if len(c.pending) > 0 && len(c.queue) > 0 {
-		hedge = time.Now() // it is a contest because the first one is late or has failed
-	}
 	for {
+		over := len(c.pending) == 0 && len(c.queue) == 0 && !c.nextRound(ctx)
 		left := l.deadline.left()
 		switch {
-		case len(c.pending) == 0 && len(c.queue) == 0 && !c.nextRound(ctx), left <= -wordsLate:
+		case over, left <= -wordsLate:
 			return c.settle(failure{reason: ReasonTimeout, detail: errTimeout.Error()})
-		case left > 0 && len(c.queue) > 0 && (len(c.pending) == 0 || !time.Now().Before(hedge)):
-			hedge = c.send(ctx)
+		case ctx.Err() != nil:
+			return c.settle(*failureOf(context.Cause(ctx), 0))
+		case left > 0 && len(c.queue) > 0 && (len(c.pending) == 0 || !time.Now().Before(c.hedge)):
+			c.send(ctx)
 		}
 		wait := left + wordsLate
 		if left > 0 && len(c.queue) > 0 {
-			wait = min(wait, max(0, time.Until(hedge)))
+			wait = min(wait, max(0, time.Until(c.hedge)))
 		}
 		timer.Reset(wait)
 		select {
@@ -241,10 +247,9 @@ func (c *contest) answer(ctx context.Context) Answer {
 			if known := c.take(v); known != nil {
 				return *known
 			}
-			hedge = time.Now()
+			c.hedge = time.Now()
 		case <-timer.C:
 		case <-ctx.Done():
-			return c.settle(failure{reason: ReasonCanceled, detail: canceledText(ctx.Err())})
 		}
 	}
 }
@@ -253,8 +258,8 @@ func (c *contest) answer(ctx context.Context) Answer {
 // their own time ends then too, and what they say is better than nothing.
 const wordsLate = 2 * tickLen
 
-// send asks the next resolver, and tells when the one after it is to be asked.
-func (c *contest) send(ctx context.Context) time.Time {
+// send asks the next resolver, and sets when the one after it is to be asked.
+func (c *contest) send(ctx context.Context) {
 	l, u := c.lookup, c.queue[0]
 	c.queue = c.queue[1:]
 	v := &visit{}
@@ -264,7 +269,7 @@ func (c *contest) send(ctx context.Context) time.Time {
 	if !l.client.spawn(func() { told <- word{v, l.client.visited(ctx, v, &l.deadline)} }) {
 		told <- word{v, l.unasked(failure{reason: ReasonCanceled, detail: errClosed.Error()})}
 	}
-	return time.Now().Add(u.hedge())
+	c.hedge = time.Now().Add(u.hedge())
 }
 
 // visited makes a visit to a resolver, if it is not known to be bad. The probes begin before
@@ -282,7 +287,7 @@ func (c *Client) visited(ctx context.Context, v *visit, d *deadline) Answer {
 	case <-p.done:
 		return p.judge(v.chain.target, v.chain.qtype, v.u, a)
 	case <-ctx.Done():
-		return v.chain.answer().failed(failure{reason: ReasonCanceled, detail: canceledText(ctx.Err())})
+		return v.chain.answer().failed(*failureOf(context.Cause(ctx), 0))
 	}
 }
 
@@ -323,8 +328,7 @@ func (c *contest) nextRound(ctx context.Context) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-ctx.Done():
-		return false
+	case <-ctx.Done(): // nobody is asked any more
 	}
 	c.queue, c.again = c.again, nil
 	return true

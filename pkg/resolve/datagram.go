@@ -10,7 +10,7 @@ import (
 const (
 	batchLen      = 64      // datagrams in one system call
 	receiveBuffer = 4 << 20 // octets, for bursts of replies; the system may give less
-	packetBuffer  = 2048    // octets; a reply has 1232 at most, and a longer one is not read whole
+	packetBuffer  = 2048    // octets; a reply has 1232 at most, and one that fills this is taken for cut short
 )
 
 // packetConn is a connected UDP socket, or what stands for one in a test. It moves many

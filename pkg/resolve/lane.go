@@ -39,6 +39,7 @@ type reply struct {
 	caseDiffs bool   // the question came back in other letter case
 	sent      moment // over UDP when it was first sent; zero where it never was
 	wrong     int    // packets with its identifier that did not fit, where there is no other reply
+	others    int    // replies to other queries that the connection carried meanwhile, where it has ended
 	err       error
 }
 

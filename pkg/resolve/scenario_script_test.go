@@ -193,6 +193,9 @@ func parseStretch(text string, parse func(string) (int, error)) (span, error) {
 
 // isRange tells whether an expectation leaves room, so that no run may rewrite it.
 func isRange(text string) bool {
+	if strings.Contains(text, "|") {
+		return true
+	}
 	last := text[strings.LastIndexByte(text, ' ')+1:]
 	if s, err := parseSpan(last); err == nil {
 		return s.least != s.most

@@ -24,6 +24,7 @@ type waiter struct {
 	query query
 	ch    chan reply // room for one, so that a reader never blocks
 	wrong int        // messages with its identifier that did not fit; under stream.mu
+	at    int        // how many replies the connection had carried before; under stream.mu
 }
 
 // stream is one connection that carries many queries at once, each message with its length
@@ -36,6 +37,7 @@ type stream struct {
 
 	mu      sync.Mutex
 	waiters map[uint16]*waiter
+	replies int  // carried so far
 	retired bool // takes no more queries; closed when the last one is done
 }
 
@@ -62,7 +64,7 @@ func (m *stream) register(w *waiter) (uint16, room) {
 	for m.waiters[id] != nil {
 		id = randomID()
 	}
-	m.waiters[id] = w
+	m.waiters[id], w.at = w, m.replies
 	return id, hasRoom
 }
 
@@ -101,13 +103,13 @@ func (m *stream) closeIfIdle() {
 // fail closes the connection and hands err to every waiter.
 func (m *stream) fail(err error) {
 	m.mu.Lock()
-	waiters := m.waiters
+	waiters, replies := m.waiters, m.replies
 	m.waiters = nil
 	m.retired = true
 	m.mu.Unlock()
 	m.conn.Close()
 	for _, w := range waiters {
-		w.ch <- reply{err: err}
+		w.ch <- reply{err: err, others: replies - w.at}
 	}
 }
 
@@ -130,6 +132,7 @@ func (m *stream) deliver(packet []byte) {
 		return
 	}
 	delete(m.waiters, id)
+	m.replies++
 	w.ch <- reply{packet: append([]byte(nil), packet...), caseDiffs: fit == caseDiffs}
 	m.closeIfIdle()
 }
@@ -294,7 +297,7 @@ func (p *streams) register(ctx context.Context, w *waiter, expired <-chan time.T
 			}
 			at-- // this one again
 		case <-ctx.Done():
-			return nil, 0, ctx.Err()
+			return nil, 0, context.Cause(ctx)
 		case <-expired:
 			return nil, 0, errTimeout
 		}
@@ -327,7 +330,7 @@ func (p *streams) exchange(ctx context.Context, q query, timeout time.Duration) 
 	case r := <-w.ch:
 		return r, 0
 	case <-ctx.Done():
-		return m.giveUp(id, w, ctx.Err())
+		return m.giveUp(id, w, context.Cause(ctx))
 	case <-timer.C:
 	}
 	m.retire() // the peer may be gone without a word

@@ -184,7 +184,12 @@ func (h *health) downFor(now moment) time.Duration {
 func failureOf(err error, wrong int) *failure {
 	var timeout net.Error
 	var told *failure
+	var op *net.OpError
 	switch {
+	case errors.As(err, &op) && op.Timeout():
+		// The error of a dialer that has waited long enough is DeadlineExceeded too
+		// (net.Dialer.Timeout), and has nothing to do with the end of the run.
+		return &failure{reason: ReasonTimeout, detail: errTimeout.Error()}
 	case errors.Is(err, errClosed):
 		return &failure{reason: ReasonCanceled, detail: errClosed.Error()}
 	case errors.As(err, &told):

@@ -45,7 +45,7 @@ func (v *visit) next() query {
 		s = &with
 	}
 	var cookie []byte
-	if !v.overConn && !s.plain {
+	if (!v.overConn || v.distrusted) && !s.plain {
 		cookie = v.u.cookies.current()
 	}
 	v.query = newQuery(v.chain.last, v.chain.qtype, s, cookie)
@@ -72,7 +72,8 @@ func (v *visit) run(ctx context.Context, d *deadline) Answer {
 }
 
 // maxHangups is how often a query is asked on a further connection because the server
-// closed the one before, as servers do with idle ones or after a number of queries.
+// closed the one before, as servers do with idle ones. One that was closed behind replies to
+// other queries does not count: such a server answers a number of queries on each.
 const maxHangups = 2
 
 // exchange asks one query and waits.
@@ -89,14 +90,20 @@ func (v *visit) exchange(ctx context.Context, d *deadline) reply {
 	}
 	defer v.u.conns.done()
 	q := v.next()
-	for hangups := 0; ; hangups++ {
+	for hangups := 0; ; {
 		timeout := min(v.u.timeout, d.left())
 		if timeout <= 0 {
 			return reply{err: errTimeout}
 		}
 		r, wrong := v.u.conns.exchange(ctx, q, timeout)
 		r.wrong, r.err = wrong, whose(ctx, r.err)
-		if hangups == maxHangups || !hungUp(r.err) {
+		if !hungUp(r.err) {
+			return r
+		}
+		if r.others == 0 {
+			hangups++
+		}
+		if hangups > maxHangups {
 			return r
 		}
 	}
@@ -108,7 +115,7 @@ func whose(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return context.Cause(ctx)
 	case errors.Is(err, context.DeadlineExceeded):
 		return errTimeout
 	case errors.Is(err, context.Canceled):
@@ -129,7 +136,7 @@ func (u *upstream) turn(ctx context.Context) error {
 	if err := u.rate.Wait(ctx); err != nil {
 		u.conns.done()
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 		return context.DeadlineExceeded // the turn would come after the end of the run
 	}
@@ -144,7 +151,7 @@ func (v *visit) datagram(ctx context.Context, d *deadline) reply {
 	}
 	got := make(chan reply, 1)
 	d.wait()
-	v.u.udp.add(&ask{query: v.next(), timeout: d.bound(v.u.timeout), stands: d, ended: ctx.Err, done: func(r reply) {
+	v.u.udp.add(&ask{query: v.next(), timeout: d.bound(v.u.timeout), stands: d, ended: func() error { return context.Cause(ctx) }, done: func(r reply) {
 		r.packet = append([]byte(nil), r.packet...)
 		got <- r
 	}})
@@ -199,8 +206,12 @@ func (a *Answer) needsExplaining() bool {
 	return a.Outcome != Addresses && a.Outcome != NoData || a.Stale
 }
 
-// read reads the message in a reply. One that is cut short is read only as far as its header.
+// read reads the message in a reply. One that is cut short is read only as far as its header,
+// and of forged ones nothing is.
 func (v *visit) read(r reply, a *Attempt, now moment) (*message, *failure) {
+	if errors.Is(r.err, errForged) {
+		return nil, nil
+	}
 	if r.err != nil {
 		f := failureOf(r.err, r.wrong)
 		if f.reason == ReasonTimeout || f.reason == ReasonNetwork {
@@ -210,7 +221,7 @@ func (v *visit) read(r reply, a *Attempt, now moment) (*message, *failure) {
 	}
 	v.heard.Store(true)
 	v.u.answered(a.Duration, now)
-	if isTruncated(r.packet) {
+	if isTruncated(r.packet) || !v.overConn && len(r.packet) == packetBuffer {
 		a.Rcode = int(r.packet[3]) & maskRcode
 		return nil, nil
 	}
@@ -226,6 +237,9 @@ func (v *visit) read(r reply, a *Attempt, now moment) (*message, *failure) {
 // visit then says.
 func (v *visit) doubt(r reply, m *message) (again string, f *failure) {
 	switch {
+	case errors.Is(r.err, errForged):
+		v.overConn = true
+		return r.err.Error() + "; asked again over TCP", nil
 	case m == nil && v.overConn:
 		if v.u.udp == nil {
 			return "", failuref(ReasonTruncated, "the answer is cut short")
@@ -237,6 +251,9 @@ func (v *visit) doubt(r reply, m *message) (again string, f *failure) {
 	case v.overConn:
 		if v.distrusted {
 			v.explain(r, m)
+			if v.distrusted = false; m.rcode == dns.RcodeBadCookie {
+				return "BADCOOKIE; asked again without a cookie", nil
+			}
 		}
 	case r.caseDiffs:
 		v.overConn, v.distrusted = true, true
@@ -259,8 +276,10 @@ func (v *visit) explain(r reply, m *message) {
 	if r.caseDiffs {
 		v.u.anyCase.Store(true)
 	}
-	if m.cookie == nil {
-		v.u.cookies.forget()
+	if c := v.u.cookies; m.cookie == nil {
+		c.forget()
+	} else {
+		c.learn(m.cookie)
 	}
 }
 

@@ -24,8 +24,13 @@ func (d *dice) throw(kind string) *rand.Rand {
 	d.thrown[kind]++
 	n := d.thrown[kind]
 	d.mu.Unlock()
+	return numbers(d.seed, kind, n)
+}
+
+// numbers is a source for the nth event of a kind.
+func numbers(seed uint64, kind string, n uint64) *rand.Rand {
 	h := fnv.New64a()
 	// A hash takes everything.
 	_, _ = io.WriteString(h, kind)
-	return rand.New(rand.NewPCG(d.seed^h.Sum64(), n))
+	return rand.New(rand.NewPCG(seed^h.Sum64(), n))
 }

@@ -14,6 +14,7 @@
 package dnstest
 
 import (
+	"encoding/binary"
 	"io"
 	"net/netip"
 	"sync"
@@ -40,25 +41,34 @@ type key struct {
 type Server struct {
 	addr   string
 	scheme string // of its URL
-	dice   *dice
+	path   string // of its URL
+	seed   uint64
+
+	started time.Time
+	secret  []byte        // of the server cookies
+	closing chan struct{} // ends delays
+	late    line
+	running sync.WaitGroup
 
 	mu      sync.Mutex
-	world   *world
+	eras    []era // by time; the first one begins with the server
+	subnets []subnet
 	faults  []scripted
 	counts  map[key]int
+	caches  map[cacheKey]cached
 	queries []Query
 	quiet   bool
-
-	closing chan struct{} // ends delays
-	running sync.WaitGroup
+	rated   bool        // some fault depends on the rate
+	recent  []time.Time // queries within the last second, where rated
 	closed  bool
-	open    map[io.Closer]struct{} // sockets, under mu
+	open    map[io.Closer]struct{} // sockets
 }
 
 // scripted is a fault and the questions it is for.
 type scripted struct {
 	key
-	fault Fault
+	fault    Fault
+	mistaken bool // it is more than a behavior
 }
 
 func newServer(tb TB, addr, zoneText string, seed uint64) *Server {
@@ -67,15 +77,25 @@ func newServer(tb TB, addr, zoneText string, seed uint64) *Server {
 	if err != nil {
 		tb.Fatalf("dnstest: world: %v", err)
 	}
-	return &Server{
+	now := time.Now()
+	s := &Server{
 		addr:    addr,
 		scheme:  "udp",
-		dice:    newDice(seed),
-		world:   w,
-		counts:  map[key]int{},
+		seed:    seed,
+		started: now,
+		secret:  binary.BigEndian.AppendUint64(nil, seed),
 		closing: make(chan struct{}),
+		eras:    []era{{now, w}},
+		counts:  map[key]int{},
+		caches:  map[cacheKey]cached{},
 		open:    map[io.Closer]struct{}{},
 	}
+	s.late.deliver = func(it item) {
+		if !isClosed(s.closing) {
+			it.do()
+		}
+	}
+	return s
 }
 
 // start runs f in a goroutine that close waits for, or gives false once closed. The sockets
@@ -118,17 +138,14 @@ func (s *Server) close() {
 }
 
 // after calls f after a delay: at once where there is none, and never where the server
-// closes first.
+// closes first. What is due at one instant is called in the order asked for. It must not
+// block.
 func (s *Server) after(delay time.Duration, f func()) {
 	if delay <= 0 {
 		f()
 		return
 	}
-	s.start(func() {
-		if s.sleep(delay) {
-			f()
-		}
-	})
+	s.late.send(item{do: f}, delay)
 }
 
 // sleep is false where the server closes first.
@@ -147,38 +164,30 @@ func (s *Server) sleep(d time.Duration) bool {
 func (s *Server) Addr() string { return s.addr }
 
 // URL is the server as a resolver URL, for UDP where it has several transports.
-func (s *Server) URL() string { return s.scheme + "://" + s.addr }
-
-// SetWorld replaces the world. Faults and the log of queries stay.
-func (s *Server) SetWorld(zoneText string) error {
-	w, err := newWorld(zoneText)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.world = w
-	return nil
-}
+func (s *Server) URL() string { return s.scheme + "://" + s.addr + s.path }
 
 // Fault makes the server go wrong for questions about a name. The empty name stands for
 // every name, the type 0 for every type; turns are those of one name and type all the same.
-// Of several faults for one question the first that applies to its turn counts.
+// Of several faults for one question the first with a [Mistake] that applies counts, and the
+// [Behavior] of all; of behaviors that contradict each other, again the first.
 func (s *Server) Fault(name string, qtype uint16, f Fault) {
 	if name != "" {
 		name = dns.CanonicalName(name)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = append(s.faults, scripted{key{name, qtype}, f})
+	s.faults = append(s.faults, scripted{key{name, qtype}, f, isMistaken(f)})
+	s.rated = s.rated || f.Over > 0
 }
 
-// ClearFaults makes the server right again; turns are counted from 1 anew.
+// ClearFaults makes the server right again; turns are counted from 1 anew, and caches are
+// empty.
 func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = nil
+	s.faults, s.rated, s.recent = nil, false, nil
 	clear(s.counts)
+	clear(s.caches)
 }
 
 // origin is how a query reached the server.
@@ -213,10 +222,9 @@ func (s *Server) handle(packet []byte, from origin) (plan, bool) {
 		m.Rcode = dns.RcodeNotImplemented
 		return plan{replies: []reply{{packet: pack(m)}}}, true
 	}
-	m.Authoritative, m.RecursionAvailable = true, true
-	o.world.answer(m)
-	if r.IsEdns0() != nil {
-		m.SetEdns0(dns.DefaultMsgSize, false)
+	m.RecursionAvailable = !o.fault.Authoritative
+	if o.answerEDNS(r, m) {
+		o.answer(r, m)
 	}
 	return o.plan(r, m), true
 }
@@ -227,13 +235,4 @@ func pack(m *dns.Msg) []byte {
 		panic("dnstest: " + err.Error())
 	}
 	return packet
-}
-
-// fitUDP cuts a message to what the client takes.
-func fitUDP(m, r *dns.Msg) {
-	size := dns.MinMsgSize
-	if opt := r.IsEdns0(); opt != nil {
-		size = max(size, int(opt.UDPSize()))
-	}
-	m.Truncate(size)
 }

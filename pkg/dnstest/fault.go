@@ -1,202 +1,126 @@
 package dnstest
 
 import (
-	"errors"
-	"fmt"
-	"net"
-	"strconv"
-	"strings"
+	"net/netip"
 	"time"
 
 	"github.com/miekg/dns"
 )
 
-// Fault is a way to go wrong. Several may be combined; the zero Fault changes nothing. The
-// comments give the words of [ParseFault].
+// Fault is a way to go wrong, and when. Several may be combined; the zero Fault changes
+// nothing. [ParseFault] has the words for all of it.
 type Fault struct {
-	// When.
-	Turn      int    // nth=N: only the Nth question for the name and type; 0 means each
-	Transport string // udp, tcp: only over this one; empty means both
+	Condition
+	Mistake
+	Behavior
+}
 
+// Condition says when a fault applies. All of it has to hold; the zero Condition always
+// does.
+type Condition struct {
+	FirstTurn, LastTurn int           // of the questions for the name and type, from 1; 0 means no bound
+	Transport           string        // as in [Query]; empty means any
+	At, Until           time.Duration // since the server started; 0 means no bound
+	Chance              float64       // from 0 to 1; 0 means always
+	Over                int           // more queries than this, of any kind, came within a second; 0 means always
+}
+
+// Mistake is what a server should not do.
+type Mistake struct {
 	// Instead of an answer.
-	Rcode   int  // servfail, refused, formerr, notimp, nxdomain, yxdomain or rcode=N; 0 leaves it
-	Drop    bool // drop: no reply
-	Garbage bool // garbage: octets that are no message behind the right identifier
-	Hangup  bool // hangup: TCP is closed; as drop over UDP
+	Rcode     int
+	Drop      bool
+	Garbage   bool // behind the right identifier
+	Noise     bool
+	NoiseSize int // octets; 0 means a random size
 
-	// To the answer.
-	Delay         time.Duration   // delay=200ms
-	Truncate      bool            // truncate: TC over UDP, without records
-	TruncateTCP   bool            // truncate-tcp: over TCP too
-	WrongID       bool            // wrong-id
-	WrongPort     bool            // wrong-port: from another source address; no reply over TCP
-	WrongQuestion bool            // wrong-question: that of another name
-	WrongCase     bool            // wrong-case: every letter of the question in the other case
-	First         bool            // first: the right answer follows behind one that is wrong
-	NoEDNS        bool            // no-edns: FORMERR to questions with EDNS
-	TwoCNAMEs     bool            // two-cnames: the owner has a second CNAME
-	CNAMEAndA     bool            // cname-and-address: a CNAME beside the addresses
-	Lame          bool            // lame: neither AA nor RA
-	Referral      bool            // referral: NS records and nothing else
-	NoSOA         bool            // no-soa
-	Extra         bool            // extra: unrelated records in every section
-	CutChain      bool            // cut-chain: the first link alone
-	Reverse       bool            // reverse: the records of the answer in the opposite order
-	EDE           []dns.EDNS0_EDE // ede=CODE or ede=CODE:TEXT, without a comma; may be repeated
+	// To the reply.
+	Delay, DelayMax                                               time.Duration // DelayMax 0 means Delay
+	Truncate, TruncateTCP, Oversize                               bool
+	Pad                                                           int // octets
+	WrongID, WrongPort, WrongQuestion, WrongType, WrongClass      bool
+	WrongCase, WrongOpcode, QueryBit, NoQuestion, First           bool
+	NoEDNS, NoOPT                                                 bool
+	Lame, Referral, NoSOA, Extra                                  bool
+	TwoCNAMEs, CNAMEAndA, CutChain, Loop, SelfCNAME, EndlessChain bool
+	Chain                                                         int // links; 0 means as in the world
+	Addresses                                                     int // 0 means as in the world
+	Reverse, Shuffle                                              bool
+	TTLs                                                          []uint32 // by turn, the last one ever after
+	MixedTTL                                                      bool
+	EDE                                                           []dns.EDNS0_EDE
+	Cut                                                           bool
+	CutSize                                                       int // octets that are left; 0 means a random number
+	Flip                                                          int // bits
+
+	// To a connection.
+	Hangup, Reset, HalfClose, OutOfOrder bool
+	Slow                                 time.Duration // between octets
+	Partial                              int           // octets, with those of the length; 0 means all
+	CloseAfter                           int           // queries; 0 means the limit of the server
 }
 
-// words are the faults that need no value.
-var words = map[string]func(*Fault){
-	"udp":               func(f *Fault) { f.Transport = "udp" },
-	"tcp":               func(f *Fault) { f.Transport = "tcp" },
-	"servfail":          func(f *Fault) { f.Rcode = dns.RcodeServerFailure },
-	"refused":           func(f *Fault) { f.Rcode = dns.RcodeRefused },
-	"formerr":           func(f *Fault) { f.Rcode = dns.RcodeFormatError },
-	"notimp":            func(f *Fault) { f.Rcode = dns.RcodeNotImplemented },
-	"nxdomain":          func(f *Fault) { f.Rcode = dns.RcodeNameError },
-	"yxdomain":          func(f *Fault) { f.Rcode = dns.RcodeYXDomain },
-	"drop":              func(f *Fault) { f.Drop = true },
-	"garbage":           func(f *Fault) { f.Garbage = true },
-	"hangup":            func(f *Fault) { f.Hangup = true },
-	"truncate":          func(f *Fault) { f.Truncate = true },
-	"truncate-tcp":      func(f *Fault) { f.Truncate, f.TruncateTCP = true, true },
-	"wrong-id":          func(f *Fault) { f.WrongID = true },
-	"wrong-port":        func(f *Fault) { f.WrongPort = true },
-	"wrong-question":    func(f *Fault) { f.WrongQuestion = true },
-	"wrong-case":        func(f *Fault) { f.WrongCase = true },
-	"first":             func(f *Fault) { f.First = true },
-	"no-edns":           func(f *Fault) { f.NoEDNS = true },
-	"two-cnames":        func(f *Fault) { f.TwoCNAMEs = true },
-	"cname-and-address": func(f *Fault) { f.CNAMEAndA = true },
-	"lame":              func(f *Fault) { f.Lame = true },
-	"referral":          func(f *Fault) { f.Referral = true },
-	"no-soa":            func(f *Fault) { f.NoSOA = true },
-	"extra":             func(f *Fault) { f.Extra = true },
-	"cut-chain":         func(f *Fault) { f.CutChain = true },
-	"reverse":           func(f *Fault) { f.Reverse = true },
+// Behavior is how a server may well be. It is told from a Mistake because that of every
+// fault that applies counts, where of mistakes only one does.
+type Behavior struct {
+	Authoritative bool // no recursion: its zones with their delegations and nothing else
+	Recursive     bool // AA is clear
+	Countdown     bool // answers from a cache
+	Age           time.Duration
+	Caches        int // that take turns at random; 0 means 1
+	Rotate        bool
+	Subset        int // addresses at a time; 0 means all
+	Cookies       CookieMode
+	DNS64         netip.Prefix
+	Rewrite       []netip.Addr // instead of NXDOMAIN
+	AD            bool
+	RRSIG         bool
+	ECS           bool
+	ECSScope      int // 0 means as long as the client's prefix
 }
 
-// ParseFault reads a fault as text: words with commas between them, for example
-// "servfail,ede=22:no server reached,nth=1".
-func ParseFault(text string) (Fault, error) {
-	var f Fault
-	for word := range strings.SplitSeq(text, ",") {
-		if err := f.set(strings.TrimSpace(word)); err != nil {
-			return Fault{}, fmt.Errorf("fault %q: %w", text, err)
-		}
+// add takes from other what b leaves open.
+func (b *Behavior) add(other *Behavior) {
+	b.Authoritative = b.Authoritative || other.Authoritative
+	b.Recursive = b.Recursive || other.Recursive
+	b.Rotate = b.Rotate || other.Rotate
+	b.AD = b.AD || other.AD
+	b.RRSIG = b.RRSIG || other.RRSIG
+	if !b.Countdown {
+		b.Countdown, b.Age = other.Countdown, other.Age
 	}
-	return f, nil
-}
-
-func (f *Fault) set(word string) error {
-	if set, ok := words[word]; ok {
-		set(f)
-		return nil
+	if b.Caches == 0 {
+		b.Caches = other.Caches
 	}
-	name, value, _ := strings.Cut(word, "=")
-	var err error
-	switch name {
-	case "nth":
-		if f.Turn, err = strconv.Atoi(value); err == nil && f.Turn < 1 {
-			err = errors.New("nth counts from 1")
-		}
-	case "rcode":
-		if f.Rcode, err = strconv.Atoi(value); err == nil && (f.Rcode < 1 || f.Rcode > 4095) {
-			err = errors.New("rcode is not in 1 to 4095")
-		}
-	case "delay":
-		f.Delay, err = time.ParseDuration(value)
-	case "ede":
-		number, info, _ := strings.Cut(value, ":")
-		var code uint64
-		code, err = strconv.ParseUint(number, 10, 16)
-		f.EDE = append(f.EDE, dns.EDNS0_EDE{InfoCode: uint16(code), ExtraText: info})
-	default:
-		err = fmt.Errorf("unknown word %q", word)
+	if b.Subset == 0 {
+		b.Subset = other.Subset
 	}
-	return err
-}
-
-func (f *Fault) applies(o *occasion) bool {
-	return (f.Turn == 0 || f.Turn == o.turn) && (f.Transport == "" || f.Transport == o.query.Transport)
-}
-
-// change does to a reply what can be done to a message.
-func (f *Fault) change(m *dns.Msg, transport string) {
-	if f.Rcode != 0 {
-		m.Rcode, m.Answer, m.Ns = f.Rcode, nil, nil
+	if b.Cookies == CookiesNone {
+		b.Cookies = other.Cookies
 	}
-	if f.NoEDNS && m.IsEdns0() != nil {
-		m.Rcode, m.Answer, m.Ns, m.Extra = dns.RcodeFormatError, nil, nil, nil
+	if !b.DNS64.IsValid() {
+		b.DNS64 = other.DNS64
 	}
-	if f.Truncate && (transport == "udp" || f.TruncateTCP) {
-		m.Truncated, m.Answer, m.Ns = true, nil, nil
+	if b.Rewrite == nil {
+		b.Rewrite = other.Rewrite
 	}
-	if f.WrongID {
-		m.Id ^= 0x5555
-	}
-	if f.WrongQuestion {
-		m.Question[0].Name = "other.test."
-	}
-	if f.WrongCase {
-		m.Question[0].Name = swapCase(m.Question[0].Name)
-	}
-	if f.Lame {
-		m.Authoritative, m.RecursionAvailable = false, false
-	}
-	f.changeRecords(m)
-	if len(f.EDE) == 0 && m.Rcode <= 15 {
-		return
-	}
-	opt := m.IsEdns0()
-	if opt == nil {
-		opt = m.SetEdns0(dns.DefaultMsgSize, false).IsEdns0()
-	}
-	for i := range f.EDE {
-		opt.Option = append(opt.Option, &f.EDE[i])
+	if !b.ECS {
+		b.ECS, b.ECSScope = other.ECS, other.ECSScope
 	}
 }
 
-func (f *Fault) changeRecords(m *dns.Msg) {
-	header := dns.RR_Header{Name: m.Question[0].Name, Class: dns.ClassINET, Ttl: 60}
-	if f.TwoCNAMEs || f.CNAMEAndA {
-		header.Rrtype = dns.TypeCNAME
-		m.Answer = append(m.Answer, &dns.CNAME{Hdr: header, Target: "second.test."})
+// holds tells whether the condition is met.
+func (c *Condition) holds(o *occasion) bool {
+	since := o.query.Time.Sub(o.server.started)
+	switch {
+	case o.turn < c.FirstTurn, c.LastTurn > 0 && o.turn > c.LastTurn:
+		return false
+	case c.Transport != "" && c.Transport != o.query.Transport:
+		return false
+	case since < c.At, c.Until > 0 && since >= c.Until:
+		return false
+	case c.Over > 0 && o.inSecond <= c.Over:
+		return false
 	}
-	if f.CNAMEAndA {
-		header.Rrtype = dns.TypeA
-		m.Answer = append(m.Answer, &dns.A{Hdr: header, A: net.IPv4(192, 0, 2, 99)})
-	}
-	if f.Referral {
-		header.Rrtype = dns.TypeNS
-		m.Rcode, m.Answer, m.Ns = dns.RcodeSuccess, nil, []dns.RR{&dns.NS{Hdr: header, Ns: "ns.test."}}
-	}
-	if f.NoSOA {
-		m.Ns = nil
-	}
-	if f.CutChain && len(m.Answer) > 0 {
-		m.Rcode, m.Answer, m.Ns = dns.RcodeSuccess, m.Answer[:1], nil
-	}
-	if f.Extra {
-		header.Name, header.Rrtype = "unrelated.test.", dns.TypeA
-		a := &dns.A{Hdr: header, A: net.IPv4(192, 0, 2, 66)}
-		m.Answer = append([]dns.RR{a}, m.Answer...)
-		m.Ns = append(m.Ns, a)
-		m.Extra = append(m.Extra, a)
-	}
-	if f.Reverse {
-		for i, j := 0, len(m.Answer)-1; i < j; i, j = i+1, j-1 {
-			m.Answer[i], m.Answer[j] = m.Answer[j], m.Answer[i]
-		}
-	}
-}
-
-func swapCase(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
-			b[i] = c ^ 0x20
-		}
-	}
-	return string(b)
+	return c.Chance == 0 || o.random().Float64() < c.Chance
 }

@@ -9,7 +9,8 @@ import (
 // item is what a line carries.
 type item struct {
 	octets []byte
-	end    bool // a stream ends here
+	end    bool   // a stream ends here
+	do     func() // what is late
 
 	at  time.Time // of arrival
 	seq uint64

@@ -112,7 +112,7 @@ func (n *Network) Start(tb TB, address, zoneText string) *Server {
 	if _, err := netip.ParseAddrPort(address); err != nil {
 		tb.Fatalf("dnstest: network: %v", err)
 	}
-	s := newServer(tb, address, zoneText, n.seed)
+	s := newServer(tb, address, zoneText, numbers(n.seed, address, 0).Uint64())
 	n.mu.Lock()
 	taken := n.hosts[address] != nil
 	n.hosts[address] = s

@@ -4,30 +4,57 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"sync"
+	"time"
 )
 
-// maxOnStream is how many queries one connection carries before the server closes it.
-// Servers do that to share their connections out, and clients have to cope.
-const maxOnStream = 128
+const (
+	// maxOnStream is how many queries one connection carries before the server closes it.
+	// Servers do that to share their connections out, and clients have to cope.
+	maxOnStream = 128
+	// holdFor is how long a reply waits for one that overtakes it.
+	holdFor = 100 * time.Millisecond
+)
 
 // stream is a connection on which messages have a length in front (RFC 1035 §4.2.2).
 type stream struct {
 	server *Server
 	conn   net.Conn
-	// turn is held while a message is written. It is no mutex, because time would stand
-	// still in a synctest bubble for those who wait for one.
-	turn chan struct{}
+	out    chan plan     // has room for all
+	total  chan int      // gets how many plans there are, once no more come
+	done   chan struct{} // closed where the rest need not be sent
 }
 
 // serveStream answers queries until either side closes the connection.
 func (s *Server) serveStream(c net.Conn, transport string) {
-	defer c.Close()
-	st := &stream{server: s, conn: c, turn: make(chan struct{}, 1)}
+	st := &stream{
+		server: s,
+		conn:   c,
+		out:    make(chan plan, maxOnStream),
+		total:  make(chan int, 1),
+		done:   make(chan struct{}),
+	}
+	var writing sync.WaitGroup
+	writing.Go(st.write)
+	if total, orderly := st.read(transport); orderly {
+		st.total <- total
+	} else {
+		close(st.done)
+		c.Close()
+	}
+	writing.Wait()
+	c.Close()
+}
+
+// read answers queries until the connection ends. It gives how many plans there are to
+// write, and whether they should be.
+func (st *stream) read(transport string) (total int, orderly bool) {
+	s, c := st.server, st.conn
 	from := origin{transport: transport, client: addrPort(c.RemoteAddr()), server: addrPort(c.LocalAddr())}
-	for range maxOnStream {
+	for asked, most := 1, maxOnStream; asked <= most; asked++ {
 		packet, err := readMessage(c)
 		if err != nil {
-			return
+			return total, false
 		}
 		if counted, ok := c.(interface{ countQuery() }); ok {
 			counted.countQuery()
@@ -36,24 +63,95 @@ func (s *Server) serveStream(c net.Conn, transport string) {
 		if !ok {
 			continue
 		}
-		if p.fault.Hangup {
+		switch f := &p.fault; {
+		case f.Hangup:
 			s.sleep(p.delay)
-			return
+			return total, false
+		case f.Reset:
+			s.sleep(p.delay)
+			reset(c)
+			return total, false
+		case f.HalfClose:
+			if c, ok := c.(interface{ CloseWrite() error }); ok {
+				_ = c.CloseWrite() // a client that has gone away is no concern of the server
+			}
+			continue
+		case f.Partial > 0:
+			most = asked
+		case f.CloseAfter > 0:
+			most = f.CloseAfter
 		}
-		s.after(p.delay, func() { st.send(p) })
+		total++
+		s.after(p.delay, func() { st.out <- p })
+	}
+	return total, true
+}
+
+// reset ends a connection with a RST.
+func reset(c net.Conn) {
+	if inner, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = inner.NetConn()
+	}
+	switch c := c.(type) {
+	case *streamConn:
+		c.Reset()
+	case *net.TCPConn:
+		// The connection may be gone already.
+		_ = c.SetLinger(0)
+		_ = c.Close()
 	}
 }
 
-// send writes the replies of a plan.
-func (st *stream) send(p plan) {
-	st.turn <- struct{}{}
-	defer func() { <-st.turn }()
+// write sends the replies as they come.
+func (st *stream) write() {
+	var held *plan // waits to be overtaken
+	var overdue <-chan time.Time
+	for written, total := 0, -1; total < 0 || written < total; {
+		select {
+		case total = <-st.total:
+		case p := <-st.out:
+			if p.fault.OutOfOrder && held == nil {
+				held, overdue = &p, time.After(holdFor)
+				continue
+			}
+			st.put(&p)
+			written++
+			if held != nil {
+				st.put(held)
+				written++
+				held, overdue = nil, nil
+			}
+		case <-overdue:
+			st.put(held)
+			written++
+			held, overdue = nil, nil
+		case <-st.done:
+			return
+		case <-st.server.closing:
+			return
+		}
+	}
+}
+
+// put writes the replies of a plan. A client that has gone away is no concern of the server.
+func (st *stream) put(p *plan) {
 	for _, r := range p.replies {
 		if r.stray {
 			continue
 		}
-		// A client that has gone away is no concern of the server.
-		_, _ = st.conn.Write(frame(r.packet))
+		octets := frame(r.packet)
+		if p.fault.Partial > 0 {
+			octets = octets[:min(p.fault.Partial, len(octets))]
+		}
+		if p.fault.Slow <= 0 {
+			_, _ = st.conn.Write(octets)
+			continue
+		}
+		for i := range octets {
+			if _, err := st.conn.Write(octets[i : i+1]); err != nil || !st.server.sleep(p.fault.Slow) {
+				return
+			}
+		}
 	}
 }
 

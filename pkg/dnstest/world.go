@@ -37,60 +37,56 @@ func parent(name string) string {
 	return name[i:]
 }
 
-// answer fills in a reply for its question.
-func (w *world) answer(m *dns.Msg) {
-	q := m.Question[0]
-	name := q.Name
-	for range maxLinks {
-		next, found := w.step(m, name, q.Qtype)
-		if next != "" {
-			name = next
-			continue
-		}
-		if !found {
-			m.Ns = append(m.Ns, w.soa(name))
-		}
-		return
-	}
+// step is what stands at a name.
+type step struct {
+	records []dns.RR // one RRset, or a DNAME and the CNAME made from it; TTLs are original
+	next    string   // the name to go on with, where they are a link
+	rcode   int
+	soa     *dns.SOA // where nothing of the type is there
 }
 
-// step adds what stands at a name to the answer. It gives the name to go on with, or
-// whether the question is answered.
-func (w *world) step(m *dns.Msg, name string, qtype uint16) (string, bool) {
+// step finds what answers a question at a name. The records are copies.
+func (w *world) step(name string, qtype uint16) step {
 	if d := w.dnameAbove(name); d != nil {
-		next, ok := rewrite(name, d)
-		m.Answer = append(m.Answer, d)
-		if !ok {
-			m.Rcode = dns.RcodeYXDomain
-			return "", true
-		}
-		m.Answer = append(m.Answer, &dns.CNAME{
-			Hdr:    dns.RR_Header{Name: name, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: d.Hdr.Ttl},
-			Target: next,
-		})
-		return next, false
+		return stepDNAME(name, d)
 	}
 	source := w.source(name)
 	if source == "" {
-		m.Rcode = dns.RcodeNameError
-		return "", false
+		return step{rcode: dns.RcodeNameError, soa: w.soa(name)}
 	}
-	found := false
+	var st step
 	for _, rr := range w.records[source] {
-		h := rr.Header()
 		cname, isCNAME := rr.(*dns.CNAME)
-		if h.Rrtype != qtype && !isCNAME {
+		if rr.Header().Rrtype != qtype && !isCNAME {
 			continue
 		}
 		rr = dns.Copy(rr)
 		rr.Header().Name = name
-		m.Answer = append(m.Answer, rr)
+		st.records = append(st.records, rr)
 		if isCNAME && qtype != dns.TypeCNAME {
-			return cname.Target, false
+			st.next = cname.Target
+			break
 		}
-		found = true
 	}
-	return "", found
+	if len(st.records) == 0 {
+		st.soa = w.soa(name)
+	}
+	return st
+}
+
+func stepDNAME(name string, d *dns.DNAME) step {
+	st := step{records: []dns.RR{dns.Copy(d)}}
+	next, ok := rewrite(name, d)
+	if !ok {
+		st.rcode = dns.RcodeYXDomain
+		return st
+	}
+	st.next = next
+	st.records = append(st.records, &dns.CNAME{
+		Hdr:    dns.RR_Header{Name: name, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: d.Hdr.Ttl},
+		Target: next,
+	})
+	return st
 }
 
 // source is the owner that answers for a name: itself, or a wildcard (RFC 4592 §3.3.1), or
@@ -138,11 +134,12 @@ func rewrite(name string, d *dns.DNAME) (string, bool) {
 }
 
 // soa is that of the closest zone of the world that holds a name, or one for the root.
-func (w *world) soa(name string) dns.RR {
+func (w *world) soa(name string) *dns.SOA {
 	for name = dns.CanonicalName(name); ; name = parent(name) {
 		for _, rr := range w.records[name] {
 			if soa, ok := rr.(*dns.SOA); ok {
-				return soa
+				copied := *soa
+				return &copied
 			}
 		}
 		if name == "." {

@@ -70,6 +70,9 @@ const (
 	ReasonStale                              // EDE 19: a stale NXDOMAIN
 	ReasonRefusedAddress                     // an address that the policy refuses
 	ReasonTooManyAddresses                   // more addresses than the policy lets pass
+	ReasonDisagree                           // resolvers say different things
+	ReasonNotValidated                       // no AD bit where one is required
+	ReasonNoServer                           // no authoritative server could be asked
 	ReasonCanceled                           // the context ended, or the client was closed
 )
 
@@ -92,6 +95,9 @@ var reasonText = [...]string{
 	"stale NXDOMAIN",
 	"refused address",
 	"too many addresses",
+	"disagreement",
+	"not validated",
+	"no authoritative server",
 	"canceled",
 }
 
@@ -157,7 +163,13 @@ type Answer struct {
 	Reason      Reason       // zero unless the outcome is Failure
 	Detail      string       // one clause for people, lower case, no final stop
 	Stale       bool         // EDE 3: the resolver could not refresh what it had
-	Attempts    []Attempt
+	// Authoritative says that no cache had part in the answer, so that its TTLs are
+	// original.
+	Authoritative bool
+	// SubnetUnused says that the resolver refused the client subnet, so that the answer is
+	// for nobody in particular.
+	SubnetUnused bool
+	Attempts     []Attempt
 }
 
 // failed gives the answer as a failure. What it knew of the chain stays.

@@ -17,6 +17,7 @@ type lookup struct {
 	client *Client
 	target zone.Name
 	qtype  uint16
+	subnet Subnet
 	done   func(Answer)
 	order  []*upstream
 	began  time.Time
@@ -35,7 +36,15 @@ type verdict struct {
 	answer Answer
 }
 
-func (l *lookup) question() Question { return Question{Target: l.target, Type: l.qtype} }
+func (l *lookup) question() Question {
+	return Question{Target: l.target, Subnet: l.subnet, Type: l.qtype}
+}
+
+// style is how resolvers are asked first.
+func (l *lookup) style() style {
+	validated := l.client.opts.RequireAD
+	return style{ad: validated, signed: validated, subnet: l.subnet.Prefix()}
+}
 
 // unasked is the answer where nobody could be asked.
 func (l *lookup) unasked(f failure) Answer {
@@ -253,7 +262,7 @@ func (c *contest) send(ctx context.Context) time.Time {
 	l, u := c.lookup, c.queue[0]
 	c.queue = c.queue[1:]
 	v := &visit{}
-	v.init(u, l.target, l.qtype)
+	v.init(u, l.target, l.qtype, l.style())
 	c.pending = append(c.pending, v)
 	told := l.verdicts
 	if !l.client.spawn(func() { told <- verdict{v, v.run(ctx, c.deadline)} }) {

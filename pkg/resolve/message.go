@@ -37,6 +37,7 @@ type message struct {
 	hasNS           bool // an NS in the authority section
 	ede             []EDE
 	cookie          []byte // client and server cookie, part of the packet; nil without
+	subnet          []byte // the client subnet option, part of the packet; nil without (RFC 7871 §6)
 	optSeen         bool
 	names           [8]nameAt // names already read, by offset
 	namesRemembered int
@@ -174,6 +175,10 @@ func (m *message) takeOptions(options []byte) error {
 			// The first one counts (RFC 7873 §5.2), and only if it has a length that may be.
 			if n := end - 4; m.cookie == nil && (n == clientCookieLen || n >= 2*clientCookieLen && n <= maxCookieLen) {
 				m.cookie = options[4:end]
+			}
+		case dns.EDNS0SUBNET:
+			if m.subnet == nil {
+				m.subnet = options[4:end]
 			}
 		}
 		options = options[end:]

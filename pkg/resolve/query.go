@@ -53,6 +53,7 @@ type query struct {
 	question []byte // part of packet: name in the letter case sent, type, class
 	anyCase  bool   // letter case is of no account in the reply
 	cookie   []byte // part of packet: the client cookie; nil without one
+	subnet   []byte // part of packet: the client subnet option without its head; nil without one
 }
 
 // newQuery builds a query. Unless the style says otherwise the letters of the name get a
@@ -79,9 +80,13 @@ func newQuery(name zone.Name, qtype uint16, s style) query {
 	questionEnd := len(p)
 	if !s.plain {
 		p = s.appendOPT(p)
+		at := questionEnd + optLen + 4 // behind the head of the first option
 		if len(s.cookie) > 0 {
-			at := questionEnd + optLen + 4 // the cookie is the first option
 			q.cookie = p[at : at+clientCookieLen]
+			at += len(s.cookie) + 4
+		}
+		if s.subnet.IsValid() {
+			q.subnet = p[at : at+subnetLen(s.subnet)]
 		}
 	}
 	q.question = p[2+headerLen : questionEnd]
@@ -136,15 +141,24 @@ func appendOptionHead(p []byte, code uint16, length int) []byte {
 
 // appendSubnet adds a client subnet (RFC 7871 §6): only the octets that the prefix covers.
 func appendSubnet(p []byte, subnet netip.Prefix) []byte {
-	family := byte(1)
+	family := byte(family4)
 	if subnet.Addr().Is6() {
-		family = 2
+		family = family6
 	}
-	octets := subnet.Masked().Addr().AsSlice()[:(subnet.Bits()+7)/8]
-	p = appendOptionHead(p, dns.EDNS0SUBNET, 4+len(octets))
+	n := subnetLen(subnet)
+	p = appendOptionHead(p, dns.EDNS0SUBNET, n)
 	p = append(p, 0, family, byte(subnet.Bits()), 0)
-	return append(p, octets...)
+	return append(p, subnet.Masked().Addr().AsSlice()[:n-4]...)
 }
+
+// Address families as RFC 7871 §6 has them.
+const (
+	family4 = 1
+	family6 = 2
+)
+
+// subnetLen is how many octets a client subnet option has behind its head.
+func subnetLen(subnet netip.Prefix) int { return 4 + (subnet.Bits()+7)/8 }
 
 func (q query) setID(id uint16) { binary.BigEndian.PutUint16(q.packet[2:], id) }
 

@@ -64,6 +64,17 @@ func (u URL) String() string {
 // [Demo], and not from a server that [New] would ask.
 func (u URL) InMemory() bool { return u.Scheme == SchemeFile || u.Scheme == SchemeDemo }
 
+// isSecure tells whether nobody on the way can change what a resolver says.
+func (u URL) isSecure() bool {
+	switch u.Scheme {
+	case SchemeUDP, SchemeTCP:
+		addr, err := netip.ParseAddr(u.Host)
+		return err == nil && addr.Unmap().IsLoopback()
+	case SchemeSystem, SchemeFile, SchemeDemo:
+	}
+	return true
+}
+
 // hostPort is what a dialer takes.
 func (u URL) hostPort() string { return net.JoinHostPort(u.Host, strconv.Itoa(int(u.Port))) }
 

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -26,14 +27,17 @@ type visit struct {
 	distrusted bool // the reply over UDP had something that only the resolver itself explains
 	badCookies int
 
+	noSubnet   bool // the resolver does not take the client subnet
+	unverified bool // a reply on the way had AD clear
+
 	heard    atomic.Bool // the resolver has replied
 	attempts []Attempt
 	first    [1]Attempt // room for most
 }
 
 // init begins a visit; v is zero.
-func (v *visit) init(u *upstream, target zone.Name, qtype uint16) {
-	v.u, v.target, v.chain = u, target, newChain(target, qtype)
+func (v *visit) init(u *upstream, target zone.Name, qtype uint16, s style) {
+	v.u, v.target, v.chain, v.style = u, target, newChain(target, qtype), s
 	v.attempts = v.first[:0]
 	v.overConn = u.udp == nil
 }
@@ -160,12 +164,16 @@ func (v *visit) take(r reply, asked time.Time) (Answer, bool) {
 		return answer, true
 	}
 	answer, done := v.chain.walk(v.target, m)
+	v.unverified = v.unverified || !m.ad
 	m.release()
 	if !done {
 		v.overConn, v.distrusted, v.badCookies = v.u.udp == nil, false, 0
 		return Answer{}, false
 	}
-	answer.Resolver = v.u.name
+	if v.style.ad && v.unverified && answer.Outcome != Failure {
+		answer = answer.failed(*failuref(ReasonNotValidated, "the answer is not validated: its AD bit is clear"))
+	}
+	answer.Resolver, answer.SubnetUnused = v.u.name, v.noSubnet
 	return answer, true
 }
 
@@ -213,11 +221,20 @@ func (v *visit) doubt(r reply, m *message) (again string, f *failure) {
 			return again, nil
 		}
 	}
+	if v.query.subnet != nil && refusesSubnet(m.rcode) {
+		v.style.subnet, v.noSubnet = netip.Prefix{}, true
+		return rcodeName(m.rcode) + "; asked again without the client subnet", nil
+	}
 	if !v.style.plain && refusesEDNS(m.rcode) {
-		v.style.plain = true
+		v.style.plain, v.noSubnet = true, v.noSubnet || v.query.subnet != nil
 		return rcodeName(m.rcode) + "; asked again without EDNS", nil
 	}
-	return "", nil
+	return "", v.query.judgeSubnet(m)
+}
+
+// refusesSubnet tells whether an rcode may be about the client subnet (RFC 7871 §7.1.3).
+func refusesSubnet(rcode int) bool {
+	return rcode == dns.RcodeFormatError || rcode == dns.RcodeRefused
 }
 
 // explain learns from a reply that nobody can have forged: what was odd about the one over UDP

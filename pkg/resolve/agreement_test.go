@@ -35,7 +35,7 @@ func (s *scripted) Lookup(ctx context.Context, target zone.Name, qtype uint16) A
 	a := Answer{Target: target, Type: qtype, Last: target, Resolver: s.name, Outcome: Addresses, TTL: 300}
 	a.Attempts = []Attempt{{Resolver: s.name}}
 	if ctx.Err() != nil {
-		return a.failed(failure{ReasonCanceled, "canceled"})
+		return a.failed(failure{reason: ReasonCanceled, detail: "canceled"})
 	}
 	for word := range strings.FieldsSeq(text) {
 		switch word {
@@ -46,9 +46,9 @@ func (s *scripted) Lookup(ctx context.Context, target zone.Name, qtype uint16) A
 		case "nxdomain":
 			a.Outcome, a.NegativeTTL, a.TTL = NXDomain, 60, 0
 		case "servfail":
-			return a.failed(failure{ReasonServfail, "SERVFAIL"})
+			return a.failed(failure{reason: ReasonServfail, detail: "SERVFAIL"})
 		case "timeout":
-			return a.failed(failure{ReasonTimeout, "no reply in time"})
+			return a.failed(failure{reason: ReasonTimeout, detail: "no reply in time"})
 		case "stale":
 			a.Stale = true
 		default:

@@ -184,6 +184,7 @@ func (a Answer) failed(f failure) Answer {
 type failure struct {
 	reason Reason
 	detail string
+	own    bool // the lookup has used up what it may cost: that is no news for others
 }
 
 func failuref(reason Reason, format string, args ...any) *failure {

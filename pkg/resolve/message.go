@@ -28,6 +28,14 @@ type soa struct {
 	ttl   uint32 // RFC 2308 §5: the less of its TTL and its MINIMUM
 }
 
+// nsHost is an NS record.
+type nsHost struct {
+	owner   zone.Name
+	host    zone.Name
+	ttl     uint32
+	section int
+}
+
 // message is what a walk needs of a reply.
 type message struct {
 	rcode           int // with the upper bits of OPT
@@ -39,6 +47,8 @@ type message struct {
 	cookie          []byte // client and server cookie, part of the packet; nil without
 	subnet          []byte // the client subnet option, part of the packet; nil without (RFC 7871 §6)
 	optSeen         bool
+	wantZones       bool      // what tells of zones is read too: delegations, and an SOA that is the answer
+	delegations     []nsHost  // NS records, if wanted
 	names           [8]nameAt // names already read, by offset
 	namesRemembered int
 }
@@ -61,7 +71,13 @@ type nameAt struct {
 // Records of other classes and types are passed over, but every one of them has to be well
 // formed.
 func parseMessage(packet []byte, asked zone.Name) (*message, error) {
+	return parseReply(packet, asked, false)
+}
+
+// parseReply is parseMessage, or reads what tells of zones too.
+func parseReply(packet []byte, asked zone.Name, wantZones bool) (*message, error) {
 	m, _ := messagePool.Get().(*message)
+	m.wantZones = wantZones
 	if err := m.read(packet, asked); err != nil {
 		m.release()
 		return nil, err
@@ -208,6 +224,11 @@ func (m *message) takeAnswer(packet []byte, r raw) error {
 			return errBadMessage
 		}
 		rec.target = target
+	case dns.TypeNS, dns.TypeSOA:
+		if m.wantZones {
+			return m.takeZone(packet, sectionAnswer, r)
+		}
+		return nil
 	default:
 		return nil
 	}
@@ -221,9 +242,28 @@ func (m *message) takeAnswer(packet []byte, r raw) error {
 }
 
 func (m *message) takeAuthority(packet []byte, r raw) error {
+	if r.typ == dns.TypeNS {
+		m.hasNS = true
+		if !m.wantZones {
+			return nil
+		}
+	}
+	return m.takeZone(packet, sectionAuthority, r)
+}
+
+// takeZone reads a record that a zone begins with.
+func (m *message) takeZone(packet []byte, section int, r raw) error {
 	switch r.typ {
 	case dns.TypeNS:
-		m.hasNS = true
+		host, end, err := m.nameAt(packet, r.data)
+		if err != nil {
+			return err
+		}
+		owner, _, err := m.nameAt(packet, r.name)
+		if err != nil || end != r.end {
+			return errBadMessage
+		}
+		m.delegations = append(m.delegations, nsHost{owner: owner, host: host, ttl: capTTL(r.ttl), section: section})
 	case dns.TypeSOA:
 		const numbers = 20 // SERIAL, REFRESH, RETRY, EXPIRE, MINIMUM
 		end := skipName(packet, r.data)

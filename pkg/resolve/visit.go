@@ -27,6 +27,7 @@ type visit struct {
 	distrusted bool // the reply over UDP had something that only the resolver itself explains
 	badCookies int
 
+	wantZones  bool // see message
 	noSubnet   bool // the resolver does not take the client subnet
 	unverified bool // a reply on the way had AD clear
 
@@ -63,6 +64,19 @@ func (v *visit) run(ctx context.Context, d *deadline) Answer {
 		}
 		if a, done := v.take(r, asked); done {
 			return a
+		}
+	}
+}
+
+// fetch asks for the current name until there is a message, which the caller releases.
+func (v *visit) fetch(ctx context.Context, d *deadline) (*message, *failure) {
+	for {
+		r, asked := v.exchange(ctx, d)
+		if asked.IsZero() {
+			asked = v.asked
+		}
+		if m, f := v.receive(r, asked); m != nil || f != nil {
+			return m, f
 		}
 	}
 }
@@ -136,8 +150,9 @@ func (v *visit) datagram(ctx context.Context, d *deadline) (reply, time.Time) {
 	return r, r.sent
 }
 
-// take judges a reply: the answer, or false where there is more to ask.
-func (v *visit) take(r reply, asked time.Time) (Answer, bool) {
+// receive takes a reply: the message in it, or why it is none, or neither where the name has to
+// be asked for again.
+func (v *visit) receive(r reply, asked time.Time) (*message, *failure) {
 	a := Attempt{Resolver: v.u.name, Transport: transportUDP, Name: v.chain.last, Type: v.chain.qtype, Rcode: -1}
 	if v.overConn {
 		a.Transport = v.u.overConn
@@ -155,8 +170,17 @@ func (v *visit) take(r reply, asked time.Time) (Answer, bool) {
 		a.Err = f.detail
 	}
 	v.attempts = append(v.attempts, a)
+	if again != "" || f != nil {
+		return nil, f
+	}
+	return m, nil
+}
+
+// take judges a reply: the answer, or false where there is more to ask.
+func (v *visit) take(r reply, asked time.Time) (Answer, bool) {
+	m, f := v.receive(r, asked)
 	switch {
-	case again != "":
+	case m == nil && f == nil:
 		return Answer{}, false
 	case f != nil:
 		answer := v.chain.answer(v.target).failed(*f)
@@ -192,7 +216,7 @@ func (v *visit) read(r reply, a *Attempt, now time.Time) (*message, *failure) {
 		a.Rcode = int(r.packet[3]) & maskRcode
 		return nil, nil
 	}
-	m, err := parseMessage(r.packet, v.chain.last)
+	m, err := parseReply(r.packet, v.chain.last, v.wantZones)
 	if err != nil {
 		return nil, &failure{reason: ReasonMalformed, detail: err.Error()}
 	}

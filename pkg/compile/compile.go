@@ -44,6 +44,7 @@ type Source struct {
 	Serial      zone.Policy
 	CheckNames  diag.Severity // 0 means Error
 	StripDNSSEC bool
+	Subnet      netip.Prefix // for whom targets are looked up (RFC 7871); zero: nobody in particular
 
 	Includes      fs.FS  // what $INCLUDE may read; nil refuses
 	IncludeRoot   string // the folder Includes stands for
@@ -197,7 +198,7 @@ func read(s *Source, r *Result) *alias.Member {
 	if s.Published != nil {
 		r.OldSerial = &s.Published.Serial
 	}
-	m := &alias.Member{File: z, View: s.View}
+	m := &alias.Member{File: z, View: s.View, Subnet: s.Subnet}
 	if z.Name.IsZero() {
 		return m
 	}

@@ -147,6 +147,10 @@ const (
 	CodeTargetPrivate        Code = "target-private"
 	CodeTargetStale          Code = "target-stale"
 	CodeTargetMixedNXDOMAIN  Code = "target-mixed-nxdomain"
+	CodeTargetDisagree       Code = "target-disagree"
+	CodeTargetNotValidated   Code = "target-not-validated"
+	CodeTargetNoServer       Code = "target-no-server"
+	CodeTargetSubnet         Code = "target-subnet"
 )
 
 // Serial: the number that tells secondaries to transfer.
@@ -163,6 +167,7 @@ const (
 	CodeConfigUnknownKey Code = "config-unknown-key"
 	CodeConfigValue      Code = "config-value"
 	CodeConfigZone       Code = "config-zone"
+	CodeConfigPrivacy    Code = "config-privacy"
 )
 
 // Info is what is known about a code before any zone is read.

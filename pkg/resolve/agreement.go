@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -43,15 +44,18 @@ type Agreement struct {
 
 var _ SubnetLookuper = (*Agreement)(nil)
 
+// ErrFewResolvers is what fewer resolvers give than have to agree.
+var ErrFewResolvers = errors.New("too few resolvers")
+
 // NewAgreement makes an Agreement of so many of the resolvers, each of which is one resolver
 // and not a list of them. maxAddresses bounds what counts as one pool; 0 means 64. It is an
-// error if there are fewer resolvers than have to agree.
+// [ErrFewResolvers] if there are fewer than have to agree.
 func NewAgreement(resolvers []Lookuper, wanted int, mode AgreeMode, maxAddresses int) (*Agreement, error) {
 	switch {
 	case wanted < 1:
-		return nil, fmt.Errorf("%d resolvers cannot agree", wanted)
+		return nil, fmt.Errorf("%w: %d cannot agree", ErrFewResolvers, wanted)
 	case wanted > len(resolvers):
-		return nil, fmt.Errorf("%d resolvers have to agree, but the list has %d", wanted, len(resolvers))
+		return nil, fmt.Errorf("%w: %d have to agree, and the list has %d", ErrFewResolvers, wanted, len(resolvers))
 	case maxAddresses <= 0:
 		maxAddresses = DefaultMaxAddresses
 	}

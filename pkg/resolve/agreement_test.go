@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -136,12 +137,12 @@ func TestAgreement(t *testing.T) {
 
 func TestAgreementOfTooFew(t *testing.T) {
 	for _, wanted := range []int{0, 3} {
-		if _, err := NewAgreement(resolversOf("1", "1"), wanted, AgreeEqual, 0); err == nil {
+		if _, err := NewAgreement(resolversOf("1", "1"), wanted, AgreeEqual, 0); !errors.Is(err, ErrFewResolvers) {
 			t.Errorf("%d of 2 can agree", wanted)
 		}
 	}
 	_, err := NewAgreement(resolversOf("1", "1"), 3, AgreeEqual, 0)
-	if got, want := fmt.Sprint(err), "3 resolvers have to agree, but the list has 2"; got != want {
+	if got, want := fmt.Sprint(err), "too few resolvers: 3 have to agree, and the list has 2"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -74,6 +75,9 @@ var (
 	_ SubnetLookuper = (*Client)(nil)
 )
 
+// ErrInsecureResolver is what a resolver gives whose AD bit cannot be believed.
+var ErrInsecureResolver = errors.New("its AD bit cannot be believed")
+
 // New makes a client for a list of resolver URLs, as [ParseURL] reads them; an empty list
 // means "system". Nothing is sent yet. Close ends it.
 func New(urls []string, opts Options) (*Client, error) {
@@ -84,7 +88,7 @@ func New(urls []string, opts Options) (*Client, error) {
 	}
 	for _, u := range servers {
 		if opts.RequireAD && !u.isSecure() {
-			return nil, fmt.Errorf("resolver %s: its AD bit cannot be believed over %s from another machine: who can change a packet can set it", u, u.Scheme)
+			return nil, fmt.Errorf("resolver %s: %w: over %s from another machine, who can change a packet can set it", u, ErrInsecureResolver, u.Scheme)
 		}
 	}
 

@@ -218,7 +218,7 @@ func TestMistakes(t *testing.T) {
 		{"agree of none", "agree: 0\n", `aliasflat.yaml:1:8 config-value agree: "0" is no number from 1 to 16 ()`},
 		{"bad agree-mode", "agree-mode: overlaps\n", `aliasflat.yaml:1:13 config-value agree-mode: "overlaps" is none of equal, overlap (did you mean overlap?)`},
 		{"bad require-ad", "require-ad: perhaps\n", `aliasflat.yaml:1:13 config-value require-ad: "perhaps" is none of true, false ()`},
-		{"bad fresh", "fresh: authorative\n", `aliasflat.yaml:1:8 config-value fresh: "authorative" is none of cached, authoritative (did you mean authoritative?)`},
+		{"bad fresh", "fresh: autoritative\n", `aliasflat.yaml:1:8 config-value fresh: "autoritative" is none of cached, authoritative (did you mean authoritative?)`},
 		{"fresh in a zone", "zones: [{source: a.zone, fresh: cached}]\n", `aliasflat.yaml:1:26 config-unknown-key unknown key "fresh" (fresh belongs to the top of the file)`},
 		{"bad rate", "rate: fast\n", `aliasflat.yaml:1:7 config-value rate: "fast" is neither auto nor a number of queries a second (auto adapts to resolvers in this network, and asks others 500 times a second at most)`},
 		{"rate of nothing", "rate: 0\n", `aliasflat.yaml:1:7 config-value rate: "0" is neither auto nor a number of queries a second (auto adapts to resolvers in this network, and asks others 500 times a second at most)`},

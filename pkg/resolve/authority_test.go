@@ -62,11 +62,11 @@ back.cdn.test. 60 IN CNAME loop.example.net.
 // outside is the servers of these zones and a resolver that knows them all and counts TTLs
 // down.
 type outside struct {
-	network                *dnstest.Network
-	resolver               *dnstest.Server
-	ns1, ns2, sub, cdn, up *dnstest.Server
-	client                 *Client
-	authority              *Authority
+	network            *dnstest.Network
+	resolver           *dnstest.Server
+	ns1, ns2, sub, cdn *dnstest.Server
+	client             *Client
+	authority          *Authority
 }
 
 func newOutside(t *testing.T, policy Policy) *outside {
@@ -93,7 +93,7 @@ func newOutside(t *testing.T, policy Policy) *outside {
 
 // close ends what a synctest bubble has to see the end of.
 func (o *outside) close() {
-	o.authority.Close()
+	_ = o.authority.Close()
 	o.client.Close()
 }
 
@@ -316,6 +316,40 @@ func TestAuthorityUnknownZone(t *testing.T) {
 	}
 }
 
+// Where no host has an address that can be found, or the time is over, what happened is said.
+func TestAuthorityToldFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutside(t, Policy{})
+		setFault(t, o.resolver, "ns1.example.net.", "servfail")
+		setFault(t, o.resolver, "ns2.example.net.", "refused")
+		a := o.lookup(t, "www.example.net.", dns.TypeA)
+		for _, want := range []string{"no authoritative server of example.net. has an answer: ", "ns1.example.net. SERVFAIL", "ns2.example.net. REFUSED"} {
+			if a.Reason != ReasonNoServer || !strings.Contains(a.Detail, want) {
+				t.Errorf("%s: %s; it lacks %q", short(a), a.Detail, want)
+			}
+		}
+		o.close()
+	})
+	for _, limit := range []time.Duration{3 * time.Second, time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			o := newOutside(t, Policy{})
+			o.network.SetLink("", dnstest.Link{Latency: time.Millisecond})
+			setFault(t, o.ns1, "", "drop")
+			setFault(t, o.ns2, "", "drop")
+			o.client.opts.TargetTimeout = limit
+			a := o.lookup(t, "www.example.net.", dns.TypeA)
+			want := "198.51.100.1 no reply in time"
+			if limit < time.Second {
+				want = "no reply in time"
+			}
+			if !strings.Contains(a.Detail, want) {
+				t.Errorf("%s: %s, want %q", short(a), a.Detail, want)
+			}
+			o.close()
+		})
+	}
+}
+
 // A server is believed in its zone and nowhere else.
 func TestAuthorityConfined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -456,7 +490,7 @@ func TestAuthorityEnds(t *testing.T) {
 		if a.Reason != ReasonCanceled || time.Since(began) > time.Second {
 			t.Errorf("%s after %s: %s", short(a), time.Since(began), a.Detail)
 		}
-		time.AfterFunc(100*time.Millisecond, func() { o.authority.Close() })
+		time.AfterFunc(100*time.Millisecond, func() { _ = o.authority.Close() })
 		began = time.Now()
 		a = o.lookup(t, "web.example.net.", dns.TypeA)
 		if a.Reason != ReasonCanceled || time.Since(began) > time.Second {
@@ -485,7 +519,7 @@ func TestAuthorityOverSockets(t *testing.T) {
 	}
 	c := newClient(t, opts, resolver.URL())
 	authority := NewAuthority(c, Policy{})
-	defer authority.Close()
+	t.Cleanup(func() { _ = authority.Close() })
 	for name, want := range map[string]string{
 		"www.example.net.": "addresses [192.0.2.80] ttl=3600",
 		"web.example.net.": "addresses [192.0.2.80] ttl=1800 CNAME>www.example.net.",
@@ -493,5 +527,116 @@ func TestAuthorityOverSockets(t *testing.T) {
 		if a := authority.Lookup(t.Context(), zone.MustParseName(name), dns.TypeA); short(a) != want {
 			t.Errorf("%s: got %s, want %s (%s)", name, short(a), want, a.Detail)
 		}
+	}
+}
+
+// A host with IPv6 alone is asked there, and servers that cannot be reached from here leave
+// their turn to others.
+func TestAuthorityReach(t *testing.T) {
+	tests := []struct {
+		name  string
+		hosts string // records of the hosts ns1 to ns9 of the zone
+		want  string
+	}{
+		{"IPv6", "ns1.far.test. 60 IN AAAA 2001:db8::53", "addresses [192.0.2.7] ttl=60"},
+		{"IPv6 at last", "ns1.far.test. 60 IN A 203.0.113.71\nns2.far.test. 60 IN A 203.0.113.72\nns3.far.test. 60 IN A 203.0.113.73\nns4.far.test. 60 IN A 203.0.113.74\nns5.far.test. 60 IN AAAA 2001:db8::53", "addresses [192.0.2.7] ttl=60"},
+		{"nowhere", "ns1.far.test. 60 IN A 203.0.113.71", "failure [no authoritative server]"},
+		{"too many in vain", "ns1.far.test. 60 IN A 203.0.113.71\nns1.far.test. 60 IN A 203.0.113.72\nns1.far.test. 60 IN A 203.0.113.73\nns1.far.test. 60 IN A 203.0.113.74\nns1.far.test. 60 IN A 203.0.113.75\nns1.far.test. 60 IN A 203.0.113.76\nns1.far.test. 60 IN A 203.0.113.77\nns1.far.test. 60 IN A 203.0.113.78\nns1.far.test. 60 IN A 203.0.113.79\nns1.far.test. 60 IN A 203.0.113.80\nns1.far.test. 60 IN A 203.0.113.81\nns1.far.test. 60 IN A 203.0.113.82\nns2.far.test. 60 IN AAAA 2001:db8::53", "failure [no authoritative server]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newOutside(t, Policy{})
+				world := "far.test. 60 IN SOA ns1.far.test. h.far.test. 1 1 1 1 1\nwww.far.test. 60 IN A 192.0.2.7\n"
+				for i := range 9 {
+					world += fmt.Sprintf("far.test. 60 IN NS ns%d.far.test.\n", 1+i)
+				}
+				o.resolver.ClearFaults()
+				if err := o.resolver.SetWorld(world + tt.hosts); err != nil {
+					t.Fatal(err)
+				}
+				far := o.network.Start(t, "[2001:db8::53]:53", world)
+				setFault(t, far, "", "authoritative")
+				a := o.lookup(t, "www.far.test.", dns.TypeA)
+				if got := short(a); got != tt.want {
+					t.Errorf("got %s, want %s (%s)", got, tt.want, a.Detail)
+				}
+				o.close()
+			})
+		})
+	}
+}
+
+// A server that has been silent for a while is passed over, and asked again now and then.
+func TestAuthoritySilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutside(t, Policy{})
+		setFault(t, o.ns1, "", "drop")
+		for i := range 60 {
+			if a := o.lookup(t, fmt.Sprintf("n%d.example.net.", i), dns.TypeA); a.Outcome != NXDomain {
+				t.Fatalf("%s: %s", short(a), a.Detail)
+			}
+		}
+		// Each query in vain is sent up to three times.
+		if got := len(o.ns1.Queries()); got > 3*(silentLimit+5) {
+			t.Errorf("%d queries to a silent server", got)
+		}
+		o.ns1.ClearFaults()
+		setFault(t, o.ns1, "", "authoritative")
+		time.Sleep(time.Minute)
+		before := len(o.ns1.Queries())
+		for i := range 20 {
+			o.lookup(t, fmt.Sprintf("m%d.example.net.", i), dns.TypeA)
+		}
+		if got := len(o.ns1.Queries()) - before; got < 5 {
+			t.Errorf("%d queries to a server that is back", got)
+		}
+		o.close()
+	})
+}
+
+// A DNAME that makes a name too long does so at every server.
+func TestAuthorityNameTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutside(t, Policy{})
+		setFault(t, o.ns1, "", "yxdomain")
+		setFault(t, o.ns2, "", "yxdomain")
+		if a := o.lookup(t, "www.example.net.", dns.TypeA); a.Reason != ReasonNameTooLong {
+			t.Errorf("%s: %s", short(a), a.Detail)
+		}
+		if o.asked() != 1 {
+			t.Errorf("%d queries", o.asked())
+		}
+		o.close()
+	})
+}
+
+// Servers of which nothing is asked are forgotten when there are too many.
+func TestAuthorityServers(t *testing.T) {
+	o := NewAuthority(newClient(t, fast, "udp://192.0.2.53"), Policy{})
+	t.Cleanup(func() { _ = o.Close() })
+	addr := netip.MustParseAddr("198.51.100.1")
+	busy, err := o.server(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 * maxServers {
+		addr = addr.Next()
+		s, err := o.server(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.release(s)
+	}
+	if n := len(o.servers); n > maxServers+1 {
+		t.Errorf("%d servers are remembered", n)
+	}
+	again, err := o.server(netip.MustParseAddr("198.51.100.1"))
+	if err != nil || again != busy {
+		t.Error("a server in use is forgotten")
+	}
+	_ = o.Close()
+	if _, err := o.server(addr); err == nil {
+		t.Error("a server is given after Close")
 	}
 }

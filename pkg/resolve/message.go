@@ -71,13 +71,18 @@ type nameAt struct {
 // Records of other classes and types are passed over, but every one of them has to be well
 // formed.
 func parseMessage(packet []byte, asked zone.Name) (*message, error) {
-	return parseReply(packet, asked, false)
+	m, _ := messagePool.Get().(*message)
+	return m.parse(packet, asked)
 }
 
-// parseReply is parseMessage, or reads what tells of zones too.
-func parseReply(packet []byte, asked zone.Name, wantZones bool) (*message, error) {
+// parseZones is parseMessage that reads what tells of zones too.
+func parseZones(packet []byte, asked zone.Name) (*message, error) {
 	m, _ := messagePool.Get().(*message)
-	m.wantZones = wantZones
+	m.wantZones = true
+	return m.parse(packet, asked)
+}
+
+func (m *message) parse(packet []byte, asked zone.Name) (*message, error) {
 	if err := m.read(packet, asked); err != nil {
 		m.release()
 		return nil, err

@@ -91,54 +91,77 @@ func (p *pursuit) zoneOf(ctx context.Context, name zone.Name) (*delegation, *fai
 	return p.zones.get(ctx, apex, func() (*delegation, time.Duration, *failure) { return p.serversOf(ctx, apex) })
 }
 
-// askZone asks the servers of a zone until one knows, and gives its name.
+// trial is what came of the servers of a zone so far.
+type trial struct {
+	zone  *delegation
+	tried int // that replied, or could have
+	told  []string
+}
+
+// noServer is the failure where none had an answer.
+func (t *trial) noServer() *failure {
+	if len(t.told) == 0 {
+		return failuref(ReasonNoServer, "no authoritative server of %s has an address", t.zone.apex)
+	}
+	return failuref(ReasonNoServer, "no authoritative server of %s has an answer: %s", t.zone.apex, strings.Join(t.told, "; "))
+}
+
+// end is the failure where a lookup gives up: what is known of the servers tells more than
+// that the time is over.
+func (t *trial) end(f *failure) *failure {
+	if f.own && len(t.told) > 0 {
+		return t.noServer()
+	}
+	return f
+}
+
+// askZone asks the servers of a zone until one knows, and gives its name. Those with IPv4
+// addresses come first, as there are networks without IPv6.
 func (p *pursuit) askZone(ctx context.Context, d *delegation) (*message, string, *failure) {
-	var asked []string // what came of each
-	tried := 0
+	t := &trial{zone: d}
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		for i := range d.hosts {
 			// Names begin with different hosts, so that all get their share, and the same
 			// name always with the same one.
 			host := d.hosts[(i+share(p.chain.last))%len(d.hosts)]
-			found, f := p.addressesOf(ctx, host, qtype)
-			switch {
-			case f != nil && f.isOwn():
-				return nil, "", f
-			case f != nil:
-				asked = append(asked, host.String()+" "+f.detail)
-				continue
-			case found.denied != "":
-				asked = append(asked, found.denied)
-			}
-			for _, addr := range found.addrs {
-				if tried == maxServersTried || len(asked) >= maxServersSought {
-					return nil, "", noServer(d, asked)
-				}
-				m, server, f := p.askServer(ctx, addr, d.apex)
-				if f == nil {
-					return m, server, nil
-				}
-				switch {
-				case f.own && len(asked) > 0:
-					return nil, "", noServer(d, asked)
-				case f.isOwn():
-					return nil, "", f
-				}
-				asked = append(asked, addr.String()+" "+f.detail)
-				if f.reason != ReasonNetwork {
-					tried++
-				}
+			m, server, f := p.askHost(ctx, t, host, qtype)
+			if m != nil || f != nil {
+				return m, server, f
 			}
 		}
 	}
-	return nil, "", noServer(d, asked)
+	return nil, "", t.noServer()
 }
 
-func noServer(d *delegation, asked []string) *failure {
-	if len(asked) == 0 {
-		return failuref(ReasonNoServer, "no authoritative server of %s has an address", d.apex)
+// askHost asks at the addresses of one host. Without a message and a failure the next host has
+// its turn.
+func (p *pursuit) askHost(ctx context.Context, t *trial, host zone.Name, qtype uint16) (*message, string, *failure) {
+	found, f := p.addressesOf(ctx, host, qtype)
+	switch {
+	case f != nil && f.isOwn():
+		return nil, "", t.end(f)
+	case f != nil:
+		t.told = append(t.told, host.String()+" "+f.detail)
+		return nil, "", nil
+	case found.denied != "":
+		t.told = append(t.told, found.denied)
 	}
-	return failuref(ReasonNoServer, "no authoritative server of %s has an answer: %s", d.apex, strings.Join(asked, "; "))
+	for _, addr := range found.addrs {
+		if t.tried == maxServersTried || len(t.told) >= maxServersSought {
+			return nil, "", t.noServer()
+		}
+		m, server, f := p.askServer(ctx, addr, t.zone.apex)
+		switch {
+		case f == nil:
+			return m, server, nil
+		case f.isOwn():
+			return nil, "", t.end(f)
+		case f.reason != ReasonNetwork:
+			t.tried++
+		}
+		t.told = append(t.told, addr.String()+" "+f.detail)
+	}
+	return nil, "", nil
 }
 
 // share is a number that hangs on a name.

@@ -216,7 +216,11 @@ func (v *visit) read(r reply, a *Attempt, now time.Time) (*message, *failure) {
 		a.Rcode = int(r.packet[3]) & maskRcode
 		return nil, nil
 	}
-	m, err := parseReply(r.packet, v.chain.last, v.wantZones)
+	parse := parseMessage
+	if v.wantZones {
+		parse = parseZones
+	}
+	m, err := parse(r.packet, v.chain.last)
 	if err != nil {
 		return nil, &failure{reason: ReasonMalformed, detail: err.Error()}
 	}

@@ -46,6 +46,7 @@ type Source struct {
 	Serial      zone.Policy
 	CheckNames  diag.Severity // 0 means Error
 	StripDNSSEC bool
+	Subnet      netip.Prefix // for whom targets are looked up (RFC 7871); zero: nobody in particular
 
 	Includes      fs.FS  // what $INCLUDE may read; nil refuses
 	IncludeRoot   string // the folder Includes stands for
@@ -200,7 +201,7 @@ func read(s *Source, r *Result) *alias.Member {
 	if s.Published != nil {
 		r.OldSerial = &s.Published.Serial
 	}
-	m := &alias.Member{File: z, View: s.View}
+	m := &alias.Member{File: z, View: s.View, Subnet: s.Subnet}
 	if z.Name.IsZero() {
 		return m
 	}
@@ -269,7 +270,7 @@ func ask(ctx context.Context, run *flatten.Run, options Options) {
 // settleDNS64 judges the AAAA records that a DNS64 made by what the target has
 // for A, which was asked for in the same round, or in one before.
 func settleDNS64(run *flatten.Run, open []resolve.Question, answers []resolve.Answer, pref64s func(string) []netip.Prefix) {
-	var round map[zone.Name]int // where A stands; most runs need none of it
+	var round map[resolve.Question]int // where A stands; most runs need none of it
 	for i := range answers {
 		if open[i].Type != dns.TypeAAAA {
 			continue
@@ -283,15 +284,17 @@ func settleDNS64(run *flatten.Run, open []resolve.Question, answers []resolve.An
 			continue
 		}
 		if round == nil {
-			round = map[zone.Name]int{}
+			round = map[resolve.Question]int{}
 			for j, q := range open {
 				if q.Type == dns.TypeA {
-					round[q.Target] = j
+					round[q] = j
 				}
 			}
 		}
-		beside := run.Answered(resolve.Question{Target: open[i].Target, Type: dns.TypeA})
-		if j, ok := round[open[i].Target]; ok {
+		a := open[i]
+		a.Type = dns.TypeA
+		beside := run.Answered(a)
+		if j, ok := round[a]; ok {
 			beside = &answers[j]
 		}
 		answers[i] = resolve.SettleDNS64(beside, answers[i], prefix)

@@ -68,7 +68,7 @@ func (f *Run) Open() []resolve.Question {
 				if !r.Wants(qtype) {
 					continue
 				}
-				c := f.chase(m.View, r.Target, qtype)
+				c := f.chase(m, r.Target, qtype)
 				if c.open && !asked[c.question] {
 					asked[c.question] = true
 					open = append(open, c.question)
@@ -119,8 +119,9 @@ func (c *chased) pass(links []resolve.Link, names []zone.Name) {
 	c.steps += len(links)
 }
 
-// chase follows a target as far as the answers go.
-func (f *Run) chase(view string, target zone.Name, qtype uint16) chased {
+// chase follows a target of a zone as far as the answers go.
+func (f *Run) chase(m *alias.Member, target zone.Name, qtype uint16) chased {
+	view, subnet := m.View, resolve.NewSubnet(m.Subnet)
 	c := chased{ttl: resolve.MaxTTL}
 	visited := map[zone.Name]bool{}
 	for name := target; ; {
@@ -139,7 +140,7 @@ func (f *Run) chase(view string, target zone.Name, qtype uint16) chased {
 		if w.End != alias.EndOutside {
 			return c
 		}
-		q := resolve.Question{Target: w.Last, Type: qtype}
+		q := resolve.Question{Target: w.Last, Type: qtype, Subnet: subnet}
 		a, ok := f.answers[q]
 		if !ok {
 			c.open, c.question = true, q
@@ -202,7 +203,7 @@ func (f *Run) find(m *alias.Member, r *alias.Rule, qtype uint16) *found {
 	}
 	got := &found{busy: true}
 	f.memo[k] = got
-	c := f.chase(m.View, r.Target, qtype)
+	c := f.chase(m, r.Target, qtype)
 	*got = f.end(m, c, qtype)
 	got.ttl = min(got.ttl, c.ttl, r.Entry.TTL)
 	got.path = slices.Concat(c.path, got.path)

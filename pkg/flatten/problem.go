@@ -44,6 +44,9 @@ var failureCodes = map[resolve.Reason]diag.Code{
 	resolve.ReasonBadResolver:      diag.CodeResolverInvents,
 	resolve.ReasonCertificate:      diag.CodeResolverCertificate,
 	resolve.ReasonHTTP:             diag.CodeTargetRefused,
+	resolve.ReasonDisagree:         diag.CodeTargetDisagree,
+	resolve.ReasonNotValidated:     diag.CodeTargetNotValidated,
+	resolve.ReasonNoServer:         diag.CodeTargetNoServer,
 }
 
 func problemFailed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
@@ -94,6 +97,12 @@ func failureHint(reason resolve.Reason) string {
 		return "--resolver names one without DNS64"
 	case resolve.ReasonBadResolver:
 		return "--resolver names another"
+	case resolve.ReasonDisagree:
+		return "they may agree once their caches have expired; --agree-mode overlap is for targets that give each resolver other addresses"
+	case resolve.ReasonNotValidated:
+		return "either the target is not signed with DNSSEC or the resolver does not validate; without --require-ad the answer would be taken"
+	case resolve.ReasonNoServer:
+		return "--fresh cached takes the word of the resolvers"
 	case resolve.ReasonMalformed, resolve.ReasonLame, resolve.ReasonNoSOA, resolve.ReasonTruncated:
 	}
 	return "--resolver names another resolver; aliasflat resolve --trace TARGET shows every query"
@@ -205,6 +214,12 @@ func join(a *resolve.Answer) string {
 func warnStale(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
 	return warning(diag.CodeTargetStale, subject(r, qtype)+": old addresses, which the resolver could not refresh"+said(way(r, g), g.answer),
 		"they are published; --resolver names another resolver")
+}
+
+// warnSubnet is for addresses that are not those of the subnet that was asked for.
+func warnSubnet(r *alias.Rule, g *found) *diag.Diagnostic {
+	return warning(diag.CodeTargetSubnet, target(r)+": the client subnet was refused, so the addresses may be meant for other clients"+said(way(r, g), g.answer),
+		"--resolver names a resolver that passes client subnets on (RFC 7871)")
 }
 
 // subject names what was looked up.

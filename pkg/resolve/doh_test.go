@@ -149,7 +149,7 @@ func TestHTTP1(t *testing.T) {
 	})
 	var questions []Question
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
-		questions = append(questions, Question{zone.MustParseName(name + ".wild.example.net."), dns.TypeA})
+		questions = append(questions, Question{Target: zone.MustParseName(name + ".wild.example.net."), Type: dns.TypeA})
 	}
 	for _, a := range All(t.Context(), c, questions, 6, nil) {
 		wantAnswer(t, a)

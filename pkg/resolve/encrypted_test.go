@@ -129,7 +129,7 @@ func TestEncryptedAtOnce(t *testing.T) {
 			c := newClient(t, opts, r.url())
 			var questions []Question
 			for i := range 400 {
-				questions = append(questions, Question{zone.MustParseName(fmt.Sprintf("n%d.wild.example.net.", i)), dns.TypeA})
+				questions = append(questions, Question{Target: zone.MustParseName(fmt.Sprintf("n%d.wild.example.net.", i)), Type: dns.TypeA})
 			}
 			for _, a := range All(t.Context(), c, questions, atOnce, nil) {
 				if a.Outcome != Addresses || len(a.Attempts) != 1 {

@@ -224,6 +224,9 @@ func (h *host) addresses(ctx context.Context) ([]string, error) {
 	case <-patience.C:
 		return nil, h.unknown(ReasonTimeout, errTimeout.Error())
 	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, h.unknown(ReasonTimeout, errTimeout.Error())
+		}
 		return nil, ctx.Err()
 	}
 }

@@ -233,7 +233,7 @@ func TestHostMoves(t *testing.T) {
 	ask := func(want Outcome, dialed ...string) {
 		t.Helper()
 		c.upstreams[0].hangUp(t)
-		c.failures.forget(Question{v4, dns.TypeA})
+		c.failures.forget(Question{Target: v4, Type: dns.TypeA})
 		n.take()
 		if a := c.Lookup(t.Context(), zone.MustParseName("v4.example.net."), dns.TypeA); a.Outcome != want {
 			t.Errorf("%s, %s", short(a), a.Detail)

@@ -48,7 +48,7 @@ func TestUnbound(t *testing.T) {
 			}
 			var many []Question
 			for i := range 500 {
-				many = append(many, Question{zone.MustParseName(fmt.Sprintf("n%d.wild.example.net.", i)), dns.TypeA})
+				many = append(many, Question{Target: zone.MustParseName(fmt.Sprintf("n%d.wild.example.net.", i)), Type: dns.TypeA})
 			}
 			for _, a := range All(t.Context(), c, many, 100, nil) {
 				wantAnswer(t, a)

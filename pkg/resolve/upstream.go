@@ -62,6 +62,7 @@ func newUpstream(ctx context.Context, u URL, opts Options) *upstream {
 		url: u, name: u.String(), timeout: opts.QueryTimeout, host: newHost(ctx, u, opts),
 		overConn: transportTCP, cookies: newCookies(), keep: opts.KeepAttempts,
 	}
+	up.style.ad, up.style.signed = opts.RequireAD, opts.RequireAD
 	if limit := opts.rateFor(u); limit > 0 {
 		up.rate = rate.NewLimiter(rate.Limit(limit), batchLen)
 	}

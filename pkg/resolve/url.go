@@ -99,6 +99,17 @@ func (u URL) encrypted() bool {
 	return u.Scheme == SchemeTLS || u.Scheme == SchemeHTTPS || u.Scheme == SchemeQUIC
 }
 
+// isSecure tells whether nobody on the way can change what a resolver says.
+func (u URL) isSecure() bool {
+	switch u.Scheme {
+	case SchemeUDP, SchemeTCP:
+		addr, err := netip.ParseAddr(u.Host)
+		return err == nil && addr.Unmap().IsLoopback()
+	case SchemeSystem, SchemeFile, SchemeDemo, SchemeTLS, SchemeHTTPS, SchemeQUIC:
+	}
+	return true
+}
+
 // serverName is what has to stand in the certificate of the server, a name or an address.
 func (u URL) serverName() string {
 	if u.Name != "" {

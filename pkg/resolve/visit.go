@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"sync/atomic"
 
 	"github.com/miekg/dns"
@@ -26,22 +27,29 @@ type visit struct {
 	distrusted bool // the reply over UDP had something that only the resolver itself explains
 	badCookies int8
 
+	wantZones  bool // see message
+	noSubnet   bool // the resolver does not take the client subnet
+	unverified bool // a reply on the way had AD clear
+
 	heard    atomic.Bool // the resolver has replied
 	attempts []Attempt   // but for the last one, where its reply needs no explaining
 }
 
 // init begins a visit; v is zero.
-func (v *visit) init(u *upstream, target zone.Name, qtype uint16) {
-	v.u, v.chain, v.style = u, newChain(target, qtype), &u.style
+func (v *visit) init(u *upstream, target zone.Name, qtype uint16, s *style) {
+	v.u, v.chain, v.style = u, newChain(target, qtype), s
 	v.overConn = u.udp == nil
 }
 
 // next builds the query to send now.
 func (v *visit) next() query {
 	s := v.style
-	if anyCase := v.u.anyCase.Load(); v.plain || anyCase {
+	if anyCase := v.u.anyCase.Load(); v.plain || v.noSubnet || anyCase {
 		with := *s
-		with.plain, with.anyCase = v.plain, s.anyCase || anyCase
+		with.plain, with.anyCase = s.plain || v.plain, s.anyCase || anyCase
+		if v.noSubnet {
+			with.subnet = netip.Prefix{}
+		}
 		s = &with
 	}
 	var cookie []byte
@@ -56,7 +64,7 @@ func (v *visit) next() query {
 // ask looks a name up at this resolver alone, and waits.
 func (u *upstream) ask(ctx context.Context, name zone.Name, qtype uint16, d *deadline) Answer {
 	v := &visit{}
-	v.init(u, name, qtype)
+	v.init(u, name, qtype, &u.style)
 	a := v.run(ctx, d)
 	a.Attempts = v.attempts
 	return a
@@ -67,6 +75,19 @@ func (v *visit) run(ctx context.Context, d *deadline) Answer {
 	for {
 		if a, done := v.take(v.exchange(ctx, d)); done {
 			return a
+		}
+	}
+}
+
+// fetch asks for the current name until there is a message, which the caller releases.
+func (v *visit) fetch(ctx context.Context, d *deadline) (*message, *failure) {
+	for {
+		m, a, f := v.receive(v.exchange(ctx, d))
+		if m != nil {
+			v.attempts = append(v.attempts, a)
+		}
+		if m != nil || f != nil {
+			return m, f
 		}
 	}
 }
@@ -159,17 +180,18 @@ func (v *visit) datagram(ctx context.Context, d *deadline) reply {
 	return <-got
 }
 
-// take judges a reply: the answer, or false where there is more to ask.
-func (v *visit) take(r reply) (Answer, bool) {
+// receive takes a reply: the message in it, or why it is none, or neither where the name has to
+// be asked for again.
+func (v *visit) receive(r reply) (m *message, a Attempt, f *failure) {
 	if r.sent != 0 {
 		v.asked = r.sent
 	}
 	now := rightNow()
-	a := Attempt{Resolver: v.u.name, Transport: transportUDP, Name: v.chain.last, Type: v.chain.qtype, Duration: now.since(v.asked), Rcode: -1}
+	a = Attempt{Resolver: v.u.name, Transport: transportUDP, Name: v.chain.last, Type: v.chain.qtype, Duration: now.since(v.asked), Rcode: -1}
 	if v.overConn {
 		a.Transport = v.u.overConn
 	}
-	m, f := v.read(r, &a, now)
+	m, f = v.read(r, &a, now)
 	if f == nil {
 		a.Err, f = v.doubt(r, m)
 	}
@@ -177,17 +199,30 @@ func (v *visit) take(r reply) (Answer, bool) {
 	case f != nil:
 		a.Err = f.detail
 		v.attempts = append(v.attempts, a)
-		answer := v.chain.answer().failed(*f)
-		answer.Resolver = v.u.name
-		return answer, true
+		return nil, a, f
 	case a.Err != "":
 		v.attempts = append(v.attempts, a)
-		return Answer{}, false
+		return nil, a, nil
 	}
 	if v.u.keep {
 		a.Flags, a.Records = m.flags(), m.text()
 	}
+	return m, a, nil
+}
+
+// take judges a reply: the answer, or false where there is more to ask.
+func (v *visit) take(r reply) (Answer, bool) {
+	m, a, f := v.receive(r)
+	switch {
+	case f != nil:
+		answer := v.chain.answer().failed(*f)
+		answer.Resolver = v.u.name
+		return answer, true
+	case m == nil:
+		return Answer{}, false
+	}
 	answer, done := v.chain.walk(m)
+	v.unverified = v.unverified || !m.ad
 	m.release()
 	if !done || v.u.keep || answer.needsExplaining() {
 		v.attempts = append(v.attempts, a)
@@ -196,7 +231,10 @@ func (v *visit) take(r reply) (Answer, bool) {
 		v.overConn, v.distrusted, v.badCookies = v.u.udp == nil, false, 0
 		return Answer{}, false
 	}
-	answer.Resolver = v.u.name
+	if v.style.ad && v.unverified && answer.Outcome != Failure {
+		answer = answer.failed(*failuref(ReasonNotValidated, "the answer is not validated: its AD bit is clear"))
+	}
+	answer.Resolver, answer.SubnetUnused = v.u.name, v.noSubnet
 	return answer, true
 }
 
@@ -225,7 +263,11 @@ func (v *visit) read(r reply, a *Attempt, now moment) (*message, *failure) {
 		a.Rcode = int(r.packet[3]) & maskRcode
 		return nil, nil
 	}
-	m, err := parseMessage(r.packet, v.chain.last)
+	parse := parseMessage
+	if v.wantZones {
+		parse = parseZones
+	}
+	m, err := parse(r.packet, v.chain.last)
 	if err != nil {
 		return nil, &failure{reason: ReasonMalformed, detail: err.Error()}
 	}
@@ -263,11 +305,20 @@ func (v *visit) doubt(r reply, m *message) (again string, f *failure) {
 			return again, nil
 		}
 	}
+	if v.query.subnetLen > 0 && refusesSubnet(m.rcode) {
+		v.noSubnet = true
+		return rcodeName(m.rcode) + "; asked again without the client subnet", nil
+	}
 	if !v.plain && !v.style.plain && refusesEDNS(m.rcode) {
-		v.plain = true
+		v.plain, v.noSubnet = true, v.noSubnet || v.query.subnetLen > 0
 		return rcodeName(m.rcode) + "; asked again without EDNS", nil
 	}
-	return "", nil
+	return "", v.query.judgeSubnet(m)
+}
+
+// refusesSubnet tells whether an rcode may be about the client subnet (RFC 7871 §7.1.3).
+func refusesSubnet(rcode int) bool {
+	return rcode == dns.RcodeFormatError || rcode == dns.RcodeRefused
 }
 
 // explain learns from a reply that nobody can have forged: what was odd about the one over UDP

@@ -170,9 +170,17 @@ func TestEngine(t *testing.T) {
 	if cost, err := ask("6"); err == nil || !strings.Contains(err.Error(), "t5.target.test.: NXDOMAIN [], want [192.0.2.6") {
 		t.Errorf("a name without addresses: %+v, %v", cost, err)
 	}
-	server.Fault(zonegen.TargetName(2), dns.TypeA, dnstest.Fault{Rcode: dns.RcodeServerFailure})
+	fail := func(name string, qtype uint16, text string) {
+		t.Helper()
+		f, err := dnstest.ParseFault(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server.Fault(name, qtype, f)
+	}
+	fail(zonegen.TargetName(2), dns.TypeA, "servfail")
 	next := server.Count(zonegen.TargetName(3), dns.TypeAAAA) + 1
-	server.Fault(zonegen.TargetName(3), dns.TypeAAAA, dnstest.Fault{Rcode: dns.RcodeServerFailure, Turn: next})
+	fail(zonegen.TargetName(3), dns.TypeAAAA, fmt.Sprintf("servfail,nth=%d", next))
 	if cost, err := ask("5"); err != nil || cost.Lost != 1 || cost.Again != 1 {
 		t.Errorf("after SERVFAIL: %+v, %v", cost, err)
 	}

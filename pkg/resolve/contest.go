@@ -161,16 +161,12 @@ func (l *lookup) conclusive(a Answer) bool {
 
 // finish hands the answer over.
 func (l *lookup) finish(a Answer, attempts []Attempt) {
-	switch {
-	case a.Outcome == Failure:
-		a.Attempts = attempts
+	a.Attempts = attempts
+	if a.Outcome == Failure {
 		l.client.failures.note(l.question(), &a)
-		l.done(a)
-		return
-	case l.client.opts.KeepAttempts, a.needsExplaining():
-		a.Attempts = attempts
+	} else {
+		l.client.failures.forget(l.question())
 	}
-	l.client.failures.forget(l.question())
 	l.done(a)
 }
 

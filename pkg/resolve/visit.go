@@ -224,7 +224,7 @@ func (v *visit) take(r reply) (Answer, bool) {
 	answer, done := v.chain.walk(m)
 	v.unverified = v.unverified || !m.ad
 	m.release()
-	if !done || v.u.keep || answer.needsExplaining() {
+	if !done || v.u.keep || len(a.EDE) > 0 || answer.needsExplaining() {
 		v.attempts = append(v.attempts, a)
 	}
 	if !done {

@@ -128,8 +128,8 @@ func (v authorityVantage) Lookup(ctx context.Context, target zone.Name, qtype ui
 }
 
 func (s *Authority) lookUp(ctx context.Context, q Question) Answer {
-	if f := s.failures.recent(q); f != nil {
-		return *f
+	if a, ok := s.failures.recent(q); ok {
+		return a
 	}
 	p := &pursuit{
 		Authority: s,

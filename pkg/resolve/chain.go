@@ -155,25 +155,27 @@ func (c *chain) walkRecords(records []record) ([]netip.Addr, uint32, *failure) {
 // found at one name.
 type nameRecords struct {
 	cname, dname *record
+	twice        *record // a DNAME or CNAME beside one of these that leads elsewhere
 	addrs        []netip.Addr
 	ttl          uint32
 }
 
 // recordsAt collects what an answer section says about one name. A CNAME that a DNAME
-// comes with may have any TTL (RFC 6672 §3.1), so the DNAME's own counts.
+// comes with may have any TTL (RFC 6672 §3.1), so the DNAME's own counts. Nothing is judged
+// before all records are seen, so that their order does not count.
 func recordsAt(records []record, name zone.Name, qtype uint16) (nameRecords, *failure) {
 	at := nameRecords{ttl: MaxTTL}
 	hasAddress := false
-	for _, r := range records {
-		var f *failure
+	for i := range records {
+		r := &records[i]
 		switch {
 		case r.typ == dns.TypeDNAME:
 			if name.IsBelow(r.owner) {
-				at.dname, f = pickDNAME(at.dname, r)
+				at.addDNAME(r)
 			}
 		case r.owner != name, r.typ == dns.TypeRRSIG:
 		case r.typ == dns.TypeCNAME:
-			at.cname, f = onlyTarget(at.cname, r)
+			at.cname = at.only(at.cname, r)
 		default:
 			hasAddress = true
 			if r.typ == qtype {
@@ -181,11 +183,10 @@ func recordsAt(records []record, name zone.Name, qtype uint16) (nameRecords, *fa
 				at.ttl = min(at.ttl, r.ttl)
 			}
 		}
-		if f != nil {
-			return nameRecords{}, f
-		}
 	}
 	switch {
+	case at.twice != nil:
+		return nameRecords{}, failuref(ReasonMalformed, "two different %s records at %s", dns.TypeToString[at.twice.typ], at.twice.owner)
 	case hasAddress && at.cname != nil:
 		return nameRecords{}, failuref(ReasonMalformed, "a CNAME and an address at %s", name)
 	case hasAddress && at.dname != nil:
@@ -195,39 +196,43 @@ func recordsAt(records []record, name zone.Name, qtype uint16) (nameRecords, *fa
 }
 
 // originalTTL is what the RRSIG of an RRset says its TTL is where no cache counts it down
-// (RFC 4034 §3.1.4), the least of several, or 0 without one. It is as good as the resolver's
+// (RFC 4034 §3.1.4), the least of several but for 0, or 0 without one. It is as good as the resolver's
 // word for the addresses: nothing is validated here.
 func originalTTL(records []record, owner zone.Name, typ uint16) uint32 {
 	ttl := uint32(0)
 	for _, r := range records {
-		if r.typ == dns.TypeRRSIG && r.covered == typ && r.owner == owner && (ttl == 0 || r.original < ttl) {
+		if r.typ == dns.TypeRRSIG && r.covered == typ && r.owner == owner && r.original != 0 && (ttl == 0 || r.original < ttl) {
 			ttl = r.original
 		}
 	}
 	return ttl
 }
 
-// pickDNAME keeps the DNAME nearest to the name.
-func pickDNAME(have *record, r record) (*record, *failure) {
-	switch {
+// addDNAME keeps the DNAME nearest to the name; what stands above it is of no account.
+func (at *nameRecords) addDNAME(r *record) {
+	switch have := at.dname; {
 	case have == nil || r.owner.IsBelow(have.owner):
-		return &r, nil
-	case have.owner != r.owner:
-		return have, nil
+		at.dname = at.only(nil, r)
+		if at.twice != nil && at.twice.typ == dns.TypeDNAME {
+			at.twice = nil
+		}
+	case have.owner == r.owner:
+		at.dname = at.only(have, r)
 	}
-	return onlyTarget(have, r)
 }
 
-// onlyTarget lets one owner have one CNAME or DNAME alone; a repeated one lowers the TTL.
-func onlyTarget(have *record, r record) (*record, *failure) {
+// only lets one owner have one CNAME or DNAME alone; a repeated one lowers the TTL. Of two
+// faults that of the CNAME is told.
+func (at *nameRecords) only(have, r *record) *record {
 	if have == nil {
-		return &r, nil
+		copied := *r
+		return &copied
 	}
-	if have.target != r.target {
-		return nil, failuref(ReasonMalformed, "two different %s records at %s", dns.TypeToString[r.typ], r.owner)
+	if have.target != r.target && (at.twice == nil || r.typ == dns.TypeCNAME) {
+		at.twice = r
 	}
 	have.ttl = min(have.ttl, r.ttl)
-	return have, nil
+	return have
 }
 
 // refusal is why a reply says nothing about the name, or nil.

@@ -205,8 +205,8 @@ func (c *Client) Start(ctx context.Context, target zone.Name, qtype uint16, done
 
 func (c *Client) start(ctx context.Context, q Question, done func(Answer)) {
 	l := &lookup{client: c, target: q.Target, qtype: q.Type, subnet: q.Subnet, done: done}
-	if f := c.failures.recent(l.question()); f != nil {
-		done(*f)
+	if a, ok := c.failures.recent(l.question()); ok {
+		done(a)
 		return
 	}
 	now := rightNow()

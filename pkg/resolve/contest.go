@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -204,7 +205,8 @@ type contest struct {
 	hedge    time.Time   // when the next of them is asked, whatever is under way
 	again    []*upstream // worth asking in the next one
 	round    int
-	pending  []*visit
+	pending  []*visit // in the order of asking
+	slower   []*visit // those of them that were asked before the one that knew
 	attempts []Attempt
 	best     *Answer // of those that are not to be relied on
 }
@@ -217,7 +219,7 @@ func (c *contest) run(ctx context.Context) {
 	stop()
 	if a.Outcome != Failure {
 		now := rightNow()
-		for _, v := range c.pending {
+		for _, v := range c.slower {
 			if !v.heard.Load() {
 				v.u.health.silence(l.began, now) // another one was asked later and knows already
 			}
@@ -302,15 +304,12 @@ func (c *Client) visited(ctx context.Context, v *visit, d *deadline) Answer {
 
 // take judges what came of a visit. It gives the answer that ends the contest, or nil.
 func (c *contest) take(v word) *Answer {
-	for i, p := range c.pending {
-		if p == v.visit {
-			c.pending = append(c.pending[:i:i], c.pending[i+1:]...)
-			break
-		}
-	}
+	at := slices.Index(c.pending, v.visit)
+	c.pending = slices.Delete(c.pending, at, at+1)
 	c.attempts = append(c.attempts, v.visit.attempts...)
 	a := &v.answer
 	if a.Known() || a.Reason == ReasonCanceled {
+		c.slower = c.pending[:at]
 		return a
 	}
 	if c.best == nil || a.TellsMore(c.best) {

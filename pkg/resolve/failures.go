@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,8 +22,9 @@ const (
 type failures struct {
 	count atomic.Int32 // of known, to be read without a lock
 
-	mu    sync.Mutex
-	known map[Question]*remembered
+	mu     sync.Mutex
+	known  map[Question]*remembered
+	tidied time.Time
 }
 
 type remembered struct {
@@ -32,17 +34,17 @@ type remembered struct {
 }
 
 // recent gives the failure of a lookup if it is too recent to be tried again.
-func (f *failures) recent(q Question) *Answer {
+func (f *failures) recent(q Question) (Answer, bool) {
 	if f.count.Load() == 0 {
-		return nil
+		return Answer{}, false
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.known[q]
 	if r == nil || !time.Now().Before(r.until) {
-		return nil
+		return Answer{}, false
 	}
-	return &r.answer
+	return r.answer, true
 }
 
 // note remembers a failure that the network or a resolver is to blame for.
@@ -58,16 +60,31 @@ func (f *failures) note(q Question, a *Answer) {
 	}
 	r := f.known[q]
 	switch {
-	case r == nil && len(f.known) >= maxFailures:
+	case r == nil && len(f.known) >= maxFailures && !f.tidy(now):
 		return
-	case r == nil || now.Sub(r.until) > longFailure:
+	case r == nil || r.isOld(now):
 		r = &remembered{length: firstFailure}
+	case now.Before(r.until): // another lookup failed at the same time
+		r.answer = *a
+		return
 	default:
 		r.length = min(2*r.length, longFailure)
 	}
 	r.answer, r.until = *a, now.Add(r.length)
 	f.known[q] = r
 	f.count.Store(int32(len(f.known)))
+}
+
+// isOld tells whether a failure was so long ago that the next one counts as the first.
+func (r *remembered) isOld(now time.Time) bool { return now.Sub(r.until) > longFailure }
+
+// tidy takes out what is old, and tells whether there is room. It is called with mu held.
+func (f *failures) tidy(now time.Time) bool {
+	if now.Sub(f.tidied) >= firstFailure {
+		f.tidied = now
+		maps.DeleteFunc(f.known, func(_ Question, r *remembered) bool { return r.isOld(now) })
+	}
+	return len(f.known) < maxFailures
 }
 
 // forget is for a lookup that came to an answer.

@@ -51,7 +51,7 @@ type ask struct {
 	hedge   time.Duration // from when it is first sent; 0 for none
 	ended   func() error  // why nobody waits for the reply any more, or nil
 	done    func(reply)   // told once; it must not block
-	late    func()        // told once when hedge has passed without a reply; it must not block
+	late    func()        // told once when hedge has passed without a reply, or the resolver is silent; it must not block
 
 	// These belong to the lane.
 	socket  *socket
@@ -65,6 +65,7 @@ type ask struct {
 	sends   int16
 	moves   int16
 	hedged  bool
+	probe   bool // the resolver was silent already when it was first sent
 	counted bool // in the window
 	queued  bool // to be sent again
 	over    bool
@@ -96,6 +97,7 @@ func (a *ask) end(r reply) {
 // datagrams is the UDP side of one resolver: a few lanes, each with a socket of its own.
 type datagrams struct {
 	dial    func() (net.Conn, error)
+	silent  func() bool // tells whether the resolver has not replied for a while
 	lanes   []*lane
 	rate    *rate.Limiter // nil for none
 	running sync.WaitGroup
@@ -103,8 +105,8 @@ type datagrams struct {
 	closed  sync.Once
 }
 
-func newDatagrams(lanes, inFlight int, tick time.Duration, limit *rate.Limiter, dial func() (net.Conn, error)) *datagrams {
-	d := &datagrams{dial: dial, rate: limit, closing: make(chan struct{})}
+func newDatagrams(lanes, inFlight int, tick time.Duration, limit *rate.Limiter, silent func() bool, dial func() (net.Conn, error)) *datagrams {
+	d := &datagrams{dial: dial, silent: silent, rate: limit, closing: make(chan struct{})}
 	for range lanes {
 		l := &lane{pool: d, tick: min(tickLen, tick), window: newWindow(max(1, inFlight/lanes)), busy: make(chan struct{}, 1)}
 		d.lanes = append(d.lanes, l)
@@ -314,6 +316,7 @@ func (l *lane) launch(a *ask, s *socket, now moment) {
 	if a.sends == 0 {
 		a.sent = now
 		a.stands.goOn()
+		a.probe = l.pool.silent()
 		a.at = int32(len(l.flying))
 		l.flying = append(l.flying, a)
 	}
@@ -606,12 +609,17 @@ func (l *lane) keepTime() {
 func (l *lane) look(now moment) bool {
 	var list []told
 	var late []func()
+	silent := l.pool.silent()
 	l.mu.Lock()
 	for i := len(l.flying) - 1; i >= 0; i-- {
 		a := l.flying[i]
 		err := a.ended()
 		switch {
 		case err != nil:
+		case silent && a.isEarly():
+			a.hedged = true
+			late = append(late, a.late)
+			continue
 		case now < a.due:
 			continue
 		case now >= a.expires():
@@ -632,6 +640,9 @@ func (l *lane) look(now moment) bool {
 		a.schedule()
 	}
 	list = append(list, l.tidy()...)
+	if silent {
+		late = append(late, l.lateInQueue()...)
+	}
 	l.awake = len(l.flying)+l.waiting.len() > 0
 	awake := l.awake
 	l.mu.Unlock()
@@ -640,6 +651,23 @@ func (l *lane) look(now moment) bool {
 	}
 	tell(list)
 	return awake
+}
+
+// isEarly tells whether a query was sent before its resolver was known to be silent, and no
+// other one is asked yet. A probe does wait: it is to find out whether the resolver is back.
+func (a *ask) isEarly() bool { return a.hedge > 0 && !a.hedged && !a.probe }
+
+// lateInQueue gives what is to be told to those who wait for their turn at a resolver that is
+// silent: another one need not wait for that. It is called with mu held.
+func (l *lane) lateInQueue() []func() {
+	var late []func()
+	for _, a := range l.waiting.asks[l.waiting.head:] {
+		if a.hedge > 0 && !a.hedged {
+			a.hedged = true
+			late = append(late, a.late)
+		}
+	}
+	return late
 }
 
 // tidy takes queries out of the queues that nobody waits for. It is called with mu held.

@@ -262,8 +262,8 @@ func (p *streams) connect() (*stream, error) {
 }
 
 // register finds a connection for the waiter, opening one where needed. It starts at a random
-// one, and passes over those that are full: as there are no more turns than places, one
-// has room.
+// one, and passes over those that are full: as there are no more turns than places
+// (see upstream), one has room.
 func (p *streams) register(ctx context.Context, w *waiter, expired <-chan time.Time) (*stream, uint16, error) {
 	for at := rand.IntN(len(p.slots)); ; at++ {
 		s := &p.slots[at%len(p.slots)]

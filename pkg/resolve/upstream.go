@@ -74,7 +74,7 @@ func newUpstream(ctx context.Context, u URL, opts Options) *upstream {
 	}
 	up.conns = newStreams(2*opts.Sockets, up.host.dialer(ctx, "tcp"))
 	if u.Scheme == SchemeUDP {
-		up.udp = newDatagrams(opts.Sockets, opts.InFlight, opts.QueryTimeout/10, up.rate, up.host.datagramDialer(ctx))
+		up.udp = newDatagrams(opts.Sockets, opts.InFlight, opts.QueryTimeout/10, up.rate, up.health.down.Load, up.host.datagramDialer(ctx))
 	}
 	return up
 }

@@ -132,7 +132,6 @@ the configuration names; what is said about it goes to standard error.`,
 }
 
 func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
-	saveMemory()
 	conf, err := c.settings(c.stderr)
 	if err != nil {
 		return err
@@ -155,6 +154,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 		return c.finish(c.stderr, &report{Diagnostics: problems}, outcomeSource)
 	}
 	defer lookup.Close()
+	saveMemory()
 	ctx, cancel := c.limit(cmd.Context(), conf)
 	defer cancel()
 
@@ -168,7 +168,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 		sources = append(sources, j.source)
 	}
 	progress, done := c.progress()
-	results := compile.Run(ctx, sources, compile.Options{Lookup: lookup, Policy: policy, InFlight: lookup.InFlight(), Now: now, Progress: progress})
+	results := compile.Run(ctx, sources, compile.Options{Advise: publish.LargePages, Lookup: lookup, Policy: policy, InFlight: lookup.InFlight(), Now: now, Progress: progress})
 	done()
 	if err := cmd.Context().Err(); err != nil {
 		return err

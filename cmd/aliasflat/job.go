@@ -20,12 +20,13 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
 )
 
-// saveMemory has garbage collected early. Nearly all memory is the text and the
-// index, which hold no pointers and cost the collector nothing, while waiting
-// for the heap to double would double a large zone. GOGC wins.
+// saveMemory has garbage collected early from here on, where large memory
+// begins. Nearly all of that is the text and the index, which hold no pointers
+// and cost the collector nothing, while waiting for the heap to grow by a part
+// of it would take much more. GOGC wins.
 func saveMemory() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(20)
+		debug.SetGCPercent(10)
 	}
 }
 

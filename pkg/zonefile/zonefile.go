@@ -39,6 +39,7 @@ type Options struct {
 	For           Servers       // servers the output must suit; 0 means BIND
 	StripDNSSEC   bool          // DNSSEC records are to go
 	Workers       int           // goroutines; 0 means GOMAXPROCS
+	Advise        func([]byte)  // is shown memory of the index before its first use, for large pages; may be nil
 	pieceLen      int           // bytes that one goroutine reads at a time; 0 means 1 MiB
 }
 
@@ -136,6 +137,7 @@ func newBuilder(options Options, hashOnly bool) *builder {
 	}
 	z := &Zone{Name: options.Origin}
 	z.settings = settings{options: &options, strip: options.StripDNSSEC, servers: options.For, hashOnly: hashOnly}
+	z.index.advise = options.Advise
 	return &builder{zone: z, found: map[diag.Code]int{}}
 }
 
@@ -376,7 +378,7 @@ func (b *builder) generate(seg *segment, e *Entry) *segment {
 // take moves what a reader gathered into the zone.
 func (b *builder) take(seg *segment, c *collector) {
 	z := b.zone
-	z.index.add(c.tuples)
+	z.index.add(c.tuples, b.next)
 	z.index.refer(c.refs)
 	z.Marks = append(z.Marks, c.marks...)
 	z.Sum += c.sum

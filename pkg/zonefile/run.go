@@ -14,7 +14,7 @@ import (
 
 // defaultPieceLen is the length of a piece; runs of less than two pieces are
 // read in one go.
-const defaultPieceLen = 1 << 18
+const defaultPieceLen = 1 << 17
 
 // run reads entries from one offset to another in a context, which it leaves
 // as it is at the offset where it stopped. It stops in front of a barrier.
@@ -89,7 +89,7 @@ func (p *pieces) cut(from, to int, hand func(*piece)) {
 	text := p.seg.text
 	pieceLen := p.b.zone.options.pieceLen
 	look := newReader(&settings{apex: p.b.zone.apex, doubled: p.b.zone.doubled, options: p.b.zone.options, hashOnly: true}, p.seg, p.ctx)
-	directive, unclosed := nextDirective(text, from-1, to), 0
+	directive, unclosed := p.seg.nextDirective(from-1, to), 0
 	for at := from; at < to; {
 		end := to
 		if at+2*pieceLen < to {
@@ -100,7 +100,7 @@ func (p *pieces) cut(from, to int, hand func(*piece)) {
 			newOrigin: at == from && p.ctx.newOrigin, guessed: true,
 		}
 		hand(&piece{from: at, to: end, guess: guess})
-		for ; directive < end; directive = nextDirective(text, directive, to) {
+		for ; directive < end; directive = p.seg.nextDirective(directive, to) {
 			if unclosed > maxUnclosed {
 				break // it is an error in any case
 			}
@@ -119,14 +119,9 @@ func (p *pieces) cut(from, to int, hand func(*piece)) {
 }
 
 // nextDirective gives the offset after pos of a line that begins with $, or to.
-func nextDirective(text []byte, pos, to int) int {
-	for i := pos + 1; i < to; i++ {
-		n := bytes.IndexByte(text[i:to], '$')
-		if n < 0 {
-			break
-		}
-		i += n
-		if i == 0 || text[i-1] == '\n' {
+func (f *file) nextDirective(pos, to int) int {
+	for i := f.dollar(pos+1, to); i < to; i = f.dollar(i+1, to) {
+		if i == 0 || f.text[i-1] == '\n' {
 			return i
 		}
 	}

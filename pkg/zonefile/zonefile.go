@@ -40,7 +40,7 @@ type Options struct {
 	StripDNSSEC   bool          // DNSSEC records are to go
 	Workers       int           // goroutines; 0 means GOMAXPROCS
 	Advise        func([]byte)  // is shown memory of the index before its first use, for large pages; may be nil
-	pieceLen      int           // bytes that one goroutine reads at a time; 0 means 1 MiB
+	pieceLen      int           // bytes that one goroutine reads at a time; 0 means 128 KiB
 }
 
 // Limits of a source.
@@ -264,7 +264,7 @@ func (b *builder) segment(seg *segment, ctx *context) {
 	for pos := 0; pos < len(seg.text); {
 		limit := len(seg.text)
 		if !seg.made {
-			limit = nextBarrier(seg.text, pos)
+			limit = seg.nextBarrier(pos)
 			if c := seg.text[pos]; c == '$' && pos+1 < len(seg.text) && bytes.IndexByte([]byte("IiGg"), seg.text[pos+1]) >= 0 {
 				limit = pos + 1
 			}
@@ -284,18 +284,14 @@ func (b *builder) segment(seg *segment, ctx *context) {
 // nextBarrier gives the offset after pos of a line that looks like $INCLUDE or
 // $GENERATE, or the end of the text. It may stand inside quotes or
 // parentheses; the reading will tell.
-func nextBarrier(text []byte, pos int) int {
-	for i := pos + 1; i < len(text); i++ {
-		n := bytes.IndexByte(text[i:], '$')
-		if n < 0 {
-			break
-		}
-		i += n
-		if text[i-1] == '\n' && i+1 < len(text) && bytes.IndexByte([]byte("IiGg"), text[i+1]) >= 0 {
+func (f *file) nextBarrier(pos int) int {
+	end := len(f.text)
+	for i := f.nextDirective(pos, end); i < end; i = f.nextDirective(i, end) {
+		if i+1 < end && bytes.IndexByte([]byte("IiGg"), f.text[i+1]) >= 0 {
 			return i
 		}
 	}
-	return len(text)
+	return end
 }
 
 // enter follows an $INCLUDE or expands a $GENERATE.

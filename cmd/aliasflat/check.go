@@ -42,14 +42,17 @@ func (c *checkCommand) run(cmd *cobra.Command, args []string) error {
 	if err := c.reportApart(jobs); err != nil {
 		return err
 	}
-	saveMemory()
+	saveMemory(0)
 	roots := roots{}
 	defer roots.close()
 	sources := make([]compile.Source, 0, len(jobs))
+	text := 0
 	for _, j := range jobs {
 		j.load(c.stdin, roots)
 		sources = append(sources, j.source)
+		text += len(j.source.Text)
 	}
+	saveMemory(text)
 	rep := &report{}
 	var o outcome
 	results := compile.Run(cmd.Context(), sources, compile.Options{Advise: publish.LargePages})

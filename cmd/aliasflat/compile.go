@@ -154,7 +154,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 		return c.finish(c.stderr, &report{Diagnostics: problems}, outcomeSource)
 	}
 	defer lookup.Close()
-	saveMemory()
+	saveMemory(0)
 	ctx, cancel := c.limit(cmd.Context(), conf)
 	defer cancel()
 
@@ -162,11 +162,14 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 	defer roots.close()
 	now := time.Now()
 	sources := make([]compile.Source, 0, len(jobs))
+	text := 0
 	for _, j := range jobs {
 		j.published()
 		j.load(c.stdin, roots)
 		sources = append(sources, j.source)
+		text += len(j.source.Text)
 	}
+	saveMemory(text)
 	progress, done := c.progress()
 	results := compile.Run(ctx, sources, compile.Options{Advise: publish.LargePages, Lookup: lookup, Policy: policy, InFlight: lookup.InFlight(), Now: now, Progress: progress})
 	done()

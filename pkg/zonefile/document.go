@@ -95,6 +95,7 @@ type segment struct {
 	unclosed int
 	origins  []originAt // every origin in force, by where it begins
 	noTTL    bool       // a record without TTL was reported
+	signed   int        // signatures that were remembered
 }
 
 // startsBlank tells whether the segment begins with white space.
@@ -117,6 +118,16 @@ func (s *segment) tellOnce(c *collector) {
 		told := s.noTTL
 		s.noTTL = true
 		return told
+	})
+	if c.signed == 0 {
+		return
+	}
+	c.marks = slices.DeleteFunc(c.marks, func(m Mark) bool {
+		if m.Kind != MarkSigned {
+			return false
+		}
+		s.signed++
+		return s.signed > maxSigned
 	})
 }
 

@@ -141,15 +141,17 @@ func kindOf(typ uint16, strip bool) MarkKind {
 	return 0
 }
 
-// maxSigned is how many signatures are remembered of a zone that is refused
+// maxSigned is how many signatures are remembered of a text that is refused
 // for them.
 const maxSigned = 4
 
 // mark remembers the entry. The context before it is what the last entry left,
 // but for the owner name, which a rewrite finds in the entry itself.
 func (r *reader) mark(e *Entry, _ *head, kind MarkKind) *Mark {
-	if kind == MarkSigned && !r.strip && len(r.out.marks) > maxSigned {
-		return nil
+	if kind == MarkSigned && !r.strip {
+		if r.out.signed++; r.out.signed > maxSigned {
+			return nil
+		}
 	}
 	m := Mark{Kind: kind, place: r.place(e)}
 	if kind != MarkSOA {

@@ -26,6 +26,7 @@ type collector struct {
 	count    int      // of these
 	errors   int      // entries with an error
 	brokenAt []uint64 // hashes of owner names with such entries
+	signed   int      // signatures that flattening makes wrong
 	dnames   int
 	mixed    bool // some record has another TTL than is written, that of its run
 }

@@ -100,11 +100,12 @@ func (p *pieces) cut(from, to int, hand func(*piece)) {
 			newOrigin: at == from && p.ctx.newOrigin, guessed: true,
 		}
 		hand(&piece{from: at, to: end, guess: guess})
-		for ; directive < end; directive = nextDirective(text, directive, to) {
+		for directive < end {
 			if unclosed > maxUnclosed {
 				break // it is an error in any case
 			}
 			scanEntry(text, directive, &look.entry)
+			directive = nextDirective(text, int(look.entry.End)-1, to)
 			if look.entry.fault == scanUnclosedParen {
 				unclosed++
 			}

@@ -174,7 +174,11 @@ func (r *reader) alias(e *Entry, h *head) {
 	if r.ctx.outside {
 		tok := e.Tokens[0]
 		r.out.found = slices.DeleteFunc(r.out.found, func(f finding) bool {
-			return f.start == tok.Start && f.d.Code == diag.CodeOutOfZone // said once, as an error
+			if f.start != tok.Start || f.d.Code != diag.CodeOutOfZone {
+				return false
+			}
+			r.seen[f.d.Code]--
+			return true // said once, as an error
 		})
 		r.fail(tok.Start, tok.End, faultAliasOutside(r.lower[:r.lowerLen], r.apex))
 		return

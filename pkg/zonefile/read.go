@@ -512,14 +512,14 @@ func (e *Entry) lastEnd() int32 {
 }
 
 // maxBroken is how many owner names with broken entries are remembered.
-const maxBroken = 1000
+const maxBroken = 1 << 16
 
 // maxFindings is how many diagnostics of one code a stretch of text gives.
 const maxFindings = 20
 
 // fail reports an error at a span of the text.
 func (r *reader) fail(start, end int32, d *diag.Diagnostic) {
-	if r.out.errors++; r.owned && len(r.out.brokenAt) < maxBroken {
+	if r.out.errors++; r.owned {
 		r.out.brokenAt = append(r.out.brokenAt, r.ownerHash)
 	}
 	r.report(start, end, d)

@@ -108,8 +108,8 @@ type originAt struct {
 	name   []byte // wire form, case as written
 }
 
-// tellOnce takes out of what was found what a segment reports only once,
-// however many pieces it was read in.
+// tellOnce takes out of what was found what a segment reports only once, or
+// remembers a few of, however many pieces it was read in.
 func (s *segment) tellOnce(c *collector) {
 	c.found = slices.DeleteFunc(c.found, func(f finding) bool {
 		if f.d.Code != diag.CodePortableNoTTL {

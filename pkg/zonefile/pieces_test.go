@@ -3,12 +3,74 @@ package zonefile
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
+
+// brokenWords are put into good zones: most break an entry, some change what
+// the entries behind them mean.
+var brokenWords = []string{
+	"(", ")", `"`, `\`, "\r", "\x00", "\xff", ";", "\n", "\n ", " ", "(\n", ")\n", "\"\n",
+	"\na..b 60 A 192.0.2.1\n", "\n..\n", "\nh1 60 A 192.0.2.300\n", "\nh1 A 192.0.2.1\n", "\nb_d A 192.0.2.1\n",
+	"\n A 192.0.2.2\n", "\n 60 ALIAS t1\n", "\n\tALIAS\n", "\n 0 NS\n",
+	"\nwww.example.net. 60 ALIAS t1\n", "\nwww.example.net. 60 A 192.0.2.1\n", "\nh1.example.net. 60 AAAA ::1\n",
+	"\n$ORIGIN\n", "\n$ORIGIN a..b\n", "\n$ORIGIN example.net.\n", "\n$ORIGIN example.org.\n", "\n$origin sub\n",
+	"\n$TTL x\n", "\n$TTL 60\n", "\n$ttl 1h30m\n", "\n$X\n", "\n$INCLUDE nothing\n", "\n$GENERATE 1-2 \"\n",
+	"\n$GENERATE 1-3 g$ ALIAS t$\n", "\n; comment\n; comment\n; comment\n; comment\n", "\n@ SOA ns hm 1 2 3 4 5\n",
+	"\nh2 60 RRSIG A 8 3 60 20300101000000 20200101000000 1 example.org. AAAA\n",
+}
+
+// broken puts some words into a text, at line starts and anywhere.
+func broken(rng *rand.Rand, text []byte) []byte {
+	for range 1 + rng.IntN(4) {
+		at := rng.IntN(len(text) + 1)
+		if rng.IntN(2) == 0 {
+			at = lineEnd(text, at)
+		}
+		text = slices.Insert(bytes.Clone(text), at, []byte(pick(rng, brokenWords...))...)
+	}
+	return text
+}
+
+// TestPiecesBroken reads broken zones in pieces of many lengths, for each kind
+// of server.
+func TestPiecesBroken(t *testing.T) {
+	t.Parallel()
+	refused, accepted := 0, 0
+	eachSeed(t, rounds(1000), func(t *testing.T, seed uint64) {
+		t.Helper()
+		rng := rand.New(rand.NewPCG(seed, 2))
+		z := makeZone(seed, mix{
+			records: rng.IntN(30), aliases: true, includes: seed%2 == 0, generates: seed%3 == 0,
+			mixedTTLs: seed%5 == 0, outside: seed%7 == 0,
+		})
+		z.text = broken(rng, z.text)
+		defer z.showFailed(t)
+		o := Options{Workers: 1, For: pick(rng, BIND, NSD, Knot, NSD|Knot)}
+		whole := z.read("ALIAS", o)
+		if whole.Found.HasErrors() {
+			refused++
+		} else {
+			accepted++
+		}
+		o.Workers = 2
+		for _, n := range []int{1, 16, 60, 200} {
+			o.pieceLen = n
+			samePieces(t, z.read("ALIAS", o), whole)
+			if t.Failed() {
+				t.Fatalf("pieces of %d bytes", n)
+			}
+		}
+	})
+	if refused < 500 || accepted < 50 {
+		t.Errorf("%d zones with errors and %d without", refused, accepted)
+	}
+}
 
 // pieceCases are texts behind a head, in which a piece does not know what is
 // needed of the text before it.
@@ -18,6 +80,18 @@ var pieceCases = []struct {
 	code diag.Code // of a diagnostic that must be among those found
 	n    int       // how many of these
 }{
+	{
+		"an owner name that is inherited behind $ORIGIN and comments",
+		"a A 192.0.2.2\n$ORIGIN sub.example.org.\n" + strings.Repeat("; a comment\n", 2500) + " A 192.0.2.3\n", diag.CodeInheritedOwnerAfterOrigin, 1,
+	},
+	{
+		"an owner name that is inherited behind $ORIGIN and broken entries",
+		"a A 192.0.2.2\n$ORIGIN sub.example.org.\n" + strings.Repeat("b TXT \"\nc TXT \"\n", 20) + " A 192.0.2.3\n", diag.CodeInheritedOwnerAfterOrigin, 1,
+	},
+	{
+		"a run of records behind comments",
+		"a 60 A 192.0.2.2\n" + strings.Repeat("; a comment\n", 2500) + " 70 A 192.0.2.3\n", diag.CodeTTLMismatch, 1,
+	},
 	{
 		"records out of zone, half of them ALIAS entries",
 		func() string {

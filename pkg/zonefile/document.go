@@ -131,6 +131,7 @@ type segment struct {
 	unclosed int
 	origins  []originAt // every origin in force, by where it begins
 	noTTL    bool       // a record without TTL was reported
+	signed   int        // signatures that were remembered
 }
 
 // startsBlank tells whether the segment begins with white space.
@@ -143,8 +144,8 @@ type originAt struct {
 	name   []byte // wire form, case as written
 }
 
-// tellOnce takes out of what was found what a segment reports only once,
-// however many pieces it was read in.
+// tellOnce takes out of what was found what a segment reports only once, or
+// remembers a few of, however many pieces it was read in.
 func (s *segment) tellOnce(c *collector) {
 	c.found = slices.DeleteFunc(c.found, func(f finding) bool {
 		if f.d.Code != diag.CodePortableNoTTL {
@@ -153,6 +154,16 @@ func (s *segment) tellOnce(c *collector) {
 		told := s.noTTL
 		s.noTTL = true
 		return told
+	})
+	if c.signed == 0 {
+		return
+	}
+	c.marks = slices.DeleteFunc(c.marks, func(m Mark) bool {
+		if m.Kind != MarkSigned {
+			return false
+		}
+		s.signed++
+		return s.signed > maxSigned
 	})
 }
 

@@ -387,7 +387,9 @@ func (b *builder) take(seg *segment, c *collector) {
 		if z.broken == nil {
 			z.broken = map[uint64]bool{}
 		}
-		z.broken[owner] = true
+		if len(z.broken) < maxBroken {
+			z.broken[owner] = true
+		}
 	}
 	for _, f := range c.found {
 		b.keep(f)

@@ -159,7 +159,6 @@ the configuration names; what is said about it goes to standard error.`,
 }
 
 func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
-	saveMemory()
 	conf, err := c.settings(c.stderr)
 	if err != nil {
 		return err
@@ -185,6 +184,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 		return c.finish(c.stderr, &report{Diagnostics: problems}, outcomeSource)
 	}
 	defer lookup.Close()
+	saveMemory(0)
 	ctx, cancel := c.limit(cmd.Context(), conf)
 	defer cancel()
 
@@ -192,13 +192,16 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 	defer roots.close()
 	now := time.Now()
 	sources := make([]compile.Source, 0, len(jobs))
+	text := 0
 	for _, j := range jobs {
 		j.published()
 		j.load(c.stdin, roots)
 		sources = append(sources, j.source)
+		text += len(j.source.Text)
 	}
+	saveMemory(text)
 	progress, done := c.progress()
-	results := compile.Run(ctx, sources, compile.Options{Lookup: lookup.Lookuper(), Policy: policy, Pref64s: lookup.Pref64s, InFlight: lookup.InFlight(), Now: now, Progress: progress})
+	results := compile.Run(ctx, sources, compile.Options{Advise: publish.LargePages, Lookup: lookup.Lookuper(), Policy: policy, Pref64s: lookup.Pref64s, InFlight: lookup.InFlight(), Now: now, Progress: progress})
 	done()
 	if err := cmd.Context().Err(); err != nil {
 		return err

@@ -95,6 +95,7 @@ type Options struct {
 	InFlight int                                  // lookups at once; 0 means 2000
 	Progress func(done, total int)
 	Now      time.Time
+	Advise   func([]byte) // as in [zonefile.Options]; may be called by several goroutines
 }
 
 // DefaultInFlight is how many lookups run at once.
@@ -122,7 +123,7 @@ func (r *Result) OK() bool { return r.Text != nil }
 // its text.
 func Run(ctx context.Context, sources []Source, options Options) []Result {
 	results := make([]Result, len(sources))
-	members := readAll(sources, results)
+	members := readAll(sources, results, options.Advise)
 	problemsTwice(sources, members, results)
 	graph := alias.NewGraph(members)
 	good := map[*alias.Member]bool{}
@@ -152,14 +153,14 @@ func Run(ctx context.Context, sources []Source, options Options) []Result {
 }
 
 // readAll reads all sources, several small ones side by side.
-func readAll(sources []Source, results []Result) []*alias.Member {
+func readAll(sources []Source, results []Result, advise func([]byte)) []*alias.Member {
 	members := make([]*alias.Member, len(sources))
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(sources)) {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(sources); i = int(next.Add(1)) - 1 {
-				members[i] = read(&sources[i], &results[i])
+				members[i] = read(&sources[i], &results[i], advise)
 			}
 		})
 	}
@@ -188,10 +189,11 @@ func problemsTwice(sources []Source, members []*alias.Member, results []Result) 
 }
 
 // read reads a source and its rules.
-func read(s *Source, r *Result) *alias.Member {
+func read(s *Source, r *Result, advise func([]byte)) *alias.Member {
 	z := zonefile.Read(s.Name, s.Text, zonefile.Options{
 		Origin: s.Origin, Includes: s.Includes, IncludeRoot: s.IncludeRoot, Path: s.IncludePath,
 		GenerateLimit: s.GenerateLimit, CheckNames: s.CheckNames, For: s.For, StripDNSSEC: s.StripDNSSEC,
+		Advise: advise,
 	})
 	r.Name = z.Name
 	r.Problems = z.Found

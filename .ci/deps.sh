@@ -5,7 +5,8 @@
 # started nor enabled: the tests start their own.
 #
 # With the argument "cc" it looks for a C compiler, which the race detector
-# needs, and for nothing else.
+# needs, and for nothing else. With the argument "bench" it also looks for the
+# programs that only the benchmarks run.
 set -eu
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 export PATH
@@ -35,6 +36,12 @@ else
 	need knot-dnssecutils kzonecheck
 	need ldnsutils ldns-read-zone
 	need unbound unbound
+fi
+if [ "${1:-}" = bench ]; then
+	need dnsperf dnsperf
+	need pdns-server pdns_server
+	# A module of the server, without a program of its own.
+	ls /usr/lib/*/pdns/libbindbackend.so >/dev/null 2>&1 || missing="$missing pdns-backend-bind"
 fi
 [ -n "$missing" ] || exit 0
 
@@ -88,6 +95,7 @@ if [ -d /run/systemd/system ]; then
 		case $package in
 		bind9) systemctl --quiet disable named ;;
 		nsd | knot | unbound) systemctl --quiet disable "$package" ;;
+		pdns-server) systemctl --quiet disable pdns ;;
 		esac
 	done 2>/dev/null || true
 fi

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aliasflat/aliasflat/pkg/compile"
+	"github.com/aliasflat/aliasflat/pkg/publish"
 )
 
 // checkCommand is the work of aliasflat check.
@@ -30,7 +31,6 @@ its report, to standard output.`,
 }
 
 func (c *checkCommand) run(cmd *cobra.Command, args []string) error {
-	saveMemory()
 	conf, err := c.settings(c.stdout)
 	if err != nil {
 		return err
@@ -42,16 +42,20 @@ func (c *checkCommand) run(cmd *cobra.Command, args []string) error {
 	if err := c.reportApart(jobs); err != nil {
 		return err
 	}
+	saveMemory(0)
 	roots := roots{}
 	defer roots.close()
 	sources := make([]compile.Source, 0, len(jobs))
+	text := 0
 	for _, j := range jobs {
 		j.load(c.stdin, roots)
 		sources = append(sources, j.source)
+		text += len(j.source.Text)
 	}
+	saveMemory(text)
 	rep := &report{}
 	var o outcome
-	results := compile.Run(cmd.Context(), sources, compile.Options{})
+	results := compile.Run(cmd.Context(), sources, compile.Options{Advise: publish.LargePages})
 	for i, j := range jobs {
 		z := zoneReport(j, &results[i])
 		if len(j.problems) > 0 {

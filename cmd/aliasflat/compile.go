@@ -24,17 +24,31 @@ import (
 
 // lookupFlags are the flags that say who is asked, and what is believed.
 type lookupFlags struct {
+	cmd          *cobra.Command
 	resolvers    []string
-	timeout      time.Duration
+	timeout      string
+	agree        int
+	agreeMode    string
+	requireAD    bool
+	fresh        string
+	ecs          string
+	rate         string
 	maxAddresses int
 	allowNet     []string
 	denyNet      []string
 }
 
 func (f *lookupFlags) add(cmd *cobra.Command) {
+	f.cmd = cmd
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.resolvers, "resolver", nil, "ask `URL`: udp://, tcp://, system, file:ANSWERS or demo: (repeatable; default system)")
-	flags.DurationVar(&f.timeout, "timeout", 0, "give up after `TIME`, as in 30s (default: as long as it takes)")
+	flags.StringVar(&f.timeout, "timeout", "", "give up after `TIME`, as in 30s or 1h30m (default: as long as it takes)")
+	flags.IntVar(&f.agree, "agree", 0, "publish only what `N` resolvers agree about (default 1)")
+	flags.StringVar(&f.agreeMode, "agree-mode", "", "`HOW` resolvers agree: equal, or overlap where they share a pool, and the first one's addresses count (default equal)")
+	flags.BoolVar(&f.requireAD, "require-ad", false, "take only answers that the resolver has validated (DNSSEC); it is on this machine or encrypted")
+	flags.StringVar(&f.fresh, "fresh", "", "`WHOSE` answers count: cached, of resolvers, or authoritative, of the target's own servers (default cached)")
+	flags.StringVar(&f.ecs, "ecs", "", "ask on behalf of clients in `NET`, as in 198.51.100.0/24 (default: nobody)")
+	flags.StringVar(&f.rate, "rate", "", "send one resolver `N` queries a second at most (default auto)")
 	flags.IntVar(&f.maxAddresses, "max-addresses", 0, "let a target have `N` addresses of one type (default 64, at most 100)")
 	flags.StringSliceVar(&f.allowNet, "allow-net", nil, "publish addresses in `NET`[@NAME] that are refused otherwise, for targets at or below NAME (repeatable)")
 	flags.StringSliceVar(&f.denyNet, "deny-net", nil, "refuse addresses in `NET`[@NAME], for targets at or below NAME (repeatable)")
@@ -51,8 +65,8 @@ func (f *lookupFlags) open(c *config.Config, options resolve.Options) (*compile.
 	if policy.MaxAddresses < 0 || policy.MaxAddresses > resolve.HardMaxAddresses {
 		return nil, policy, nil, usageError{message: fmt.Sprintf("--max-addresses %d is not from 1 to %d", policy.MaxAddresses, resolve.HardMaxAddresses)}
 	}
-	if f.timeout < 0 {
-		return nil, policy, nil, usageError{message: fmt.Sprintf("--timeout %s is below 0", f.timeout)}
+	if err := f.checkTimeout(); err != nil {
+		return nil, policy, nil, err
 	}
 	if f.resolvers != nil && len(f.resolvers) == 0 {
 		return nil, policy, nil, usageError{message: "--resolver is empty", hint: resolverHint}
@@ -74,9 +88,13 @@ func (f *lookupFlags) open(c *config.Config, options resolve.Options) (*compile.
 	if len(f.resolvers) > 0 {
 		urls = f.resolvers
 	}
-	r, problems, err := compile.OpenResolvers(urls, options, os.ReadFile)
+	opinions := compile.ResolverOptions{Options: options, Policy: policy}
+	if err := f.opinions(c, &opinions); err != nil {
+		return nil, policy, nil, err
+	}
+	r, problems, err := compile.OpenResolvers(urls, opinions, os.ReadFile)
 	if err != nil {
-		return nil, policy, nil, usageError{message: err.Error(), hint: resolverHint}
+		return nil, policy, nil, usageError{message: err.Error(), hint: opinionHint(err)}
 	}
 	return r, policy, problems, nil
 }
@@ -93,8 +111,8 @@ func netError(flag string, err error) error {
 // limit bounds a run in time.
 func (f *lookupFlags) limit(ctx context.Context, c *config.Config) (context.Context, context.CancelFunc) {
 	timeout := c.Timeout
-	if f.timeout != 0 {
-		timeout = f.timeout
+	if f.timeout != "" {
+		timeout, _ = config.ParseDuration(f.timeout) // open has checked it
 	}
 	if timeout <= 0 {
 		return context.WithCancel(ctx)
@@ -141,7 +159,6 @@ the configuration names; what is said about it goes to standard error.`,
 }
 
 func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
-	saveMemory()
 	conf, err := c.settings(c.stderr)
 	if err != nil {
 		return err
@@ -156,6 +173,9 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 	if err := c.reportApart(jobs); err != nil {
 		return err
 	}
+	if err := c.subnets(c.app, jobs); err != nil {
+		return err
+	}
 	lookup, policy, problems, err := c.open(conf, resolve.Options{Probe: true})
 	if err != nil {
 		return err
@@ -164,6 +184,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 		return c.finish(c.stderr, &report{Diagnostics: problems}, outcomeSource)
 	}
 	defer lookup.Close()
+	saveMemory(0)
 	ctx, cancel := c.limit(cmd.Context(), conf)
 	defer cancel()
 
@@ -171,13 +192,16 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 	defer roots.close()
 	now := time.Now()
 	sources := make([]compile.Source, 0, len(jobs))
+	text := 0
 	for _, j := range jobs {
 		j.published()
 		j.load(c.stdin, roots)
 		sources = append(sources, j.source)
+		text += len(j.source.Text)
 	}
+	saveMemory(text)
 	progress, done := c.progress()
-	results := compile.Run(ctx, sources, compile.Options{Lookup: lookup.Lookuper(), Policy: policy, Pref64s: lookup.Pref64s, InFlight: lookup.InFlight(), Now: now, Progress: progress})
+	results := compile.Run(ctx, sources, compile.Options{Advise: publish.LargePages, Lookup: lookup.Lookuper(), Policy: policy, Pref64s: lookup.Pref64s, InFlight: lookup.InFlight(), Now: now, Progress: progress})
 	done()
 	if err := cmd.Context().Err(); err != nil {
 		return err

@@ -20,12 +20,14 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
 )
 
-// saveMemory has garbage collected early. Nearly all memory is the text and the
-// index, which hold no pointers and cost the collector nothing, while waiting
-// for the heap to double would double a large zone. GOGC wins.
-func saveMemory() {
+// saveMemory has garbage collected early, the earlier the more text there is.
+// Nearly all memory is the text and the index, which hold no pointers and cost
+// the collector nothing, while waiting for the heap to grow by a part of them
+// would let garbage grow along with the zone. GOGC wins.
+func saveMemory(text int) {
+	const garbage = 3 << 20 // bytes to let lie beside a large text
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(20)
+		debug.SetGCPercent(min(20, max(5, 100*garbage/max(text, 1))))
 	}
 }
 

@@ -50,6 +50,10 @@ func (c *resolveCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	subnet, err := c.subnet(c.app, conf.Settings.ECS)
+	if err != nil {
+		return err
+	}
 	var questions []resolve.Question
 	for _, arg := range args {
 		name, err := zone.ParseName(arg, zone.Root)
@@ -57,7 +61,7 @@ func (c *resolveCommand) run(cmd *cobra.Command, args []string) error {
 			return usageError{message: err.Error()}
 		}
 		for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
-			questions = append(questions, resolve.Question{Target: name, Type: qtype})
+			questions = append(questions, resolve.Question{Target: name, Type: qtype, Subnet: resolve.NewSubnet(subnet)})
 		}
 	}
 	lookup, policy, problems, err := c.open(conf, resolve.Options{Probe: true, KeepAttempts: true})
@@ -133,6 +137,9 @@ func explain(b *strings.Builder, answers []resolve.Answer) {
 			continue
 		}
 		fmt.Fprintf(b, "  %s: %s, TTL %d\n", typ, joinAddresses(a.Addresses), a.TTL)
+		if a.SubnetUnused {
+			fmt.Fprintf(b, "  %s: the client subnet was refused; these are for other clients\n", typ)
+		}
 	}
 }
 

@@ -33,7 +33,8 @@ type app struct {
 	failOn     []string // of failOnWords
 	noColor    bool
 
-	started bool // flags and arguments were right and a command began
+	warned  diag.List // about settings and flags, for the report
+	started bool      // flags and arguments were right and a command began
 }
 
 var (
@@ -239,6 +240,7 @@ func (a *app) failsOn(word string) bool { return slices.Contains(a.failOn, word)
 // --report, and gives the error that makes the exit status. What --fail-on adds
 // to the outcome is decided here.
 func (a *app) finish(w io.Writer, r *report, o outcome) error {
+	r.Diagnostics = append(a.warned, r.Diagnostics...)
 	if a.failsOn("warning") && r.count(diag.Warning) > 0 {
 		o |= outcomeSource
 	}

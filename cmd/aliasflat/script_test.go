@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -34,7 +35,7 @@ func TestScript(t *testing.T) {
 //
 //	dns-server WORLD [VAR]  start a name server that serves the zone file; $DNS is its URL.
 //	                        With VAR another one, whose URL is $VAR and which is always right
-//	dns-set WORLD           serve another zone file from here on
+//	dns-set WORLD [PREFIX]  serve another zone file from here on; with PREFIX to clients in there
 //	dns-fault NAME KIND     go wrong for a name; KIND as dnstest.ParseFault reads it, "-" is every name
 //	dns-heal                be right again
 //	exit-status N CMD...    run a command that must end with this exit status
@@ -111,7 +112,13 @@ func dnsServer(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func dnsSet(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, 1, "dns-set WORLD")
+	if len(args) == 2 && !neg {
+		prefix, err := netip.ParsePrefix(args[1])
+		ts.Check(err)
+		ts.Check(serverOf(ts, true).SetWorldFor(prefix, ts.ReadFile(args[0])))
+		return
+	}
+	usage(ts, neg, args, 1, "dns-set WORLD [PREFIX]")
 	ts.Check(serverOf(ts, true).SetWorld(ts.ReadFile(args[0])))
 }
 

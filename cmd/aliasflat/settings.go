@@ -18,6 +18,7 @@ func (a *app) settings(w io.Writer) (*config.Config, error) {
 	case list.HasErrors():
 		return nil, a.finish(w, &report{Diagnostics: list}, outcomeUsage)
 	default:
+		a.warned = list
 		return c, nil
 	}
 }

@@ -21,7 +21,10 @@ type Member struct {
 	File  *zonefile.Zone
 	View  string // a view sees its own zones only
 	Rules []Rule
-	byOwn map[zone.Name]int
+	// Subnet is for whom targets outside the run are looked up (RFC 7871); the zero Prefix
+	// says nothing.
+	Subnet netip.Prefix
+	byOwn  map[zone.Name]int
 }
 
 // RuleAt gives the rule at an owner name, or nil.

@@ -46,6 +46,7 @@ type Source struct {
 	Serial      zone.Policy
 	CheckNames  diag.Severity // 0 means Error
 	StripDNSSEC bool
+	Subnet      netip.Prefix // for whom targets are looked up (RFC 7871); zero: nobody in particular
 
 	Includes      fs.FS  // what $INCLUDE may read; nil refuses
 	IncludeRoot   string // the folder Includes stands for
@@ -94,6 +95,7 @@ type Options struct {
 	InFlight int                                  // lookups at once; 0 means 2000
 	Progress func(done, total int)
 	Now      time.Time
+	Advise   func([]byte) // as in [zonefile.Options]; may be called by several goroutines
 }
 
 // DefaultInFlight is how many lookups run at once.
@@ -121,7 +123,7 @@ func (r *Result) OK() bool { return r.Text != nil }
 // its text.
 func Run(ctx context.Context, sources []Source, options Options) []Result {
 	results := make([]Result, len(sources))
-	members := readAll(sources, results)
+	members := readAll(sources, results, options.Advise)
 	problemsTwice(sources, members, results)
 	graph := alias.NewGraph(members)
 	good := map[*alias.Member]bool{}
@@ -151,14 +153,14 @@ func Run(ctx context.Context, sources []Source, options Options) []Result {
 }
 
 // readAll reads all sources, several small ones side by side.
-func readAll(sources []Source, results []Result) []*alias.Member {
+func readAll(sources []Source, results []Result, advise func([]byte)) []*alias.Member {
 	members := make([]*alias.Member, len(sources))
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(sources)) {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(sources); i = int(next.Add(1)) - 1 {
-				members[i] = read(&sources[i], &results[i])
+				members[i] = read(&sources[i], &results[i], advise)
 			}
 		})
 	}
@@ -187,10 +189,11 @@ func problemsTwice(sources []Source, members []*alias.Member, results []Result) 
 }
 
 // read reads a source and its rules.
-func read(s *Source, r *Result) *alias.Member {
+func read(s *Source, r *Result, advise func([]byte)) *alias.Member {
 	z := zonefile.Read(s.Name, s.Text, zonefile.Options{
 		Origin: s.Origin, Includes: s.Includes, IncludeRoot: s.IncludeRoot, Path: s.IncludePath,
 		GenerateLimit: s.GenerateLimit, CheckNames: s.CheckNames, For: s.For, StripDNSSEC: s.StripDNSSEC,
+		Advise: advise,
 	})
 	r.Name = z.Name
 	r.Problems = z.Found
@@ -200,7 +203,7 @@ func read(s *Source, r *Result) *alias.Member {
 	if s.Published != nil {
 		r.OldSerial = &s.Published.Serial
 	}
-	m := &alias.Member{File: z, View: s.View}
+	m := &alias.Member{File: z, View: s.View, Subnet: s.Subnet}
 	if z.Name.IsZero() {
 		return m
 	}
@@ -269,7 +272,7 @@ func ask(ctx context.Context, run *flatten.Run, options Options) {
 // settleDNS64 judges the AAAA records that a DNS64 made by what the target has
 // for A, which was asked for in the same round, or in one before.
 func settleDNS64(run *flatten.Run, open []resolve.Question, answers []resolve.Answer, pref64s func(string) []netip.Prefix) {
-	var round map[zone.Name]int // where A stands; most runs need none of it
+	var round map[resolve.Question]int // where A stands; most runs need none of it
 	for i := range answers {
 		if open[i].Type != dns.TypeAAAA {
 			continue
@@ -283,15 +286,17 @@ func settleDNS64(run *flatten.Run, open []resolve.Question, answers []resolve.An
 			continue
 		}
 		if round == nil {
-			round = map[zone.Name]int{}
+			round = map[resolve.Question]int{}
 			for j, q := range open {
 				if q.Type == dns.TypeA {
-					round[q.Target] = j
+					round[q] = j
 				}
 			}
 		}
-		beside := run.Answered(resolve.Question{Target: open[i].Target, Type: dns.TypeA})
-		if j, ok := round[open[i].Target]; ok {
+		a := open[i]
+		a.Type = dns.TypeA
+		beside := run.Answered(a)
+		if j, ok := round[a]; ok {
 			beside = &answers[j]
 		}
 		answers[i] = resolve.SettleDNS64(beside, answers[i], prefix)

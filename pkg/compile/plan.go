@@ -140,9 +140,11 @@ func lines(res *flatten.Result, eol string) []byte {
 		out = append(append(out, ' '), e.Comment...)
 	}
 	out = append(out, eol...)
+	owner := e.OwnerText()
 	for _, rr := range res.RRsets {
+		before := fmt.Sprintf("%s %d IN %s ", owner, rr.TTL, dns.TypeToString[rr.Type])
 		for _, a := range rr.Addresses {
-			out = fmt.Appendf(out, "%s %d IN %s %s%s", e.OwnerText(), rr.TTL, dns.TypeToString[rr.Type], a, eol)
+			out = append(a.AppendTo(append(out, before...)), eol...)
 		}
 	}
 	return out

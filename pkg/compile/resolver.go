@@ -2,9 +2,12 @@ package compile
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"runtime"
+	"slices"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/flatten"
@@ -17,27 +20,43 @@ import (
 // is asked.
 type Resolvers struct {
 	list    []resolve.Lookuper
-	clients []*resolve.Client
+	agreed  *resolve.Agreement // nil where one resolver is enough
+	clients []*resolve.Client  // that the list asks, over the network
+	closers []io.Closer
 }
 
+// ResolverOptions says how resolvers are asked, and when they are believed.
+type ResolverOptions struct {
+	resolve.Options
+
+	Agree         int // how many have to say the same; 0 means 1
+	AgreeMode     resolve.AgreeMode
+	Authoritative bool           // the authoritative servers are asked; resolvers only name them
+	Policy        resolve.Policy // of what is published; servers at other addresses are not asked
+}
+
+// ErrNotValidated is what asking authoritative servers for validated answers
+// gives.
+var ErrNotValidated = errors.New("authoritative servers do not validate: fresh answers and require-ad do not go together")
+
 // OpenResolvers opens the resolvers that URLs name, in their order; without
-// any, those of the system. readFile reads what file: names. Problems are
-// those of such a file. Close ends what it started.
-func OpenResolvers(urls []string, options resolve.Options, readFile func(string) ([]byte, error)) (*Resolvers, diag.List, error) {
+// any, those of the system. Worlds in memory count as resolvers where several
+// have to agree, and as validated and authoritative: they are the user's own.
+// readFile reads what file: names. Problems are those of such a file. Close ends
+// what it started.
+func OpenResolvers(urls []string, options ResolverOptions, readFile func(string) ([]byte, error)) (*Resolvers, diag.List, error) {
+	if options.Authoritative && options.RequireAD {
+		return nil, nil, ErrNotValidated
+	}
 	r := &Resolvers{}
 	var network []string
 	flush := func() error {
 		if len(network) == 0 && (len(r.list) > 0 || len(urls) > 0) {
 			return nil
 		}
-		c, err := resolve.New(network, options)
-		if err != nil {
-			return err
-		}
-		r.clients = append(r.clients, c)
-		r.list = append(r.list, c)
+		err := r.openNetwork(network, &options)
 		network = nil
-		return nil
+		return err
 	}
 	for _, text := range urls {
 		u, err := resolve.ParseURL(text)
@@ -64,11 +83,47 @@ func OpenResolvers(urls []string, options resolve.Options, readFile func(string)
 		}
 		r.list = append(r.list, world)
 	}
-	if err := flush(); err != nil {
+	err := flush()
+	if err == nil && options.Agree > 1 {
+		r.agreed, err = resolve.NewAgreement(r.list, options.Agree, options.AgreeMode, options.Policy.MaxAddresses)
+	}
+	if err != nil {
 		r.Close()
 		return nil, nil, err
 	}
 	return r, nil, nil
+}
+
+// openNetwork opens resolvers on the network: one client for all, or one for
+// each where they have to agree.
+func (r *Resolvers) openNetwork(urls []string, options *ResolverOptions) error {
+	clients := [][]string{urls}
+	if options.Agree > 1 {
+		servers, err := options.Servers(urls)
+		if err != nil {
+			return err
+		}
+		clients = nil
+		for _, u := range servers {
+			clients = append(clients, []string{u.String()})
+		}
+	}
+	for _, of := range clients {
+		c, err := resolve.New(of, options.Options)
+		if err != nil {
+			return err
+		}
+		r.clients = append(r.clients, c)
+		r.closers = append(r.closers, c)
+		if !options.Authoritative {
+			r.list = append(r.list, c)
+			continue
+		}
+		a := resolve.NewAuthority(c, options.Policy)
+		r.closers = append(r.closers, a)
+		r.list = append(r.list, a)
+	}
+	return nil
 }
 
 // openWorld reads a file of records that answers in place of a resolver.
@@ -89,12 +144,29 @@ func openWorld(u resolve.URL, readFile func(string) ([]byte, error)) (*resolve.M
 	return world, nil, nil
 }
 
-// Lookuper is what to ask: the list itself, or the one that the list consists of.
+// Lookuper is what to ask: those who have to agree, the list itself, or the one
+// that the list consists of.
 func (r *Resolvers) Lookuper() resolve.Lookuper {
-	if len(r.list) == 1 {
+	switch {
+	case r.agreed != nil:
+		return r.agreed
+	case len(r.list) == 1:
 		return r.list[0]
 	}
 	return r
+}
+
+var _ resolve.SubnetLookuper = (*Resolvers)(nil)
+
+// For gives the list as it is for a client subnet.
+func (r *Resolvers) For(subnet resolve.Subnet) resolve.Lookuper {
+	placed := &Resolvers{list: slices.Clone(r.list)}
+	for i, l := range placed.list {
+		if l, ok := l.(resolve.SubnetLookuper); ok {
+			placed.list[i] = l.For(subnet)
+		}
+	}
+	return placed
 }
 
 // Lookup asks the resolvers in order until one knows. Where none does, the one
@@ -172,7 +244,7 @@ func (r *Resolvers) InFlight() int {
 
 // Close ends the resolvers' sockets.
 func (r *Resolvers) Close() {
-	for _, c := range r.clients {
-		c.Close()
+	for _, c := range slices.Backward(r.closers) {
+		_ = c.Close() // there is nothing to lose
 	}
 }

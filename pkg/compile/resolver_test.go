@@ -15,7 +15,7 @@ import (
 // openResolvers opens resolvers; "file:" names are files of the map.
 func openResolvers(t *testing.T, files map[string]string, urls ...string) *Resolvers {
 	t.Helper()
-	r, problems, err := OpenResolvers(urls, resolve.Options{Probe: true, KeepAttempts: true}, func(name string) ([]byte, error) { return []byte(files[name]), nil })
+	r, problems, err := OpenResolvers(urls, ResolverOptions{Options: resolve.Options{Probe: true, KeepAttempts: true}}, func(name string) ([]byte, error) { return []byte(files[name]), nil })
 	if err != nil || len(problems) > 0 {
 		t.Fatalf("%v %v", problems, err)
 	}

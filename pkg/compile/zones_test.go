@@ -283,10 +283,10 @@ func (w *faultyWorld) Lookup(ctx context.Context, target zone.Name, qtype uint16
 	if !ok {
 		return w.rest.Lookup(ctx, target, qtype)
 	}
-	if a.Stale {
-		stale := w.rest.Lookup(ctx, target, qtype)
-		stale.Stale = true
-		return stale
+	if a.Stale || a.SubnetUnused {
+		odd := w.rest.Lookup(ctx, target, qtype)
+		odd.Stale, odd.SubnetUnused = a.Stale, a.SubnetUnused
+		return odd
 	}
 	return a
 }
@@ -345,6 +345,8 @@ func faultAnswer(kind string) (resolve.Answer, bool) {
 		return resolve.Answer{Outcome: resolve.NXDomain, NegativeTTL: 300}, true
 	case "stale":
 		return resolve.Answer{Stale: true}, true
+	case "subnet-refused":
+		return resolve.Answer{SubnetUnused: true}, true
 	}
 	failures := map[string]struct {
 		reason resolve.Reason
@@ -367,6 +369,11 @@ func faultAnswer(kind string) (resolve.Answer, bool) {
 		"bad-resolver":    {resolve.ReasonBadResolver, "the resolver has 192.0.2.66 for x.invalid., which does not exist"},
 		"canceled":        {resolve.ReasonCanceled, "the time for the run is over"},
 		"refused-address": {resolve.ReasonRefusedAddress, ""},
+		"certificate":     {resolve.ReasonCertificate, "the certificate expired on 2026-01-31"},
+		"http":            {resolve.ReasonHTTP, "HTTP status 404 Not Found"},
+		"disagree":        {resolve.ReasonDisagree, "the resolvers do not agree: udp://192.0.2.53 has 192.0.2.1; udp://198.51.100.53 has none"},
+		"not-validated":   {resolve.ReasonNotValidated, "the answer is not validated: its AD bit is clear"},
+		"no-server":       {resolve.ReasonNoServer, "no authoritative server of example.net. has an answer: 192.0.2.54 REFUSED"},
 	}
 	f, ok := failures[kind]
 	return resolve.Answer{Outcome: resolve.Failure, Reason: f.reason, Detail: f.detail}, ok
@@ -575,6 +582,7 @@ var reportedElsewhere = map[diag.Code]string{
 	diag.CodeConfigUnknownKey: "pkg/config",
 	diag.CodeConfigValue:      "pkg/config",
 	diag.CodeConfigZone:       "pkg/config",
+	diag.CodeConfigPrivacy:    "pkg/config",
 	diag.CodeUnreadable:       "cmd/aliasflat: files that cannot be read",
 	diag.CodeUnwritable:       "cmd/aliasflat: outputs that cannot be written",
 }

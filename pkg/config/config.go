@@ -8,6 +8,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ const (
 	DefaultMaxStale      = 3 * 24 * time.Hour
 	DefaultMaxAddresses  = 64
 	DefaultGenerateLimit = 65536
+	DefaultAgree         = 1
 )
 
 // Config is the whole configuration, every default filled in.
@@ -34,6 +36,11 @@ type Config struct {
 	AllowNet      []resolve.NetRule // published although refused or reported by default
 	DenyNet       []resolve.NetRule // refused
 	Timeout       time.Duration     // of a whole run; 0: as long as it takes
+	Agree         int               // resolvers that have to say the same
+	AgreeMode     string            // equal or overlap
+	RequireAD     bool              // answers have to be validated by the resolver
+	Fresh         string            // cached or authoritative
+	Rate          float64           // queries a second to one resolver; 0: auto
 
 	Settings Settings // of sources that are no configured zone
 	Zones    []Zone   // patterns expanded, in the order of the file
@@ -52,6 +59,7 @@ type Settings struct {
 	Style     string         // source or canonical
 	For       string         // bind, nsd, knot or any
 	CheckName CheckNamesMode // what a bad host name is
+	ECS       netip.Prefix   // for whom targets are looked up; the zero Prefix: nobody in particular
 }
 
 // CheckNamesMode says what an owner of A, AAAA or MX that is no host name does.

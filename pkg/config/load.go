@@ -32,6 +32,11 @@ type written struct {
 	AllowNet        []string `mapstructure:"allow-net"`
 	DenyNet         []string `mapstructure:"deny-net"`
 	Timeout         string   `mapstructure:"timeout"`
+	Agree           string   `mapstructure:"agree"`
+	AgreeMode       string   `mapstructure:"agree-mode"`
+	RequireAD       string   `mapstructure:"require-ad"`
+	Fresh           string   `mapstructure:"fresh"`
+	Rate            string   `mapstructure:"rate"`
 	writtenSettings `mapstructure:",squash"`
 	Zones           []writtenZone `mapstructure:"zones"`
 }
@@ -48,6 +53,7 @@ type writtenSettings struct {
 	Style      string   `mapstructure:"style"`
 	For        string   `mapstructure:"for"`
 	CheckNames string   `mapstructure:"check-names"`
+	ECS        string   `mapstructure:"ecs"`
 }
 
 type writtenZone struct {
@@ -171,9 +177,14 @@ func (in *inspector) build(path string, w *written) *Config {
 		AllowNet:      nets(w.AllowNet),
 		DenyNet:       nets(w.DenyNet),
 		IncludeRoot:   beside(path, w.IncludeRoot),
+		Agree:         number(w.Agree, DefaultAgree),
+		AgreeMode:     or(w.AgreeMode, agreeWords[0]),
+		RequireAD:     w.RequireAD == boolWords[0],
+		Fresh:         or(w.Fresh, freshWords[0]),
 		Settings:      w.settings(defaults()),
 	}
-	c.Timeout, _ = parseDuration(or(w.Timeout, "0"))
+	c.Timeout, _ = ParseDuration(or(w.Timeout, "0"))
+	c.Rate, _ = ParseRate(w.Rate)
 	for _, r := range w.Resolvers {
 		if file, ok := strings.CutPrefix(r, "file:"); ok {
 			r = "file:" + beside(path, file)
@@ -181,6 +192,7 @@ func (in *inspector) build(path string, w *written) *Config {
 		c.Resolvers = append(c.Resolvers, r)
 	}
 	in.bounds("", c.Settings)
+	in.privacy("", c.Settings)
 	named := map[string]bool{}
 	for i := range w.Zones {
 		if !isPattern(w.Zones[i].Source) {
@@ -230,8 +242,11 @@ func (w *writtenSettings) settings(base Settings) Settings {
 	if ttl, err := parseTTL(w.TTLMax); err == nil {
 		s.TTLMax = &ttl
 	}
-	if d, err := parseDuration(w.MaxStale); err == nil {
+	if d, err := ParseDuration(w.MaxStale); err == nil {
 		s.MaxStale = d
+	}
+	if w.ECS != "" {
+		s.ECS, _ = ParseSubnet(w.ECS)
 	}
 	return s
 }
@@ -253,6 +268,7 @@ func (w writtenSettings) overridden() writtenSettings {
 		{"style", &w.Style},
 		{"for", &w.For},
 		{"check-names", &w.CheckNames},
+		{"ecs", &w.ECS},
 	} {
 		if os.Getenv(envName(f.key)) != "" {
 			*f.value = ""
@@ -285,6 +301,9 @@ func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, nam
 		return nil
 	}
 	in.bounds(prefix+".", z.Settings)
+	if own.ECS != "" {
+		in.privacy(prefix+".", z.Settings)
+	}
 	if !isPattern(w.Source) {
 		return []Zone{z}
 	}
@@ -331,6 +350,20 @@ func (in *inspector) bounds(prefix string, s Settings) {
 		return // it is all written for all zones, and was reported there
 	}
 	in.add(diag.CodeConfigValue, at, fmt.Sprintf("ttl-min %d is above ttl-max %d", *s.TTLMin, *s.TTLMax), "")
+}
+
+// privacy warns of a client subnet that tells too much.
+func (in *inspector) privacy(prefix string, s Settings) {
+	d := JudgeSubnet(s.ECS)
+	if d == nil {
+		return
+	}
+	at, ok := in.places[prefix+"ecs"]
+	if os.Getenv(envName("ecs")) != "" || !ok {
+		at = diag.Span{Pos: diag.Pos{File: envName("ecs")}}
+	}
+	d.Span = at
+	in.report(d)
 }
 
 // clashes refuses zones that would overwrite each other or a source, and zones

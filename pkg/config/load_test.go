@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
+
+var equalNets = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 
 // setUp makes an empty folder the working folder, hides the configuration of
 // whoever runs the test, and writes aliasflat.yaml.
@@ -57,9 +60,12 @@ func TestDefaults(t *testing.T) {
 	want := &Config{
 		MaxAddresses:  64,
 		GenerateLimit: 65536,
+		Agree:         1,
+		AgreeMode:     "equal",
+		Fresh:         "cached",
 		Settings:      defaults(),
 	}
-	if diff := cmp.Diff(want, c); diff != "" {
+	if diff := cmp.Diff(want, c, equalNets); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -78,7 +84,13 @@ on-empty: keep
 on-stale: fail
 allow-net: [192.0.2.0/24, "2001:db8::1"]
 deny-net: [198.51.100.0/24, 10.0.0.0/8@internal.example.]
-timeout: 90s
+timeout: 1h30m
+agree: 2
+agree-mode: overlap
+require-ad: true
+fresh: authoritative
+rate: 250
+ecs: 198.51.100.0/24
 generate-limit: 100
 check-names: warn
 serial: date
@@ -96,6 +108,7 @@ zones:
     ttl-min: 60
     ttl-max: 1d
     check-names: fail
+    ecs: none
     verify-with: [[named-checkzone, -q, "{zone}", "{file}"], [true, 0x10]]
 `)
 	c := mustLoad(t, baseName)
@@ -105,22 +118,27 @@ zones:
 	if got := fmt.Sprint(c.AllowNet, c.DenyNet); got != "[192.0.2.0/24 2001:db8::1/128] [198.51.100.0/24 10.0.0.0/8@internal.example.]" {
 		t.Errorf("networks %s", got)
 	}
-	if c.Timeout != 90*time.Second || c.MaxAddresses != 80 || c.GenerateLimit != 100 || c.IncludeRoot != "zones" {
+	if c.Timeout != 90*time.Minute || c.MaxAddresses != 80 || c.GenerateLimit != 100 || c.IncludeRoot != "zones" {
 		t.Errorf("timeout %v, addresses %d, generate %d, root %q", c.Timeout, c.MaxAddresses, c.GenerateLimit, c.IncludeRoot)
+	}
+	if c.Agree != 2 || c.AgreeMode != "overlap" || !c.RequireAD || c.Fresh != "authoritative" || c.Rate != 250 {
+		t.Errorf("agree %d %s, require-ad %v, fresh %s, rate %v", c.Agree, c.AgreeMode, c.RequireAD, c.Fresh, c.Rate)
 	}
 	low, high := uint32(30), uint32(5400)
 	want := Settings{
 		Types: []string{"A"}, Siblings: "merge", TTLMin: &low, TTLMax: &high, MaxStale: 48 * time.Hour,
 		OnEmpty: "keep", OnStale: "fail", Serial: "date", Style: "canonical", For: "any", CheckName: CheckNamesWarn,
+		ECS: netip.MustParsePrefix("198.51.100.0/24"),
 	}
-	if diff := cmp.Diff(want, c.Settings); diff != "" {
+	if diff := cmp.Diff(want, c.Settings, equalNets); diff != "" {
 		t.Errorf("settings for all: %s", diff)
 	}
 	z := c.Zones[0]
 	want.Siblings, want.Serial, want.Style, want.For, want.CheckName = "fallback", "2026112201", "source", "knot", CheckNamesFail
+	want.ECS = netip.Prefix{}
 	zoneLow, zoneHigh := uint32(60), uint32(86400)
 	want.TTLMin, want.TTLMax = &zoneLow, &zoneHigh
-	if diff := cmp.Diff(want, z.Settings); diff != "" {
+	if diff := cmp.Diff(want, z.Settings, equalNets); diff != "" {
 		t.Errorf("settings of the zone: %s", diff)
 	}
 	if got := z.OutputFor(z.Name); got != "out/example.com.db" || z.View != "010" || z.Name != zone.MustParseName("example.com.") {
@@ -198,6 +216,16 @@ func TestMistakes(t *testing.T) {
 		{"a network for no name", "deny-net:\n  - 10.0.0.0/8\n  - 10.0.0.0/8@a..b\n", `aliasflat.yaml:3:5 config-value deny-net: "10.0.0.0/8@a..b": "a..b" is no name (behind the @ stands the name that the targets lie at or below, as in 10.0.0.0/8@internal.example.)`},
 		{"bits beyond the prefix", "allow-net: [192.0.2.1/24]\n", `aliasflat.yaml:1:13 config-value allow-net: "192.0.2.1/24" has bits set beyond its prefix (did you mean 192.0.2.0/24?)`},
 		{"too many addresses", "max-addresses: 101\n", `aliasflat.yaml:1:16 config-value max-addresses: "101" is no number from 1 to 100 ()`},
+		{"agree of none", "agree: 0\n", `aliasflat.yaml:1:8 config-value agree: "0" is no number from 1 to 16 ()`},
+		{"bad agree-mode", "agree-mode: overlaps\n", `aliasflat.yaml:1:13 config-value agree-mode: "overlaps" is none of equal, overlap (did you mean overlap?)`},
+		{"bad require-ad", "require-ad: perhaps\n", `aliasflat.yaml:1:13 config-value require-ad: "perhaps" is none of true, false ()`},
+		{"bad fresh", "fresh: autoritative\n", `aliasflat.yaml:1:8 config-value fresh: "autoritative" is none of cached, authoritative (did you mean authoritative?)`},
+		{"fresh in a zone", "zones: [{source: a.zone, fresh: cached}]\n", `aliasflat.yaml:1:26 config-unknown-key unknown key "fresh" (fresh belongs to the top of the file)`},
+		{"bad rate", "rate: fast\n", `aliasflat.yaml:1:7 config-value rate: "fast" is neither auto nor a number of queries a second (auto adapts to resolvers in this network, and asks others 500 times a second at most)`},
+		{"rate of nothing", "rate: 0\n", `aliasflat.yaml:1:7 config-value rate: "0" is neither auto nor a number of queries a second (auto adapts to resolvers in this network, and asks others 500 times a second at most)`},
+		{"bad ecs", "zones: [{source: a.zone, ecs: here}]\n", `aliasflat.yaml:1:31 config-value ecs: "here" is no network (write an address and the length of its prefix, as in 198.51.100.0/24)`},
+		{"bits beyond the ecs", "ecs: 198.51.100.7/24\n", `aliasflat.yaml:1:6 config-value ecs: "198.51.100.7/24" has bits set beyond its prefix (did you mean 198.51.100.0/24?)`},
+		{"IPv4 in IPv6", "ecs: ::ffff:198.51.100.0/120\n", `aliasflat.yaml:1:6 config-value ecs: "::ffff:198.51.100.0/120" is an IPv4 network in an IPv6 one (write it as one of IPv4)`},
 		{"serial of zero", "serial: 0\n", `aliasflat.yaml:1:9 config-value serial: "0" is no serial from 1 to 4294967295 ()`},
 		{"bad name", "zones: [{name: a..b, source: a.zone}]\n", `aliasflat.yaml:1:16 config-value name: "a..b" is no zone name: empty label ()`},
 		{"no source", "zones:\n  - name: example.com\n", `aliasflat.yaml:2:5 config-zone the zone has no source ()`},
@@ -230,6 +258,48 @@ func TestMistakes(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
+	}
+}
+
+// A client subnet that tells too much is a warning, where it stands.
+func TestPrivacy(t *testing.T) {
+	setUp(t, `
+ecs: 198.51.100.128/25
+zones:
+  - {source: a.zone}
+  - {source: b.zone, ecs: "2001:db8:1::/64"}
+  - {source: c.zone, ecs: "2001:db8:1::/56"}
+  - {source: d.zone, ecs: none}
+`)
+	c, list, err := Load("")
+	if err != nil || c == nil {
+		t.Fatal(list.Err(), err)
+	}
+	var got []string
+	for _, d := range list {
+		got = append(got, fmt.Sprintf("%s %s %s %s (%s)", d.Span.Pos, d.Severity, d.Code, d.Message, d.Hint))
+	}
+	want := []string{
+		"aliasflat.yaml:2:6 warning config-privacy ecs: the servers of every target are told the network 198.51.100.128/25 (a prefix of 24 bits is enough for them: 198.51.100.0/24)",
+		"aliasflat.yaml:5:27 warning config-privacy ecs: the servers of every target are told the network 2001:db8:1::/64 (a prefix of 56 bits is enough for them: 2001:db8:1::/56)",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	var nets []string
+	for i := range c.Zones {
+		nets = append(nets, c.Zones[i].Settings.ECS.String())
+	}
+	if want := "[198.51.100.128/25 2001:db8:1::/64 2001:db8:1::/56 invalid Prefix]"; fmt.Sprint(nets) != want {
+		t.Errorf("got %s, want %s", nets, want)
+	}
+	t.Setenv("ALIASFLAT_ECS", "198.51.100.7/32")
+	c, list, err = Load("")
+	if err != nil || len(list) != 1 || list[0].Span.File != "ALIASFLAT_ECS" {
+		t.Errorf("%v, %v", list, err)
+	}
+	if got := c.Zones[3].Settings.ECS.String(); got != "198.51.100.7/32" {
+		t.Errorf("the variable does not win over the zone: %s", got)
 	}
 }
 
@@ -332,13 +402,13 @@ func TestParseDuration(t *testing.T) {
 		"0": 0, "90": 90 * time.Second, "30s": 30 * time.Second, "3d": 72 * time.Hour, "1w2d": 9 * 24 * time.Hour,
 		"1h30m": 90 * time.Minute, "1H": time.Hour, "1.5h": 90 * time.Minute, "250ms": 250 * time.Millisecond,
 	} {
-		if got, err := parseDuration(text); err != nil || got != want {
-			t.Errorf("parseDuration(%q) = %v, %v", text, got, err)
+		if got, err := ParseDuration(text); err != nil || got != want {
+			t.Errorf("ParseDuration(%q) = %v, %v", text, got, err)
 		}
 	}
 	for _, text := range []string{"", "h", "-1s", "1y", "1h30", "1 h", "99999999999999999999", "9999999999999999999w", "∞"} {
-		if got, err := parseDuration(text); err == nil {
-			t.Errorf("parseDuration(%q) = %v, want an error", text, got)
+		if got, err := ParseDuration(text); err == nil {
+			t.Errorf("ParseDuration(%q) = %v, want an error", text, got)
 		}
 	}
 	if _, err := parseTTL("2147483648"); err == nil {

@@ -42,6 +42,7 @@ func settingKeys() []key {
 		{"style", scalar, oneOf(styleWords)},
 		{"for", scalar, oneOf(forWords)},
 		{"check-names", scalar, oneOf(checkNamesWords)},
+		{"ecs", scalar, checkSubnet},
 	}
 }
 
@@ -54,6 +55,11 @@ func topKeys() []key {
 		{"allow-net", list, checkNet},
 		{"deny-net", list, checkNet},
 		{"timeout", scalar, checkDuration},
+		{"agree", scalar, count(1, maxAgree)},
+		{"agree-mode", scalar, oneOf(agreeWords)},
+		{"require-ad", scalar, oneOf(boolWords)},
+		{"fresh", scalar, oneOf(freshWords)},
+		{"rate", scalar, checkRate},
 		{"zones", zones, nil},
 	}, settingKeys()...)
 }
@@ -251,7 +257,12 @@ func (in *inspector) wrong(span diag.Span, name string, err error) {
 }
 
 func (in *inspector) add(code diag.Code, span diag.Span, message, hint string) {
-	d := &diag.Diagnostic{Severity: diag.Error, Code: code, Span: span, Message: message, Hint: hint}
+	in.report(&diag.Diagnostic{Severity: diag.Error, Code: code, Span: span, Message: message, Hint: hint})
+}
+
+// report takes a diagnostic with the line of the file that it is about.
+func (in *inspector) report(d *diag.Diagnostic) {
+	span := d.Span
 	if 0 < span.Line && span.Line <= len(in.lines) {
 		d.Source = in.lines[span.Line-1]
 	}

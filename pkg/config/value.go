@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,18 @@ var (
 	serialWords     = []string{"auto", "increment", "date", "unixtime", "keep"}
 	styleWords      = []string{"source", "canonical"}
 	forWords        = []string{"bind", "nsd", "knot", "any"}
+	agreeWords      = []string{"equal", "overlap"}
+	freshWords      = []string{"cached", "authoritative"}
+	boolWords       = []string{"true", "false"}
 	checkNamesWords = []string{string(CheckNamesFail), string(CheckNamesWarn)}
+)
+
+// noSubnet is the word that takes a client subnet back for one zone.
+const noSubnet = "none"
+
+const (
+	maxAgree = 16  // nobody has more resolvers that are worth it
+	maxRate  = 1e6 // queries a second, which no resolver takes
 )
 
 const maxTTL = 1<<31 - 1 // RFC 2181 §8
@@ -34,6 +46,13 @@ type valueError struct {
 }
 
 func (e valueError) Error() string { return e.message }
+
+// Hint is what to do about an error of a value; it may be empty.
+func Hint(err error) string {
+	var value valueError
+	errors.As(err, &value)
+	return value.hint
+}
 
 // oneOf makes the check of a key that takes one of some words.
 func oneOf(words []string) func(string) error {
@@ -96,7 +115,17 @@ func checkTTL(text string) error {
 }
 
 func checkDuration(text string) error {
-	_, err := parseDuration(text)
+	_, err := ParseDuration(text)
+	return err
+}
+
+func checkSubnet(text string) error {
+	_, err := ParseSubnet(text)
+	return err
+}
+
+func checkRate(text string) error {
+	_, err := ParseRate(text)
 	return err
 }
 
@@ -126,9 +155,9 @@ func parseName(text string) (zone.Name, error) {
 	return name, nil
 }
 
-// parseDuration reads a duration as Go writes it (1h30m, 1.5s), with the units
+// ParseDuration reads a duration as Go writes it (1h30m, 1.5s), with the units
 // of TTLs (3d, 1w2d), or as plain seconds.
-func parseDuration(text string) (time.Duration, error) {
+func ParseDuration(text string) (time.Duration, error) {
 	wrong := valueError{
 		message: fmt.Sprintf("%q is no duration", text),
 		hint:    "write seconds, or numbers with units as in 30s, 1h30m or 3d",
@@ -146,10 +175,10 @@ func parseDuration(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// parseTTL is parseDuration for what ends up in a record: whole seconds that
+// parseTTL is ParseDuration for what ends up in a record: whole seconds that
 // fit into 31 bits.
 func parseTTL(text string) (uint32, error) {
-	d, err := parseDuration(text)
+	d, err := ParseDuration(text)
 	switch {
 	case err != nil:
 		return 0, err
@@ -187,6 +216,60 @@ func ttlSeconds(text string) (seconds uint64, ok bool) {
 		text = text[digits+1:]
 	}
 	return seconds, ok
+}
+
+// ParseSubnet reads a client subnet: a network, or none or nothing for the zero
+// Prefix.
+func ParseSubnet(text string) (netip.Prefix, error) {
+	if text == "" || text == noSubnet {
+		return netip.Prefix{}, nil
+	}
+	prefix, err := parsePrefix(text)
+	if err == nil && prefix.Addr().Is4In6() {
+		err = valueError{message: fmt.Sprintf("%q is an IPv4 network in an IPv6 one", text), hint: "write it as one of IPv4"}
+	}
+	return prefix, err
+}
+
+// JudgeSubnet gives a warning if a client subnet tells more about a network than
+// servers need to know (RFC 7871 section 11.1), or nil.
+func JudgeSubnet(prefix netip.Prefix) *diag.Diagnostic {
+	most := resolve.MaxSubnet4
+	if prefix.Addr().Is6() {
+		most = resolve.MaxSubnet6
+	}
+	if prefix.Bits() <= most {
+		return nil
+	}
+	return &diag.Diagnostic{
+		Severity: diag.Warning, Code: diag.CodeConfigPrivacy,
+		Message: fmt.Sprintf("ecs: the servers of every target are told the network %s", prefix),
+		Hint:    fmt.Sprintf("a prefix of %d bits is enough for them: %s", most, netip.PrefixFrom(prefix.Addr(), most).Masked()),
+	}
+}
+
+// ParseRate reads queries a second; 0 stands for auto, and for nothing.
+func ParseRate(text string) (float64, error) {
+	if text == "" || text == "auto" {
+		return 0, nil
+	}
+	rate, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(rate > 0 && rate <= maxRate) {
+		return 0, valueError{
+			message: fmt.Sprintf("%q is neither auto nor a number of queries a second", text),
+			hint:    "auto adapts to resolvers in this network, and asks others 500 times a second at most",
+		}
+	}
+	return rate, nil
+}
+
+// parsePrefix reads a network; an address stands for itself.
+func parsePrefix(text string) (netip.Prefix, error) {
+	rule, err := parseNet(text)
+	if err == nil && !rule.Suffix.IsZero() {
+		err = valueError{message: fmt.Sprintf("%q is no network", text), hint: "write an address and the length of its prefix, as in 198.51.100.0/24"}
+	}
+	return rule.Prefix, err
 }
 
 func parseNet(text string) (resolve.NetRule, error) {

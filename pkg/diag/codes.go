@@ -149,6 +149,11 @@ const (
 	CodeTargetMixedNXDOMAIN  Code = "target-mixed-nxdomain"
 	CodeTargetDNS64          Code = "target-dns64"
 	CodeResolverInvents      Code = "resolver-invents"
+	CodeResolverCertificate  Code = "resolver-certificate"
+	CodeTargetDisagree       Code = "target-disagree"
+	CodeTargetNotValidated   Code = "target-not-validated"
+	CodeTargetNoServer       Code = "target-no-server"
+	CodeTargetSubnet         Code = "target-subnet"
 )
 
 // Serial: the number that tells secondaries to transfer.
@@ -165,6 +170,7 @@ const (
 	CodeConfigUnknownKey Code = "config-unknown-key"
 	CodeConfigValue      Code = "config-value"
 	CodeConfigZone       Code = "config-zone"
+	CodeConfigPrivacy    Code = "config-privacy"
 )
 
 // Info is what is known about a code before any zone is read.

@@ -658,9 +658,9 @@ taken away for it. The message carries the resolver's own words where it gave so
 
     aliasflat resolve --trace cdn.example.net`},
 	{CodeTargetRefused, Error, "the resolver refused to answer", `
-The rcode is REFUSED, or an extended error says that the answer was blocked, censored
-or filtered. The resolver does not serve this machine, or does not want to answer for
-this name. Use another one.
+The rcode is REFUSED, an extended error says that the answer was blocked, censored or
+filtered, or a resolver over HTTPS gave an error status. It does not serve this machine,
+does not want to answer for this name, or is not at that URL. Use another one.
 
     aliasflat compile --resolver udp://192.0.2.53 example.com.zone`},
 	{CodeTargetTimeout, Error, "no resolver answered in time", `
@@ -762,6 +762,40 @@ every target that is gone, so it is not used. Without another resolver in the li
 nothing can be resolved, and it is an error.
 
     resolvers: [udp://192.0.2.53, udp://198.51.100.53]      # in aliasflat.yaml`},
+	{CodeResolverCertificate, Error, "the resolver does not prove to be the one named", `
+With tls, https and quic the resolver has to show a certificate for the name in its URL,
+from an authority that this system trusts. What it shows has expired, is for another
+name, or comes from somebody else, so nothing was asked: the answers could be forged. An
+address alone is right only if it is in the certificate; else the name goes behind it.
+
+    aliasflat resolve --resolver tls://192.0.2.53#dns.example cdn.example.net`},
+	{CodeTargetDisagree, Error, "resolvers do not say the same about the target", `
+With agree: N addresses are published only where N resolvers have them. They differ
+while a change gets around, where one is wrong or attacked, and where a provider gives
+each resolver other addresses. For the last agree-mode: overlap is made: it wants sets
+that share addresses and belong to one pool, and publishes that of the first resolver.
+
+    agree: 2
+    agree-mode: overlap`},
+	{CodeTargetNotValidated, Error, "the answer is not validated by DNSSEC", `
+With require-ad only answers are taken that the resolver has validated, which it says
+with the AD bit. Without it the target's zone, or one on the way to it, is not signed,
+or the resolver does not validate. That there is no address has to be validated too.
+
+    aliasflat compile --require-ad --resolver udp://127.0.0.1 example.com.zone`},
+	{CodeTargetNoServer, Error, "no authoritative server of the target has an answer", `
+With fresh: authoritative the name servers of the target's zone are asked themselves.
+All that were tried are named, each with what came of it. Servers with addresses that
+may not be published are not asked, which deny-net and allow-net decide, and UDP and
+TCP to port 53 have to be open. Else let resolvers answer.
+
+    fresh: cached      # in aliasflat.yaml`},
+	{CodeTargetSubnet, Warning, "the client subnet could not be used", `
+The zone has an ecs setting, and the resolver refuses queries with a client subnet
+(RFC 7871). It was asked again without, so that the addresses are those for the
+resolver's own network. Use a resolver that passes the subnet on.
+
+    ecs: 198.51.100.0/24`},
 
 	// Serial.
 	{CodeSerialOrder, Error, "the serial would not be later than the published one", `
@@ -819,4 +853,10 @@ sources at once.
     zones:
       - source: zones/*.zone
         output: out/{zone}.db`},
+	{CodeConfigPrivacy, Warning, "a client subnet tells more than servers need", `
+What stands at ecs is sent to the resolvers and through them to the servers of every
+target. A prefix longer than /24, or /56 for IPv6, points at a household or a single
+machine (RFC 7871 section 11.1). Servers hardly ever make use of so much.
+
+    ecs: 198.51.100.0/24`},
 }

@@ -49,7 +49,7 @@ func (o *occasion) recurse(m *dns.Msg, qtype uint16) {
 // the TTL, and signed where that is asked for.
 func (o *occasion) emit(name string, st step, age uint32) []dns.RR {
 	var rrs []dns.RR
-	for _, rr := range st.records {
+	for i, rr := range st.records {
 		rr = dns.Copy(rr)
 		h := rr.Header()
 		if h.Rrtype != dns.TypeDNAME {
@@ -58,15 +58,20 @@ func (o *occasion) emit(name string, st step, age uint32) []dns.RR {
 		original := h.Ttl
 		h.Ttl = older(original, age)
 		rrs = append(rrs, rr)
-		last := len(rrs) == len(st.records)
-		if o.fault.RRSIG && o.query.DO && (last || h.Rrtype == dns.TypeDNAME) {
-			if last && len(st.records) > 1 && st.records[0].Header().Rrtype == dns.TypeDNAME {
-				continue // the CNAME is made from the DNAME and has no signature (RFC 6672 §5.3.1)
-			}
+		if o.fault.RRSIG && o.query.DO && st.endsRRset(i) {
 			rrs = append(rrs, signature(rr, original, o.query.Time))
 		}
 	}
 	return rrs
+}
+
+// endsRRset tells whether a record is the last of an RRset that a zone has. The CNAME made
+// from a DNAME is in none (RFC 6672 §5.3.1).
+func (st *step) endsRRset(i int) bool {
+	if st.records[0].Header().Rrtype == dns.TypeDNAME {
+		return i == 0
+	}
+	return i == len(st.records)-1
 }
 
 // older is a TTL after so many seconds.

@@ -2,11 +2,13 @@ package dnstest
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -434,6 +436,64 @@ func TestLog(t *testing.T) {
 		q.Opcode = dns.OpcodeStatus
 		if got := askNetwork(t, n, "udp", q); got != "NOTIMP not-aa not-ra no-opt" {
 			t.Errorf("another opcode brings %q", got)
+		}
+	})
+}
+
+// What a message cannot do without faults.
+func TestEdges(t *testing.T) {
+	long := strings.Repeat(strings.Repeat("x", 50)+".", 4)
+	world := testWorld + `
+d2.test.   60 IN DNAME a-name-that-is-longer-than-the-owner.of-the-dname.test.
+l.test.    60 IN CNAME l2.test.
+l2.test.   60 IN CNAME l.test.
+m.test.    60 IN CNAME many.test.
+many.test. 60 IN A 192.0.2.11
+many.test. 60 IN A 192.0.2.12
+`
+	tests := []struct{ fault, name, want string }{
+		{"recursive", long + "d2.test.", "YXDOMAIN not-aa 60:a-name-that-is-longer-than-the-owner.of-the-dname.test."},
+		{"authoritative", "l.test.", "REFUSED not-aa not-ra"},
+		{"recursive", "l.test.", "NOERROR not-aa 20 records"},
+		{"rotate,nth=1", "m.test.", "NOERROR 60:many.test. 60:192.0.2.11 60:192.0.2.12"},
+		{"rotate", "l.test.", "NOERROR 20 records"},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			n := NewNetwork(1)
+			s := n.Start(t, serverAddr, world)
+			setFault(t, s, "", tt.fault)
+			if got := askNetwork(t, n, "udp", query(tt.name, dns.TypeA)); got != tt.want {
+				t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		n, s := attach(t)
+		setFault(t, s, "", "drop,over=1")
+		for range 3 { // one query a second is not too much
+			if got := askNetwork(t, n, "udp", query("a.example.net.", dns.TypeA)); got != "NOERROR 60:192.0.2.1" {
+				t.Errorf("got %q", got)
+			}
+			time.Sleep(time.Second)
+		}
+		q := query("a.example.net.", dns.TypeA)
+		q.IsEdns0().SetVersion(1)
+		if got := askNetwork(t, n, "udp", q); got != "BADSIG not-aa" {
+			t.Errorf("EDNS version 1 brings %q", got)
+		}
+		time.Sleep(time.Second)
+		c := dialServer(t, n, "udp")
+		if _, err := c.Write(make([]byte, maxPacket+1)); !errors.Is(err, syscall.EMSGSIZE) {
+			t.Errorf("a datagram over all bounds gives %v", err)
+		}
+		stream := dialServer(t, n, "tcp")
+		junk := frame([]byte("junk"))
+		if _, err := stream.Write(append(junk, frame(pack(query("a.example.net.", dns.TypeA)))...)); err != nil {
+			t.Error(err)
+		}
+		if got := next(t, stream, time.Second); got != "NOERROR 192.0.2.1" {
+			t.Errorf("behind junk comes %q", got)
 		}
 	})
 }

@@ -47,6 +47,10 @@ func (o *occasion) answerEDNS(r, m *dns.Msg) bool {
 		return true
 	}
 	opt := m.SetEdns0(dns.DefaultMsgSize, o.query.DO).IsEdns0()
+	if r.IsEdns0().Version() != 0 {
+		m.Rcode = dns.RcodeBadVers // RFC 6891 §6.1.3
+		return false
+	}
 	o.answerSubnet(opt)
 	mode := o.fault.Cookies
 	if o.query.Cookie == nil || mode == CookiesNone || mode == CookiesOmitted {
@@ -92,30 +96,4 @@ func (o *occasion) validCookie(client, server []byte) bool {
 	// Serial number arithmetic, as RFC 9018 §4.3 has it.
 	age := time.Duration(int32(uint32(o.query.Time.Unix())-at)) * time.Second
 	return hmac.Equal(server, o.serverCookie(client, at)) && age <= cookieLifetime && age >= -cookieSkew
-}
-
-// answerSubnet gives the client subnet back with the scope of the answer (RFC 7871 §7.2.1).
-func (o *occasion) answerSubnet(opt *dns.OPT) {
-	subnet := o.query.Subnet
-	if !subnet.IsValid() || !o.fault.ECS && !o.bySubnet {
-		return
-	}
-	scope := o.scope
-	if o.fault.ECS {
-		scope = o.fault.ECSScope
-		if scope == 0 {
-			scope = subnet.Bits()
-		}
-	}
-	family := uint16(1)
-	if subnet.Addr().Is6() {
-		family = 2
-	}
-	opt.Option = append(opt.Option, &dns.EDNS0_SUBNET{
-		Code:          dns.EDNS0SUBNET,
-		Family:        family,
-		SourceNetmask: uint8(subnet.Bits()),
-		SourceScope:   uint8(scope),
-		Address:       subnet.Addr().AsSlice(),
-	})
 }

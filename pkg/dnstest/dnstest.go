@@ -3,9 +3,10 @@
 //
 // It behaves as an authoritative server for everything in its world that also offers
 // recursion (AA and RA are set): CNAME chains across zones, DNAME, wildcards, and NODATA
-// and NXDOMAIN with their SOA. It listens on the loopback interface only, UDP and TCP on
-// one port that the system chooses, or on a [Network] in memory, where time may be that of
-// a synctest bubble. What goes wrong is a [Fault], and the table there has every word.
+// and NXDOMAIN with their SOA. It listens on the loopback interface only, on ports that the
+// system chooses, over UDP and TCP, TLS, HTTPS or QUIC; or on a [Network] in memory, where
+// time may be that of a synctest bubble. What goes wrong is a [Fault], and [ParseFault] has
+// the table of all words for it.
 //
 // All that looks random comes from a seed and from what is asked, never from the order in
 // which goroutines run: a test that fails does so again.
@@ -14,6 +15,7 @@
 package dnstest
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"net/netip"
@@ -46,6 +48,7 @@ type Server struct {
 
 	started time.Time
 	secret  []byte        // of the server cookies
+	tls     *tls.Config   // nil means plain TCP
 	closing chan struct{} // ends delays
 	late    line
 	running sync.WaitGroup
@@ -194,6 +197,7 @@ func (s *Server) ClearFaults() {
 type origin struct {
 	transport      string
 	client, server netip.AddrPort
+	serverName     string // in the TLS handshake
 }
 
 // plan is what the server does about a query.

@@ -58,6 +58,12 @@ type Mistake struct {
 	Slow                                 time.Duration // between octets
 	Partial                              int           // octets, with those of the length; 0 means all
 	CloseAfter                           int           // queries; 0 means the limit of the server
+
+	// To an answer over HTTP.
+	Status      int // 0 means 200
+	ContentType string
+	Body        int // octets of junk instead of a message; 0 means the message
+	HTTPAge     int // seconds in a cache of HTTP
 }
 
 // Behavior is how a server may well be. It is told from a Mistake because that of every

@@ -356,7 +356,7 @@ func TestWordTable(t *testing.T) {
 }
 
 // elsewhere is the words that have tests of their own.
-var elsewhere = []string{"chance", "flip", "authoritative", "countdown", "caches", "cookies", "ecs"}
+var elsewhere = []string{"chance", "flip", "http", "content-type", "body", "age", "authoritative", "countdown", "caches", "cookies", "ecs"}
 
 // A share of the questions meets the fault, the same ones in each run.
 func TestChance(t *testing.T) {
@@ -403,7 +403,7 @@ func TestParseFaultErrors(t *testing.T) {
 		"", "servfial", "servfail,,drop", "servfail=1", "nth", "nth=0", "nth=x", "nth=3-2", "nth=1-x", "rcode=0", "rcode=5000",
 		"delay=soon", "delay=-1s", "delay=2s-1s", "delay=1s-x", "ede=x", "ede=70000", "chance=0", "chance=2", "chance=x", "chance=NaN",
 		"noise=x", "cut=0", "ttl=x", "ttl=1/", "ttl=4294967296", "countdown=x", "cookies=maybe", "dns64=x", "dns64=192.0.2.0/24",
-		"dns64=64:ff9b::1/96", "dns64=2001:db8::/33", "rewrite=x", "ecs=200", "slow=x", "at=-1s", "over=0",
+		"dns64=64:ff9b::1/96", "dns64=2001:db8::/33", "rewrite=x", "ecs=200", "slow=x", "content-type=", "http=700", "body=0", "at=-1s", "over=0",
 	} {
 		if f, err := ParseFault(text); err == nil {
 			t.Errorf("%q is read as %+v", text, f)

@@ -18,6 +18,8 @@ type Query struct {
 	// LocalAddr is the client's socket and RemoteAddr the server's, as the client names them.
 	LocalAddr, RemoteAddr netip.AddrPort
 
+	ServerName string // what the client names in the TLS handshake; it names no address
+
 	ID             uint16
 	RD, AD, CD, DO bool
 	EDNS           bool
@@ -36,6 +38,7 @@ func newQuery(r *dns.Msg, from origin, now time.Time) Query {
 		Transport:  from.transport,
 		LocalAddr:  from.client,
 		RemoteAddr: from.server,
+		ServerName: from.serverName,
 		ID:         r.Id,
 		RD:         r.RecursionDesired,
 		AD:         r.AuthenticatedData,

@@ -32,6 +32,7 @@ type Network struct {
 	rand   *rand.Rand      // of ports
 	conns  []*connCount
 	opened map[*streamConn]string // client side, and the server's address
+	forger Forger
 }
 
 // clientAddr is the address that every client of a network has.
@@ -157,7 +158,7 @@ type ConnStats struct {
 	LocalAddr, RemoteAddr netip.AddrPort
 	Open                  bool
 	Queries               int // that the client wrote; for TCP, that the server read
-	Received              int // datagrams that came to its queue, forged ones too
+	Received              int // datagrams that were not lost, forged ones too
 	Overflowed            int // datagrams for which the queue had no room
 	Forged                int // of those received
 }

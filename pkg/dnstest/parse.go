@@ -75,13 +75,21 @@ import (
 //
 // To a connection:
 //
-//	hangup                  it is closed instead of a reply; as drop over UDP
-//	reset                   the same with a RST
+//	hangup                  it is closed instead of a reply; as drop over UDP. Over HTTPS
+//	                        and QUIC a stream is closed by this, half-close and partial
+//	reset                   the same with a RST; over QUIC the connection ends
 //	half-close              the server ends its side instead of a reply and reads on
 //	slow=10ms               the reply comes octet by octet, so long apart
 //	partial=N               it is closed behind N octets of the reply and its length
-//	close-after=K           it is closed behind the reply to its Kth query
+//	close-after=K           it is closed behind the reply to its Kth query; not over HTTPS
 //	out-of-order            the reply waits for that of the next query, up to 100 ms
+//
+// To an answer over HTTPS:
+//
+//	http=429                the status; 3xx has a Location
+//	content-type=text/html  what the body is called
+//	body=N                  N octets of junk instead of a message
+//	age=N                   the Age of a copy from a cache of HTTP, in seconds
 //
 // These are no mistakes. They hold beside a mistake and beside each other, while of several
 // faults with mistakes only the first counts:
@@ -254,6 +262,11 @@ var words = map[string]word{
 	"close-after":  number(maxOnStream, func(f *Fault) *int { return &f.CloseAfter }),
 	"out-of-order": flag(func(f *Fault) *bool { return &f.OutOfOrder }),
 
+	"http":         {read: readStatus},
+	"content-type": {read: readContentType},
+	"body":         number(1<<26, func(f *Fault) *int { return &f.Body }),
+	"age":          number(math.MaxInt32, func(f *Fault) *int { return &f.HTTPAge }),
+
 	"authoritative": flag(func(f *Fault) *bool { return &f.Authoritative }),
 	"recursive":     flag(func(f *Fault) *bool { return &f.Recursive }),
 	"countdown":     {func(f *Fault) { f.Countdown = true }, readCountdown},
@@ -337,6 +350,20 @@ func readTTLs(f *Fault, value string) error {
 		}
 		f.TTLs = append(f.TTLs, uint32(n))
 	}
+	return nil
+}
+
+func readStatus(f *Fault, value string) error {
+	var err error
+	f.Status, err = readInt(value, 200, 599)
+	return err
+}
+
+func readContentType(f *Fault, value string) error {
+	if value == "" {
+		return errors.New("no content type")
+	}
+	f.ContentType = value
 	return nil
 }
 

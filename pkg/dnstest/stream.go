@@ -1,6 +1,7 @@
 package dnstest
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"net"
@@ -56,8 +57,11 @@ func (st *stream) read(transport string) (total int, orderly bool) {
 		if err != nil {
 			return total, false
 		}
-		if counted, ok := c.(interface{ countQuery() }); ok {
-			counted.countQuery()
+		if c, ok := bare(c).(*streamConn); ok {
+			c.count.queries.Add(1)
+		}
+		if c, ok := c.(*tls.Conn); ok {
+			from.serverName = c.ConnectionState().ServerName
 		}
 		p, ok := s.handle(packet, from)
 		if !ok {
@@ -87,12 +91,17 @@ func (st *stream) read(transport string) (total int, orderly bool) {
 	return total, true
 }
 
+// bare is a connection without TLS around it.
+func bare(c net.Conn) net.Conn {
+	if c, ok := c.(*tls.Conn); ok {
+		return c.NetConn()
+	}
+	return c
+}
+
 // reset ends a connection with a RST.
 func reset(c net.Conn) {
-	if inner, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = inner.NetConn()
-	}
-	switch c := c.(type) {
+	switch c := bare(c).(type) {
 	case *streamConn:
 		c.Reset()
 	case *net.TCPConn:
@@ -143,16 +152,27 @@ func (st *stream) put(p *plan) {
 		if p.fault.Partial > 0 {
 			octets = octets[:min(p.fault.Partial, len(octets))]
 		}
-		if p.fault.Slow <= 0 {
-			_, _ = st.conn.Write(octets)
-			continue
-		}
-		for i := range octets {
-			if _, err := st.conn.Write(octets[i : i+1]); err != nil || !st.server.sleep(p.fault.Slow) {
-				return
-			}
+		if st.server.drip(st.conn, octets, p.fault.Slow) != nil {
+			return
 		}
 	}
+}
+
+// drip writes octets at once, or one by one with a pause behind each.
+func (s *Server) drip(w io.Writer, octets []byte, pause time.Duration) error {
+	if pause <= 0 {
+		_, err := w.Write(octets)
+		return err
+	}
+	for i := range octets {
+		if _, err := w.Write(octets[i : i+1]); err != nil {
+			return err
+		}
+		if !s.sleep(pause) {
+			return net.ErrClosed
+		}
+	}
+	return nil
 }
 
 // frame puts the length in front of a message.

@@ -2,6 +2,7 @@ package dnstest
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/netip"
@@ -42,11 +43,13 @@ func (h *half) change(f func()) {
 	h.changed = make(chan struct{})
 }
 
-// reset ends the direction at once for both its ends.
+// reset ends the direction at once for both its ends. What arrived before can be read, as on
+// Linux, and an end that arrived before stays one.
 func (h *half) reset() {
 	h.change(func() {
-		h.arrived = nil
-		h.ended = os.NewSyscallError("read", syscall.ECONNRESET)
+		if h.ended == nil {
+			h.ended = os.NewSyscallError("read", syscall.ECONNRESET)
+		}
 		h.broken = os.NewSyscallError("write", syscall.ECONNRESET)
 	})
 }
@@ -91,7 +94,11 @@ func (n *Network) dialStream(ctx context.Context, address string, remote netip.A
 		return nil, dialError("tcp", addr, os.NewSyscallError("connect", syscall.ECONNREFUSED))
 	}
 	client, server := n.pair(address, remote)
-	if !s.start(func() { s.serveStream(server, "tcp") }, server) {
+	serve := func() { s.serveStream(server, "tcp") }
+	if s.tls != nil {
+		serve = func() { s.serveStream(tls.Server(server, s.tls), "tls") }
+	}
+	if !s.start(serve, server) {
 		_ = client.Close() // always nil
 		return nil, dialError("tcp", addr, os.NewSyscallError("connect", syscall.ECONNREFUSED))
 	}
@@ -280,9 +287,6 @@ func (c *streamConn) Close() error {
 	})
 	return nil
 }
-
-// countQuery is told by the server of each query that it read.
-func (c *streamConn) countQuery() { c.count.queries.Add(1) }
 
 func (c *streamConn) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(c.local) }
 func (c *streamConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }

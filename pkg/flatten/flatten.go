@@ -38,7 +38,7 @@ type Result struct {
 type Run struct {
 	graph   *alias.Graph
 	members []*alias.Member
-	answers map[resolve.Question]resolve.Answer
+	answers map[resolve.Question]*resolve.Answer
 	memo    map[key]*found
 
 	toldDNS64 bool // a warning was given
@@ -51,7 +51,7 @@ type key struct {
 
 // New starts a run over zones whose rules are checked.
 func New(graph *alias.Graph, members []*alias.Member) *Run {
-	return &Run{graph: graph, members: members, answers: map[resolve.Question]resolve.Answer{}}
+	return &Run{graph: graph, members: members, answers: map[resolve.Question]*resolve.Answer{}}
 }
 
 // Open gives the questions that are not answered yet, each once, in the order
@@ -68,7 +68,7 @@ func (f *Run) Open() []resolve.Question {
 				if !r.Wants(qtype) {
 					continue
 				}
-				c := f.chase(m.View, r.Target, qtype)
+				c := f.chase(m, r.Target, qtype)
 				if c.open && !asked[c.question] {
 					asked[c.question] = true
 					open = append(open, c.question)
@@ -79,21 +79,16 @@ func (f *Run) Open() []resolve.Question {
 	return open
 }
 
-// Answer takes answers in.
+// Answer takes answers in, which must not change from here on.
 func (f *Run) Answer(questions []resolve.Question, answers []resolve.Answer) {
 	for i, q := range questions {
-		f.answers[q] = answers[i]
+		f.answers[q] = &answers[i]
 	}
 	f.memo = map[key]*found{}
 }
 
 // Answered gives the answer to a question, or nil while it is open.
-func (f *Run) Answered(q resolve.Question) *resolve.Answer {
-	if a, ok := f.answers[q]; ok {
-		return &a
-	}
-	return nil
-}
+func (f *Run) Answered(q resolve.Question) *resolve.Answer { return f.answers[q] }
 
 var qtypes = [...]uint16{dns.TypeA, dns.TypeAAAA}
 
@@ -119,16 +114,17 @@ func (c *chased) pass(links []resolve.Link, names []zone.Name) {
 	c.steps += len(links)
 }
 
-// chase follows a target as far as the answers go.
-func (f *Run) chase(view string, target zone.Name, qtype uint16) chased {
+// chase follows a target of a zone as far as the answers go.
+func (f *Run) chase(m *alias.Member, target zone.Name, qtype uint16) chased {
+	view, subnet := m.View, resolve.NewSubnet(m.Subnet)
 	c := chased{ttl: resolve.MaxTTL}
-	visited := map[zone.Name]bool{}
+	visited := make([]zone.Name, 0, 4)
 	for name := target; ; {
-		if visited[name] || c.steps > alias.MaxSteps {
+		if slices.Contains(visited, name) || c.steps > alias.MaxSteps {
 			c.loop = true
 			return c
 		}
-		visited[name] = true
+		visited = append(visited, name)
 		w := f.graph.Walk(view, name, qtype)
 		for _, l := range w.Links {
 			c.ttl = min(c.ttl, l.TTL)
@@ -139,16 +135,16 @@ func (f *Run) chase(view string, target zone.Name, qtype uint16) chased {
 		if w.End != alias.EndOutside {
 			return c
 		}
-		q := resolve.Question{Target: w.Last, Type: qtype}
-		a, ok := f.answers[q]
-		if !ok {
+		q := resolve.Question{Target: w.Last, Type: qtype, Subnet: subnet}
+		a := f.answers[q]
+		if a == nil {
 			c.open, c.question = true, q
 			return c
 		}
 		names := namesOf(w.Last, a.Chain)
 		back := f.comesBack(view, names)
 		if back < 0 {
-			c.answer = &a
+			c.answer = a
 			c.path = append(c.path, names...)
 			return c
 		}
@@ -202,7 +198,7 @@ func (f *Run) find(m *alias.Member, r *alias.Rule, qtype uint16) *found {
 	}
 	got := &found{busy: true}
 	f.memo[k] = got
-	c := f.chase(m.View, r.Target, qtype)
+	c := f.chase(m, r.Target, qtype)
 	*got = f.end(m, c, qtype)
 	got.ttl = min(got.ttl, c.ttl, r.Entry.TTL)
 	got.path = slices.Concat(c.path, got.path)

@@ -105,6 +105,9 @@ func (d *decision) write(qtype uint16, g *found) {
 	if g.answer.Stale {
 		d.report(warnStale(r, qtype, g))
 	}
+	if g.answer.SubnetUnused {
+		d.report(warnSubnet(r, g))
+	}
 }
 
 // empty leaves a type without addresses.

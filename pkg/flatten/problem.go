@@ -42,6 +42,11 @@ var failureCodes = map[resolve.Reason]diag.Code{
 	resolve.ReasonTooManyAddresses: diag.CodeTargetTooMany,
 	resolve.ReasonDNS64:            diag.CodeTargetDNS64,
 	resolve.ReasonBadResolver:      diag.CodeResolverInvents,
+	resolve.ReasonCertificate:      diag.CodeResolverCertificate,
+	resolve.ReasonHTTP:             diag.CodeTargetRefused,
+	resolve.ReasonDisagree:         diag.CodeTargetDisagree,
+	resolve.ReasonNotValidated:     diag.CodeTargetNotValidated,
+	resolve.ReasonNoServer:         diag.CodeTargetNoServer,
 }
 
 func problemFailed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
@@ -70,6 +75,10 @@ func failureHint(reason resolve.Reason) string {
 		return "its name servers or its DNSSEC may be broken; aliasflat resolve --trace TARGET shows every query"
 	case resolve.ReasonRefused:
 		return "the resolver does not answer this host; --resolver names another"
+	case resolve.ReasonHTTP:
+		return "is the path in the resolver's URL right? --resolver names another"
+	case resolve.ReasonCertificate:
+		return "nothing was asked of it; write the name in its certificate behind #, as in tls://192.0.2.53#dns.example, and install ca-certificates where no authority is trusted"
 	case resolve.ReasonBlocked:
 		return "the resolver filters the name; --resolver names another"
 	case resolve.ReasonTimeout, resolve.ReasonNetwork:
@@ -88,6 +97,12 @@ func failureHint(reason resolve.Reason) string {
 		return "--resolver names one without DNS64"
 	case resolve.ReasonBadResolver:
 		return "--resolver names another"
+	case resolve.ReasonDisagree:
+		return "they may agree once their caches have expired; --agree-mode overlap is for targets that give each resolver other addresses"
+	case resolve.ReasonNotValidated:
+		return "either the target is not signed with DNSSEC or the resolver does not validate; without --require-ad the answer would be taken"
+	case resolve.ReasonNoServer:
+		return "--fresh cached takes the word of the resolvers"
 	case resolve.ReasonMalformed, resolve.ReasonLame, resolve.ReasonNoSOA, resolve.ReasonTruncated:
 	}
 	return "--resolver names another resolver; aliasflat resolve --trace TARGET shows every query"
@@ -199,6 +214,12 @@ func join(a *resolve.Answer) string {
 func warnStale(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
 	return warning(diag.CodeTargetStale, subject(r, qtype)+": old addresses, which the resolver could not refresh"+said(way(r, g), g.answer),
 		"they are published; --resolver names another resolver")
+}
+
+// warnSubnet is for addresses that are not those of the subnet that was asked for.
+func warnSubnet(r *alias.Rule, g *found) *diag.Diagnostic {
+	return warning(diag.CodeTargetSubnet, target(r)+": the client subnet was refused, so the addresses may be meant for other clients"+said(way(r, g), g.answer),
+		"--resolver names a resolver that passes client subnets on (RFC 7871)")
 }
 
 // subject names what was looked up.

@@ -73,7 +73,12 @@ const (
 	ReasonTooManyAddresses                   // more addresses than the policy lets pass
 	ReasonDNS64                              // AAAA made by a DNS64, and no A beside it
 	ReasonBadResolver                        // the resolver gives addresses to names that cannot exist
+	ReasonDisagree                           // resolvers say different things
+	ReasonNotValidated                       // no AD bit where one is required
+	ReasonNoServer                           // no authoritative server could be asked
 	ReasonCanceled                           // the context ended, or the client was closed
+	ReasonCertificate                        // the resolver does not prove to be the one asked for
+	ReasonHTTP                               // an HTTP status that is no answer (RFC 8484 §4.2.1)
 )
 
 // reasonText is indexed by Reason.
@@ -97,7 +102,12 @@ var reasonText = [...]string{
 	"too many addresses",
 	"made by DNS64",
 	"resolver that invents addresses",
+	"disagreement",
+	"not validated",
+	"no authoritative server",
 	"canceled",
+	"certificate refused",
+	"HTTP error",
 }
 
 // String names the kind in a word or two.
@@ -138,7 +148,7 @@ func (e EDE) String() string {
 // Attempt is one question to one resolver and what came of it.
 type Attempt struct {
 	Resolver  string // URL
-	Transport string // "udp" or "tcp"
+	Transport string // "udp", "tcp", "tls", "https" or "quic"
 	Name      zone.Name
 	Type      uint16
 	Duration  time.Duration
@@ -175,7 +185,10 @@ type Answer struct {
 	// Confirmed says that a second resolver gave the same kind of negative answer, see
 	// [Client.Confirm].
 	Confirmed bool
-	Attempts  []Attempt
+	// SubnetUnused says that the resolver refused the client subnet, so that the answer is
+	// for nobody in particular.
+	SubnetUnused bool
+	Attempts     []Attempt
 }
 
 // LastReply is the rcode and the extended errors of the last reply that the resolver of the
@@ -201,6 +214,7 @@ func (a Answer) failed(f failure) Answer {
 type failure struct {
 	reason Reason
 	detail string
+	own    bool // the lookup has used up what it may cost: that is no news for others
 }
 
 func failuref(reason Reason, format string, args ...any) *failure {

@@ -2,6 +2,8 @@ package resolve
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -22,6 +24,9 @@ type Options struct {
 	Rate          float64       // queries a second to one resolver, at most; 0 means 500, and any number to a loopback or private one; negative: any number
 	ResolvConf    string        // what "system" reads; empty means /etc/resolv.conf
 	KeepAttempts  bool          // answers that need no explaining keep their attempts too
+	// RequireAD takes only answers that the resolver has validated: with the AD bit, which
+	// means something on this machine and over an encrypted transport alone.
+	RequireAD bool
 
 	// Dial opens a socket or a connection to a resolver; nil means that of the system.
 	// network is "udp" or "tcp". Each Read and Write of a UDP one is one datagram.
@@ -31,6 +36,11 @@ type Options struct {
 	// does not exist and for the prefixes of its DNS64. One that gives addresses to the
 	// former is not believed, see [BadResolver].
 	Probe bool
+	// RootCAs are whom to trust for tls, https and quic; nil means whom the system trusts.
+	RootCAs *x509.CertPool
+	// Bootstrap looks up host names in the URLs of resolvers, when a connection is opened and
+	// again when connections fail; nil means the system's resolver.
+	Bootstrap *net.Resolver
 }
 
 func (o Options) withDefaults() Options {
@@ -74,14 +84,40 @@ type Client struct {
 }
 
 var (
-	_ Lookuper = (*Client)(nil)
-	_ Starter  = (*Client)(nil)
+	_ Starter        = (*Client)(nil)
+	_ SubnetLookuper = (*Client)(nil)
 )
+
+// ErrInsecureResolver is what a resolver gives whose AD bit cannot be believed.
+var ErrInsecureResolver = errors.New("its AD bit cannot be believed")
 
 // New makes a client for a list of resolver URLs, as [ParseURL] reads them; an empty list
 // means "system". Nothing is sent yet. Close ends it.
 func New(urls []string, opts Options) (*Client, error) {
 	opts = opts.withDefaults()
+	servers, err := opts.Servers(urls)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range servers {
+		if opts.RequireAD && !u.isSecure() {
+			return nil, fmt.Errorf("resolver %s: %w: over %s from another machine, who can change a packet can set it", u, ErrInsecureResolver, u.Scheme)
+		}
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &Client{opts: opts, cancel: cancel}
+	c.onClose = func(f func()) func() bool { return context.AfterFunc(ctx, f) }
+	for _, u := range servers {
+		c.upstreams = append(c.upstreams, newUpstream(ctx, u, opts))
+	}
+	return c, nil
+}
+
+// Servers gives the resolvers that [New] makes of a list of URLs, each once: those of
+// "system" one by one.
+func (o Options) Servers(urls []string) ([]URL, error) {
+	o = o.withDefaults()
 	if len(urls) == 0 {
 		urls = []string{string(SchemeSystem)}
 	}
@@ -96,7 +132,7 @@ func New(urls []string, opts Options) (*Client, error) {
 		}
 		expanded := []URL{u}
 		if u.Scheme == SchemeSystem {
-			if expanded, err = systemResolvers(opts.ResolvConf); err != nil {
+			if expanded, err = systemResolvers(o.ResolvConf); err != nil {
 				return nil, err
 			}
 		}
@@ -106,21 +142,7 @@ func New(urls []string, opts Options) (*Client, error) {
 			}
 		}
 	}
-
-	ctx, cancel := context.WithCancel(context.Background())
-	c := &Client{opts: opts, cancel: cancel}
-	c.onClose = func(f func()) func() bool { return context.AfterFunc(ctx, f) }
-	dial := func(network, address string) (net.Conn, error) {
-		conn, err := opts.Dial(ctx, network, address)
-		if err != nil && ctx.Err() != nil {
-			err = errClosed
-		}
-		return conn, err
-	}
-	for _, u := range servers {
-		c.upstreams = append(c.upstreams, newUpstream(u, opts, dial))
-	}
-	return c, nil
+	return servers, nil
 }
 
 // Close ends every lookup under way and returns when no goroutine of the client is left.
@@ -164,8 +186,12 @@ func (c *Client) untilClosed(ctx context.Context) (until context.Context, stop f
 // answer, or an empty one without proof, is believed when no other knows better. Lookup
 // blocks at most for the target timeout.
 func (c *Client) Lookup(ctx context.Context, target zone.Name, qtype uint16) Answer {
+	return c.lookUp(ctx, Question{Target: target, Type: qtype})
+}
+
+func (c *Client) lookUp(ctx context.Context, q Question) Answer {
 	got := make(chan Answer, 1)
-	c.Start(ctx, target, qtype, func(a Answer) { got <- a })
+	c.start(ctx, q, func(a Answer) { got <- a })
 	c.Flush()
 	return <-got
 }
@@ -174,7 +200,11 @@ func (c *Client) Lookup(ctx context.Context, target zone.Name, qtype uint16) Ans
 // with what any answer under way lets go. done is called once, perhaps before Start returns,
 // and must not block. When ctx ends, done is called soon.
 func (c *Client) Start(ctx context.Context, target zone.Name, qtype uint16, done func(Answer)) {
-	l := &lookup{client: c, target: target, qtype: qtype, done: done}
+	c.start(ctx, Question{Target: target, Type: qtype}, done)
+}
+
+func (c *Client) start(ctx context.Context, q Question, done func(Answer)) {
+	l := &lookup{client: c, target: q.Target, qtype: q.Type, subnet: q.Subnet, done: done}
 	if a, ok := c.failures.recent(l.question()); ok {
 		done(a)
 		return
@@ -188,8 +218,8 @@ func (c *Client) Start(ctx context.Context, target zone.Name, qtype uint16, done
 	l.deadline.start(now, c.opts.TargetTimeout)
 	l.order = c.order(now)
 	p := c.probeOf(ctx, l.order[0])
-	if u := l.order[0]; u.udp != nil && (p == nil || !p.isDone() || p.bad == nil) {
-		l.first.init(u, target, qtype)
+	if u := l.order[0]; u.udp != nil && u.host.isReady() && (p == nil || !p.isDone() || p.bad == nil) {
+		l.first.init(u, q.Target, q.Type, l.style(u))
 		l.step(ctx, &l.first)
 		return
 	}
@@ -245,11 +275,12 @@ func (c *Client) isDead(now moment) bool {
 // transient tells whether the same resolver may know better a moment later.
 func (r Reason) transient() bool {
 	switch r {
-	case ReasonServfail, ReasonTimeout, ReasonNetwork, ReasonMalformed:
+	case ReasonServfail, ReasonTimeout, ReasonNetwork, ReasonMalformed, ReasonHTTP:
 		return true
 	case ReasonRefused, ReasonRcode, ReasonLame, ReasonNoSOA, ReasonLoop, ReasonChainTooLong,
 		ReasonNameTooLong, ReasonTruncated, ReasonBlocked, ReasonStale, ReasonRefusedAddress,
-		ReasonTooManyAddresses, ReasonDNS64, ReasonBadResolver, ReasonCanceled:
+		ReasonTooManyAddresses, ReasonDNS64, ReasonBadResolver, ReasonCertificate, ReasonDisagree,
+		ReasonNotValidated, ReasonNoServer, ReasonCanceled:
 	}
 	return false
 }

@@ -42,6 +42,7 @@ var fast = Options{QueryTimeout: 400 * time.Millisecond, TargetTimeout: 5 * time
 
 func newClient(tb testing.TB, opts Options, urls ...string) *Client {
 	tb.Helper()
+	opts.KeepAttempts = true
 	c, err := New(urls, opts)
 	if err != nil {
 		tb.Fatal(err)
@@ -205,7 +206,7 @@ func TestManyOverTCP(t *testing.T) {
 	c := newClient(t, Options{Sockets: 1}, "tcp://"+server.Addr())
 	var questions []Question
 	for i := range 500 {
-		questions = append(questions, Question{zone.MustParseName(fmt.Sprintf("n%d.wild.example.net.", i)), dns.TypeA})
+		questions = append(questions, Question{Target: zone.MustParseName(fmt.Sprintf("n%d.wild.example.net.", i)), Type: dns.TypeA})
 	}
 	for _, a := range All(t.Context(), c, questions, 200, nil) {
 		if a.Outcome != Addresses {
@@ -414,7 +415,7 @@ func TestCancel(t *testing.T) {
 	t.Run("before the first question", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		a := All(ctx, Demo(), []Question{{name, dns.TypeA}}, 0, nil)
+		a := All(ctx, Demo(), []Question{{Target: name, Type: dns.TypeA}}, 0, nil)
 		if a[0].Reason != ReasonCanceled || a[0].Detail != "canceled" {
 			t.Errorf("%s, %s", short(a[0]), a[0].Detail)
 		}
@@ -432,7 +433,7 @@ func TestSocketsAreReplaced(t *testing.T) {
 	}
 	opts := fast
 	opts.Sockets = 1
-	v4 := Question{zone.MustParseName("v4.example.net."), dns.TypeA}
+	v4 := Question{Target: zone.MustParseName("v4.example.net."), Type: dns.TypeA}
 
 	c := newClient(t, opts, server.URL())
 	c.Lookup(t.Context(), v4.Target, v4.Type)
@@ -466,7 +467,7 @@ func TestAll(t *testing.T) {
 	names := []string{"v4.example.net.", "cdn.example.net.", "none.example.net.", "v4.example.net."}
 	var questions []Question
 	for _, n := range names {
-		questions = append(questions, Question{zone.MustParseName(n), dns.TypeA}, Question{zone.MustParseName(n), dns.TypeAAAA})
+		questions = append(questions, Question{Target: zone.MustParseName(n), Type: dns.TypeA}, Question{Target: zone.MustParseName(n), Type: dns.TypeAAAA})
 	}
 	var steps []int
 	answers := All(t.Context(), c, questions, 3, func(done, total int) {
@@ -492,7 +493,7 @@ func TestAll(t *testing.T) {
 }
 
 func TestNewErrors(t *testing.T) {
-	for _, url := range []string{"demo:", "file:x", "tls://192.0.2.1", "system://x"} {
+	for _, url := range []string{"demo:", "file:x", "tls://192.0.2.1/x", "system://x"} {
 		if _, err := New([]string{url}, Options{}); err == nil {
 			t.Errorf("%s is accepted", url)
 		}
@@ -547,7 +548,7 @@ func BenchmarkAll(b *testing.B) {
 		addr := netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)})
 		fmt.Fprintf(&world, "%s 60 IN A %s\n%s 60 IN AAAA 2001:db8::%x\n", name, addr, name, i)
 		n := zone.MustParseName(name)
-		questions = append(questions, Question{n, dns.TypeA}, Question{n, dns.TypeAAAA})
+		questions = append(questions, Question{Target: n, Type: dns.TypeA}, Question{Target: n, Type: dns.TypeAAAA})
 	}
 	server := dnstest.Start(b, world.String())
 	server.StopLog()

@@ -18,6 +18,7 @@ type lookup struct {
 	client *Client
 	target zone.Name
 	qtype  uint16
+	subnet Subnet
 	done   func(Answer)
 	order  []*upstream
 	began  moment
@@ -38,7 +39,19 @@ type word struct {
 	answer Answer
 }
 
-func (l *lookup) question() Question { return Question{Target: l.target, Type: l.qtype} }
+func (l *lookup) question() Question {
+	return Question{Target: l.target, Subnet: l.subnet, Type: l.qtype}
+}
+
+// style is how a resolver is asked first.
+func (l *lookup) style(u *upstream) *style {
+	if l.subnet == (Subnet{}) {
+		return &u.style
+	}
+	s := u.style
+	s.subnet = l.subnet.Prefix()
+	return &s
+}
 
 // unasked is the answer where nobody could be asked.
 func (l *lookup) unasked(f failure) Answer {
@@ -149,16 +162,12 @@ func (l *lookup) conclusive(a Answer) bool {
 
 // finish hands the answer over.
 func (l *lookup) finish(a Answer, attempts []Attempt) {
-	switch {
-	case a.Outcome == Failure:
-		a.Attempts = attempts
+	a.Attempts = attempts
+	if a.Outcome == Failure {
 		l.client.failures.note(l.question(), &a)
-		l.done(a)
-		return
-	case l.client.opts.KeepAttempts, a.needsExplaining():
-		a.Attempts = attempts
+	} else {
+		l.client.failures.forget(l.question())
 	}
-	l.client.failures.forget(l.question())
 	l.done(a)
 }
 
@@ -265,7 +274,7 @@ func (c *contest) send(ctx context.Context) {
 	l, u := c.lookup, c.queue[0]
 	c.queue = c.queue[1:]
 	v := &visit{}
-	v.init(u, l.target, l.qtype)
+	v.init(u, l.target, l.qtype, l.style(u))
 	c.pending = append(c.pending, v)
 	told := l.words
 	if !l.client.spawn(func() { told <- word{v, l.client.visited(ctx, v, &l.deadline)} }) {

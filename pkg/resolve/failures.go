@@ -49,7 +49,7 @@ func (f *failures) recent(q Question) (Answer, bool) {
 
 // note remembers a failure that the network or a resolver is to blame for.
 func (f *failures) note(q Question, a *Answer) {
-	if !a.Reason.transient() && a.Reason != ReasonRefused {
+	if !a.Reason.transient() && a.Reason != ReasonRefused && a.Reason != ReasonNoServer {
 		return
 	}
 	now := time.Now()

@@ -13,7 +13,7 @@ import (
 )
 
 func failedQuestion(i int) (Question, *Answer) {
-	q := Question{zone.MustParseName(fmt.Sprintf("n%d.example.net.", i)), dns.TypeA}
+	q := Question{Target: zone.MustParseName(fmt.Sprintf("n%d.example.net.", i)), Type: dns.TypeA}
 	a := Answer{Target: q.Target, Type: q.Type}.failed(*failuref(ReasonServfail, "SERVFAIL"))
 	return q, &a
 }

@@ -41,6 +41,7 @@ type Starter interface {
 type Question struct {
 	Target zone.Name
 	Type   uint16 // A or AAAA
+	Subnet Subnet // for whom is asked
 }
 
 // defaultInFlight is how many lookups All runs at once when not told.
@@ -48,7 +49,8 @@ const defaultInFlight = 64
 
 // All looks up every question and gives the answers in the order of the questions.
 // Equal questions are looked up once and share one answer. At most inFlight lookups run
-// at a time; 0 means 64. When ctx ends, what is not yet answered fails.
+// at a time; 0 means 64. When ctx ends, what is not yet answered fails. Questions with a
+// client subnet are asked for it where l is a [SubnetLookuper].
 //
 // progress, if not nil, is told how many of the distinct questions are done after each
 // of them, never by two goroutines at once and never less than before.
@@ -56,12 +58,12 @@ func All(ctx context.Context, l Lookuper, questions []Question, inFlight int, pr
 	if inFlight <= 0 {
 		inFlight = defaultInFlight
 	}
-	s := &sweep{questions: questions, answers: make([]Answer, len(questions)), progress: progress}
+	s := &sweep{lookuper: l, questions: questions, answers: make([]Answer, len(questions)), progress: progress}
 	copies := s.distinguish()
-	if starter, ok := l.(Starter); ok {
-		s.start(ctx, starter, inFlight)
+	if s.place(); s.starts() {
+		s.start(ctx, inFlight)
 	} else {
-		s.work(ctx, l, inFlight)
+		s.work(ctx, inFlight)
 	}
 	for i, first := range copies {
 		s.answers[i] = s.answers[first]
@@ -71,6 +73,8 @@ func All(ctx context.Context, l Lookuper, questions []Question, inFlight int, pr
 
 // sweep is one call of All.
 type sweep struct {
+	lookuper  Lookuper
+	placed    map[Subnet]Lookuper // for questions with a subnet; nil where it makes no difference
 	questions []Question
 	answers   []Answer
 	distinct  []int32 // which questions are looked up
@@ -98,6 +102,43 @@ func (s *sweep) distinguish() (copies map[int]int32) {
 	return copies
 }
 
+// place finds out who looks up for each subnet.
+func (s *sweep) place() {
+	of, ok := s.lookuper.(SubnetLookuper)
+	if !ok {
+		return
+	}
+	for _, i := range s.distinct {
+		subnet := s.questions[i].Subnet
+		if subnet == (Subnet{}) || s.placed[subnet] != nil {
+			continue
+		}
+		if s.placed == nil {
+			s.placed = map[Subnet]Lookuper{}
+		}
+		s.placed[subnet] = of.For(subnet)
+	}
+}
+
+// starts tells whether all who are asked are Starters.
+func (s *sweep) starts() bool {
+	_, ok := s.lookuper.(Starter)
+	for _, l := range s.placed {
+		if _, starts := l.(Starter); !starts {
+			return false
+		}
+	}
+	return ok
+}
+
+// of gives who looks a question up.
+func (s *sweep) of(q *Question) Lookuper {
+	if q.Subnet != (Subnet{}) && s.placed != nil {
+		return s.placed[q.Subnet]
+	}
+	return s.lookuper
+}
+
 // take gives the next question to look up, or false after the last.
 func (s *sweep) take() (int, bool) {
 	n := int(s.next.Add(1)) - 1
@@ -118,7 +159,7 @@ func (s *sweep) report() {
 }
 
 // work looks the questions up with a goroutine for each lookup under way.
-func (s *sweep) work(ctx context.Context, l Lookuper, inFlight int) {
+func (s *sweep) work(ctx context.Context, inFlight int) {
 	var workers sync.WaitGroup
 	for range min(inFlight, len(s.distinct)) {
 		workers.Go(func() {
@@ -127,7 +168,7 @@ func (s *sweep) work(ctx context.Context, l Lookuper, inFlight int) {
 				if err := ctx.Err(); err != nil {
 					s.answers[i] = canceled(q, err)
 				} else {
-					s.answers[i] = l.Lookup(ctx, q.Target, q.Type)
+					s.answers[i] = s.of(&q).Lookup(ctx, q.Target, q.Type)
 				}
 				s.report()
 			}
@@ -137,11 +178,11 @@ func (s *sweep) work(ctx context.Context, l Lookuper, inFlight int) {
 }
 
 // start looks the questions up without goroutines: each answer starts the next lookup.
-func (s *sweep) start(ctx context.Context, l Starter, inFlight int) {
+func (s *sweep) start(ctx context.Context, inFlight int) {
 	var open sync.WaitGroup
 	for range min(inFlight, len(s.distinct)) {
 		open.Add(1)
-		p := &place{sweep: s, lookuper: l}
+		p := &place{sweep: s}
 		next := func() { p.next(ctx, open.Done) }
 		p.answered = func(a Answer) {
 			s.answers[p.at] = a
@@ -152,14 +193,19 @@ func (s *sweep) start(ctx context.Context, l Starter, inFlight int) {
 		}
 		next()
 	}
-	l.Flush()
+	flush(s.lookuper)
 	open.Wait()
+}
+
+func flush(l Lookuper) {
+	if starter, ok := l.(Starter); ok {
+		starter.Flush()
+	}
 }
 
 // place is room for one lookup under way, used by one after the other.
 type place struct {
 	sweep    *sweep
-	lookuper Starter
 	at       int // the question
 	answered func(Answer)
 	first    atomic.Int32 // who was first: Start, that it returned, or the answer
@@ -182,7 +228,8 @@ func (p *place) next(ctx context.Context, done func()) {
 		}
 		p.at = i
 		p.first.Store(0)
-		p.lookuper.Start(ctx, q.Target, q.Type, p.answered)
+		starter, _ := s.of(&q).(Starter) // see starts
+		starter.Start(ctx, q.Target, q.Type, p.answered)
 		if p.first.CompareAndSwap(0, startReturned) {
 			return
 		}

@@ -190,7 +190,7 @@ func TestParseURL(t *testing.T) {
 		{"192.0.2.53", `resolver "192.0.2.53": no scheme; write udp://192.0.2.53`},
 		{"2001:db8::53", `resolver "2001:db8::53": no scheme; write udp://[2001:db8::53]`},
 		{"systen", `resolver "systen": unknown kind of resolver; supported are `},
-		{"gopher://192.0.2.53", `resolver "gopher://192.0.2.53": unknown scheme "gopher"; supported are system, udp://HOST[:PORT], tcp://HOST[:PORT], file:PATH and demo:`},
+		{"gopher://192.0.2.53", `resolver "gopher://192.0.2.53": unknown scheme "gopher"; supported are system, udp://HOST[:PORT], tcp://HOST[:PORT], tls://HOST[:PORT][#NAME], https://HOST[:PORT]/PATH[#NAME], `},
 		{"demo://x", `resolver "demo://x": unknown scheme "demo"`},
 		{"file:", `resolver "file:": file: needs the path`},
 		{"file://host/path", `resolver "file://host/path": file: takes a path, not a host`},

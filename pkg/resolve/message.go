@@ -32,6 +32,14 @@ type soa struct {
 	ttl   uint32 // RFC 2308 §5: the less of its TTL and its MINIMUM
 }
 
+// nsHost is an NS record.
+type nsHost struct {
+	owner   zone.Name
+	host    zone.Name
+	ttl     uint32
+	section int
+}
+
 // message is what a walk needs of a reply.
 type message struct {
 	rcode           int // with the upper bits of OPT
@@ -41,7 +49,10 @@ type message struct {
 	hasNS           bool // an NS in the authority section
 	ede             []EDE
 	cookie          []byte // client and server cookie, part of the packet; nil without
+	subnet          []byte // the client subnet option, part of the packet; nil without (RFC 7871 §6)
 	optSeen         bool
+	wantZones       bool      // what tells of zones is read too: delegations, and an SOA that is the answer
+	delegations     []nsHost  // NS records, if wanted
 	names           [8]nameAt // names already read, by offset
 	namesRemembered int
 }
@@ -100,6 +111,17 @@ type nameAt struct {
 // formed.
 func parseMessage(packet []byte, asked zone.Name) (*message, error) {
 	m, _ := messagePool.Get().(*message)
+	return m.parse(packet, asked)
+}
+
+// parseZones is parseMessage that reads what tells of zones too.
+func parseZones(packet []byte, asked zone.Name) (*message, error) {
+	m, _ := messagePool.Get().(*message)
+	m.wantZones = true
+	return m.parse(packet, asked)
+}
+
+func (m *message) parse(packet []byte, asked zone.Name) (*message, error) {
 	if err := m.read(packet, asked); err != nil {
 		m.release()
 		return nil, err
@@ -214,6 +236,10 @@ func (m *message) takeOptions(options []byte) error {
 			if n := end - 4; m.cookie == nil && (n == clientCookieLen || n >= 2*clientCookieLen && n <= maxCookieLen) {
 				m.cookie = options[4:end]
 			}
+		case dns.EDNS0SUBNET:
+			if m.subnet == nil {
+				m.subnet = options[4:end]
+			}
 		}
 		options = options[end:]
 	}
@@ -249,6 +275,11 @@ func (m *message) takeAnswer(packet []byte, r raw) error {
 		}
 		rec.covered = binary.BigEndian.Uint16(packet[r.data:])
 		rec.original = capTTL(binary.BigEndian.Uint32(packet[r.data+4:]))
+	case dns.TypeNS, dns.TypeSOA:
+		if m.wantZones {
+			return m.takeZone(packet, sectionAnswer, r)
+		}
+		return nil
 	default:
 		return nil
 	}
@@ -262,9 +293,28 @@ func (m *message) takeAnswer(packet []byte, r raw) error {
 }
 
 func (m *message) takeAuthority(packet []byte, r raw) error {
+	if r.typ == dns.TypeNS {
+		m.hasNS = true
+		if !m.wantZones {
+			return nil
+		}
+	}
+	return m.takeZone(packet, sectionAuthority, r)
+}
+
+// takeZone reads a record that a zone begins with.
+func (m *message) takeZone(packet []byte, section int, r raw) error {
 	switch r.typ {
 	case dns.TypeNS:
-		m.hasNS = true
+		host, end, err := m.nameAt(packet, r.data)
+		if err != nil {
+			return err
+		}
+		owner, _, err := m.nameAt(packet, r.name)
+		if err != nil || end != r.end {
+			return errBadMessage
+		}
+		m.delegations = append(m.delegations, nsHost{owner: owner, host: host, ttl: capTTL(r.ttl), section: section})
 	case dns.TypeSOA:
 		const numbers = 20 // SERIAL, REFRESH, RETRY, EXPIRE, MINIMUM
 		end := skipName(packet, r.data)

@@ -234,7 +234,7 @@ func (c *Client) probeOf(ctx context.Context, u *upstream) *probe {
 // trusted asks a resolver that is not known to be bad, and waits.
 func (c *Client) trusted(ctx context.Context, u *upstream, target zone.Name, qtype uint16, d *deadline) Answer {
 	v := &visit{}
-	v.init(u, target, qtype)
+	v.init(u, target, qtype, &u.style)
 	a := c.visited(ctx, v, d)
 	a.Attempts = v.attempts
 	return a

@@ -96,7 +96,7 @@ func TestProbedOnce(t *testing.T) {
 		c := newClient(t, opts, server.URL())
 		var questions []Question
 		for i := range 50 {
-			questions = append(questions, Question{zone.MustParseName(fmt.Sprintf("n%d.wild.example.net.", i)), dns.TypeA})
+			questions = append(questions, Question{Target: zone.MustParseName(fmt.Sprintf("n%d.wild.example.net.", i)), Type: dns.TypeA})
 		}
 		for _, a := range All(t.Context(), c, questions, 50, nil) {
 			if a.Outcome != Addresses {

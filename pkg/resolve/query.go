@@ -52,6 +52,8 @@ type query struct {
 	questionEnd uint16 // where the question ends in packet
 	anyCase     bool   // letter case is of no account in the reply
 	cookie      bool   // it has a cookie
+	subnetAt    uint16 // where the client subnet option stands in packet, without its head
+	subnetLen   uint16 // in octets; 0 without one
 }
 
 // questionStart is where the question stands in a packet with its length in front: name in
@@ -59,6 +61,9 @@ type query struct {
 const questionStart = 2 + headerLen
 
 func (q *query) question() []byte { return q.packet[questionStart:q.questionEnd] }
+
+// subnet is the client subnet option without its head, empty without one.
+func (q *query) subnet() []byte { return q.packet[q.subnetAt:][:q.subnetLen] }
 
 // newQuery builds a query, with a cookie if there is one: the client's part, and the server's
 // behind it if known (RFC 7873). Unless the style says otherwise the letters of the name get a
@@ -85,7 +90,13 @@ func newQuery(name zone.Name, qtype uint16, s *style, cookie []byte) query {
 	q.questionEnd = uint16(len(p))
 	if !s.plain {
 		p = s.appendOPT(p, cookie)
-		q.cookie = len(cookie) > 0
+		at := int(q.questionEnd) + optLen + 4 // behind the head of the first option
+		if q.cookie = len(cookie) > 0; q.cookie {
+			at += len(cookie) + 4
+		}
+		if s.subnet.IsValid() {
+			q.subnetAt, q.subnetLen = uint16(at), uint16(subnetLen(s.subnet))
+		}
 	}
 	binary.BigEndian.PutUint16(p, uint16(len(p)-2))
 	q.packet = p
@@ -138,15 +149,24 @@ func appendOptionHead(p []byte, code uint16, length int) []byte {
 
 // appendSubnet adds a client subnet (RFC 7871 §6): only the octets that the prefix covers.
 func appendSubnet(p []byte, subnet netip.Prefix) []byte {
-	family := byte(1)
+	family := byte(family4)
 	if subnet.Addr().Is6() {
-		family = 2
+		family = family6
 	}
-	octets := subnet.Masked().Addr().AsSlice()[:(subnet.Bits()+7)/8]
-	p = appendOptionHead(p, dns.EDNS0SUBNET, 4+len(octets))
+	n := subnetLen(subnet)
+	p = appendOptionHead(p, dns.EDNS0SUBNET, n)
 	p = append(p, 0, family, byte(subnet.Bits()), 0)
-	return append(p, octets...)
+	return append(p, subnet.Masked().Addr().AsSlice()[:n-4]...)
 }
+
+// Address families as RFC 7871 §6 has them.
+const (
+	family4 = 1
+	family6 = 2
+)
+
+// subnetLen is how many octets a client subnet option has behind its head.
+func subnetLen(subnet netip.Prefix) int { return 4 + (subnet.Bits()+7)/8 }
 
 func (q query) setID(id uint16) { binary.BigEndian.PutUint16(q.packet[2:], id) }
 

@@ -309,7 +309,7 @@ func parseQuestion(name, qtype string) (Question, error) {
 	if t != dns.TypeA && t != dns.TypeAAAA {
 		return Question{}, fmt.Errorf("type %q is neither A nor AAAA", qtype)
 	}
-	return Question{n, t}, nil
+	return Question{Target: n, Type: t}, nil
 }
 
 func (st *stage) lookup(c *command) error {

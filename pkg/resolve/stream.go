@@ -184,6 +184,7 @@ func (m *stream) send(q query, deadline time.Time) error {
 type streams struct {
 	dial  func() (net.Conn, error)
 	slots []slot
+	turns
 
 	running sync.WaitGroup // dialing and reading goroutines
 
@@ -207,7 +208,7 @@ type dialing struct {
 }
 
 func newStreams(size int, dial func() (net.Conn, error)) *streams {
-	return &streams{dial: dial, slots: make([]slot, size), open: map[*stream]struct{}{}}
+	return &streams{dial: dial, slots: make([]slot, size), turns: make(turns, size*maxOnStream), open: map[*stream]struct{}{}}
 }
 
 // close ends every query with errClosed and returns when no goroutine is left. A dial under

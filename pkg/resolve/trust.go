@@ -14,7 +14,7 @@ const (
 func (a *Answer) trust() trust {
 	switch {
 	case a.Outcome == Failure:
-		if a.Reason == ReasonTimeout || a.Reason == ReasonNetwork || a.Reason == ReasonCanceled {
+		if a.Reason.silence() {
 			return trustNone
 		}
 		return trustFailed
@@ -26,6 +26,11 @@ func (a *Answer) trust() trust {
 		return trustWeak
 	}
 	return trustKnown
+}
+
+// silence tells whether a failure is that of nobody having said anything.
+func (r Reason) silence() bool {
+	return r == ReasonTimeout || r == ReasonNetwork || r == ReasonCanceled
 }
 
 // Known tells whether an answer settles its question, so that no other resolver needs to be

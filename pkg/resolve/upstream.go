@@ -36,24 +36,15 @@ const (
 	publicRate = 500
 )
 
-// transport carries queries to one resolver over connections. exchange blocks until there is
-// a reply, the timeout has passed, or ctx has ended; it may be called concurrently. The number
-// counts packets that did not fit the question. After close every exchange ends with
-// errClosed, and no goroutine is left.
-type transport interface {
-	exchange(ctx context.Context, q query, timeout time.Duration) (reply, int)
-	close()
-}
-
 // upstream is one resolver of the list.
 type upstream struct {
 	url      URL
 	name     string // url as text
 	timeout  time.Duration
-	udp      *datagrams // nil where the resolver is asked over connections alone
-	conns    transport
-	overConn string        // the transport of conns, as attempts name it
-	turns    chan struct{} // one for each query that may be under way over conns
+	host     *host
+	udp      *datagrams    // nil where the resolver is asked over connections alone
+	conns    exchanger     // over TCP or encrypted: nothing is forged or cut short there
+	overConn string        // what conns is, as attempts name it
 	rate     *rate.Limiter // nil for none
 	cookies  *cookies
 	style    style // of all queries
@@ -65,20 +56,25 @@ type upstream struct {
 	health health
 }
 
-// dialer opens sockets to the resolvers until its client is closed.
-type dialer func(network, address string) (net.Conn, error)
-
-func newUpstream(u URL, opts Options, dial dialer) *upstream {
-	up := &upstream{url: u, name: u.String(), timeout: opts.QueryTimeout, overConn: transportTCP, cookies: newCookies(), keep: opts.KeepAttempts}
+// newUpstream sends nothing yet. What it opens later ends with ctx, and with close.
+func newUpstream(ctx context.Context, u URL, opts Options) *upstream {
+	up := &upstream{
+		url: u, name: u.String(), timeout: opts.QueryTimeout, host: newHost(ctx, u, opts),
+		overConn: transportTCP, cookies: newCookies(), keep: opts.KeepAttempts,
+	}
+	up.style.ad, up.style.signed = opts.RequireAD, opts.RequireAD
 	if limit := opts.rateFor(u); limit > 0 {
 		up.rate = rate.NewLimiter(rate.Limit(limit), batchLen)
 	}
-	address := u.hostPort()
-	conns := 2 * opts.Sockets
-	up.turns = make(chan struct{}, conns*maxOnStream)
-	up.conns = newStreams(conns, func() (net.Conn, error) { return dial("tcp", address) })
+	if u.encrypted() {
+		up.conns, up.overConn = newEncrypted(ctx, up.host, opts), string(u.Scheme)
+		// Letter case proves nothing beyond what the certificate does.
+		up.style.anyCase, up.style.pad = true, true
+		return up
+	}
+	up.conns = newStreams(2*opts.Sockets, up.host.dialer(ctx, "tcp"))
 	if u.Scheme == SchemeUDP {
-		up.udp = newDatagrams(opts.Sockets, opts.InFlight, opts.QueryTimeout/10, up.rate, up.health.down.Load, func() (net.Conn, error) { return dial("udp", address) })
+		up.udp = newDatagrams(opts.Sockets, opts.InFlight, opts.QueryTimeout/10, up.rate, up.health.down.Load, up.host.datagramDialer(ctx))
 	}
 	return up
 }
@@ -100,6 +96,7 @@ func (u *upstream) close() {
 		u.udp.close()
 	}
 	u.conns.close()
+	u.host.close()
 }
 
 // hedge is how long to wait for a reply before another resolver is asked too.
@@ -187,6 +184,7 @@ func (h *health) downFor(now moment) time.Duration {
 // failureOf says why there is no reply.
 func failureOf(err error, wrong int) *failure {
 	var timeout net.Error
+	var told *failure
 	var op *net.OpError
 	switch {
 	case errors.As(err, &op) && op.Timeout():
@@ -195,6 +193,8 @@ func failureOf(err error, wrong int) *failure {
 		return &failure{reason: ReasonTimeout, detail: errTimeout.Error()}
 	case errors.Is(err, errClosed):
 		return &failure{reason: ReasonCanceled, detail: errClosed.Error()}
+	case errors.As(err, &told):
+		return told
 	case errors.Is(err, errTimeout):
 		text := errTimeout.Error()
 		if wrong > 0 {

@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"sync/atomic"
 
 	"github.com/miekg/dns"
@@ -26,22 +27,29 @@ type visit struct {
 	distrusted bool // the reply over UDP had something that only the resolver itself explains
 	badCookies int8
 
+	wantZones  bool // see message
+	noSubnet   bool // the resolver does not take the client subnet
+	unverified bool // a reply on the way had AD clear
+
 	heard    atomic.Bool // the resolver has replied
 	attempts []Attempt   // but for the last one, where its reply needs no explaining
 }
 
 // init begins a visit; v is zero.
-func (v *visit) init(u *upstream, target zone.Name, qtype uint16) {
-	v.u, v.chain, v.style = u, newChain(target, qtype), &u.style
+func (v *visit) init(u *upstream, target zone.Name, qtype uint16, s *style) {
+	v.u, v.chain, v.style = u, newChain(target, qtype), s
 	v.overConn = u.udp == nil
 }
 
 // next builds the query to send now.
 func (v *visit) next() query {
 	s := v.style
-	if anyCase := v.u.anyCase.Load(); v.plain || anyCase {
+	if anyCase := v.u.anyCase.Load(); v.plain || v.noSubnet || anyCase {
 		with := *s
-		with.plain, with.anyCase = v.plain, s.anyCase || anyCase
+		with.plain, with.anyCase = s.plain || v.plain, s.anyCase || anyCase
+		if v.noSubnet {
+			with.subnet = netip.Prefix{}
+		}
 		s = &with
 	}
 	var cookie []byte
@@ -56,7 +64,7 @@ func (v *visit) next() query {
 // ask looks a name up at this resolver alone, and waits.
 func (u *upstream) ask(ctx context.Context, name zone.Name, qtype uint16, d *deadline) Answer {
 	v := &visit{}
-	v.init(u, name, qtype)
+	v.init(u, name, qtype, &u.style)
 	a := v.run(ctx, d)
 	a.Attempts = v.attempts
 	return a
@@ -67,6 +75,19 @@ func (v *visit) run(ctx context.Context, d *deadline) Answer {
 	for {
 		if a, done := v.take(v.exchange(ctx, d)); done {
 			return a
+		}
+	}
+}
+
+// fetch asks for the current name until there is a message, which the caller releases.
+func (v *visit) fetch(ctx context.Context, d *deadline) (*message, *failure) {
+	for {
+		m, a, f := v.receive(v.exchange(ctx, d))
+		if m != nil {
+			v.attempts = append(v.attempts, a)
+		}
+		if m != nil || f != nil {
+			return m, f
 		}
 	}
 }
@@ -88,7 +109,7 @@ func (v *visit) exchange(ctx context.Context, d *deadline) reply {
 		v.asked = rightNow()
 		return reply{err: err}
 	}
-	defer func() { <-v.u.turns }()
+	defer v.u.conns.done()
 	q := v.next()
 	for hangups := 0; ; {
 		timeout := min(v.u.timeout, d.left())
@@ -96,7 +117,7 @@ func (v *visit) exchange(ctx context.Context, d *deadline) reply {
 			return reply{err: errTimeout}
 		}
 		r, wrong := v.u.conns.exchange(ctx, q, timeout)
-		r.wrong = wrong
+		r.wrong, r.err = wrong, whose(ctx, r.err)
 		if !hungUp(r.err) {
 			return r
 		}
@@ -109,18 +130,32 @@ func (v *visit) exchange(ctx context.Context, d *deadline) reply {
 	}
 }
 
-// turn waits until one more query may be under way over connections.
-func (u *upstream) turn(ctx context.Context) error {
-	select {
-	case u.turns <- struct{}{}:
-	case <-ctx.Done():
+// whose tells the end of the caller's context from other ends that look alike: that of a time
+// of our own, and that of the client.
+func whose(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, context.DeadlineExceeded):
+		return errTimeout
+	case errors.Is(err, context.Canceled):
+		return errClosed
+	}
+	return err
+}
+
+// turn waits until one more query may be under way over connections. Whoever has a turn gives
+// it back to conns.
+func (u *upstream) turn(ctx context.Context) error {
+	if _, err := u.conns.wait(ctx); err != nil {
+		return err
 	}
 	if u.rate == nil {
 		return nil
 	}
 	if err := u.rate.Wait(ctx); err != nil {
-		<-u.turns
+		u.conns.done()
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -131,6 +166,10 @@ func (u *upstream) turn(ctx context.Context) error {
 
 // datagram asks one query over UDP and waits.
 func (v *visit) datagram(ctx context.Context, d *deadline) reply {
+	if err := v.u.host.ready(ctx); err != nil {
+		v.asked = rightNow()
+		return reply{err: whose(ctx, err)}
+	}
 	got := make(chan reply, 1)
 	d.wait()
 	v.u.udp.add(&ask{query: v.next(), timeout: d.bound(v.u.timeout), stands: d, ended: func() error { return context.Cause(ctx) }, done: func(r reply) {
@@ -141,17 +180,18 @@ func (v *visit) datagram(ctx context.Context, d *deadline) reply {
 	return <-got
 }
 
-// take judges a reply: the answer, or false where there is more to ask.
-func (v *visit) take(r reply) (Answer, bool) {
+// receive takes a reply: the message in it, or why it is none, or neither where the name has to
+// be asked for again.
+func (v *visit) receive(r reply) (m *message, a Attempt, f *failure) {
 	if r.sent != 0 {
 		v.asked = r.sent
 	}
 	now := rightNow()
-	a := Attempt{Resolver: v.u.name, Transport: transportUDP, Name: v.chain.last, Type: v.chain.qtype, Duration: now.since(v.asked), Rcode: -1}
+	a = Attempt{Resolver: v.u.name, Transport: transportUDP, Name: v.chain.last, Type: v.chain.qtype, Duration: now.since(v.asked), Rcode: -1}
 	if v.overConn {
 		a.Transport = v.u.overConn
 	}
-	m, f := v.read(r, &a, now)
+	m, f = v.read(r, &a, now)
 	if f == nil {
 		a.Err, f = v.doubt(r, m)
 	}
@@ -159,26 +199,42 @@ func (v *visit) take(r reply) (Answer, bool) {
 	case f != nil:
 		a.Err = f.detail
 		v.attempts = append(v.attempts, a)
-		answer := v.chain.answer().failed(*f)
-		answer.Resolver = v.u.name
-		return answer, true
+		return nil, a, f
 	case a.Err != "":
 		v.attempts = append(v.attempts, a)
-		return Answer{}, false
+		return nil, a, nil
 	}
 	if v.u.keep {
 		a.Flags, a.Records = m.flags(), m.text()
 	}
+	return m, a, nil
+}
+
+// take judges a reply: the answer, or false where there is more to ask.
+func (v *visit) take(r reply) (Answer, bool) {
+	m, a, f := v.receive(r)
+	switch {
+	case f != nil:
+		answer := v.chain.answer().failed(*f)
+		answer.Resolver = v.u.name
+		return answer, true
+	case m == nil:
+		return Answer{}, false
+	}
 	answer, done := v.chain.walk(m)
+	v.unverified = v.unverified || !m.ad
 	m.release()
-	if !done || v.u.keep || answer.needsExplaining() {
+	if !done || v.u.keep || len(a.EDE) > 0 || answer.needsExplaining() {
 		v.attempts = append(v.attempts, a)
 	}
 	if !done {
 		v.overConn, v.distrusted, v.badCookies = v.u.udp == nil, false, 0
 		return Answer{}, false
 	}
-	answer.Resolver = v.u.name
+	if v.style.ad && v.unverified && answer.Outcome != Failure {
+		answer = answer.failed(*failuref(ReasonNotValidated, "the answer is not validated: its AD bit is clear"))
+	}
+	answer.Resolver, answer.SubnetUnused = v.u.name, v.noSubnet
 	return answer, true
 }
 
@@ -207,7 +263,11 @@ func (v *visit) read(r reply, a *Attempt, now moment) (*message, *failure) {
 		a.Rcode = int(r.packet[3]) & maskRcode
 		return nil, nil
 	}
-	m, err := parseMessage(r.packet, v.chain.last)
+	parse := parseMessage
+	if v.wantZones {
+		parse = parseZones
+	}
+	m, err := parse(r.packet, v.chain.last)
 	if err != nil {
 		return nil, &failure{reason: ReasonMalformed, detail: err.Error()}
 	}
@@ -223,6 +283,9 @@ func (v *visit) doubt(r reply, m *message) (again string, f *failure) {
 		v.overConn = true
 		return r.err.Error() + "; asked again over TCP", nil
 	case m == nil && v.overConn:
+		if v.u.udp == nil {
+			return "", failuref(ReasonTruncated, "the answer is cut short")
+		}
 		return "", failuref(ReasonTruncated, "the answer is cut short over TCP too")
 	case m == nil:
 		v.overConn = true
@@ -242,11 +305,20 @@ func (v *visit) doubt(r reply, m *message) (again string, f *failure) {
 			return again, nil
 		}
 	}
+	if v.query.subnetLen > 0 && refusesSubnet(m.rcode) {
+		v.noSubnet = true
+		return rcodeName(m.rcode) + "; asked again without the client subnet", nil
+	}
 	if !v.plain && !v.style.plain && refusesEDNS(m.rcode) {
-		v.plain = true
+		v.plain, v.noSubnet = true, v.noSubnet || v.query.subnetLen > 0
 		return rcodeName(m.rcode) + "; asked again without EDNS", nil
 	}
-	return "", nil
+	return "", v.query.judgeSubnet(m)
+}
+
+// refusesSubnet tells whether an rcode may be about the client subnet (RFC 7871 §7.1.3).
+func refusesSubnet(rcode int) bool {
+	return rcode == dns.RcodeFormatError || rcode == dns.RcodeRefused
 }
 
 // explain learns from a reply that nobody can have forged: what was odd about the one over UDP

@@ -43,7 +43,7 @@ func (z *Zone) Aliases() []AliasEntry {
 }
 
 func (z *Zone) readAliases() []AliasEntry {
-	var entries []AliasEntry
+	entries := make([]AliasEntry, 0, len(z.Marked(MarkALIAS)))
 	s := z.settings
 	s.hashOnly = true
 	var r *reader

@@ -25,7 +25,7 @@ type context struct {
 	newOrigin  bool   // no record since the last $ORIGIN
 
 	// A piece read ahead does not know what stands before it.
-	guessed   bool // owner and ttl are unknown until the piece sets them
+	guessed   bool // origin and $TTL are guessed, all else is unknown until a record sets it
 	setTTL    bool // the piece set ttl
 	runLen    uint8
 	run       [maxRun]typeTTL

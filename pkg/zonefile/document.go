@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
 )
@@ -18,20 +19,55 @@ type file struct {
 	crlf  bool    // some line ends in CR LF
 	high  bool    // some byte is above 127
 	lines []int32 // number of line feeds before each multiple of lineStep
+	// dollars tells of each stretch of lineStep bytes whether it has a dollar
+	// sign: without one there is no control entry.
+	dollars []bool
 }
 
 const lineStep = 1 << 16
 
 func newFile(name string, text []byte) *file {
-	f := &file{name: name, text: text}
-	for len(text) > 0 {
-		// What the first look brought into the cache is there for the second.
-		block := text[:min(len(text), lineStep)]
-		f.crlf = f.crlf || bytes.IndexByte(block, '\r') >= 0
-		f.high = f.high || hasHighByte(block)
-		text = text[len(block):]
+	f := &file{name: name, text: text, dollars: make([]bool, (len(text)+lineStep-1)/lineStep)}
+	half := len(f.dollars) / 2
+	if half < 8 {
+		f.crlf, f.high = f.look(0, len(f.dollars))
+		return f
 	}
+	// Two halves at once: the text comes from main memory here.
+	var crlf, high bool
+	var wg sync.WaitGroup
+	wg.Go(func() { crlf, high = f.look(half, len(f.dollars)) })
+	f.crlf, f.high = f.look(0, half)
+	wg.Wait()
+	f.crlf, f.high = f.crlf || crlf, f.high || high
 	return f
+}
+
+// look finds what is rare in a text, from one multiple of lineStep to another.
+// What the first look brought into the cache is there for the others.
+func (f *file) look(from, to int) (crlf, high bool) {
+	for i := from; i < to; i++ {
+		block := f.text[i*lineStep : min((i+1)*lineStep, len(f.text))]
+		crlf = crlf || bytes.IndexByte(block, '\r') >= 0
+		high = high || hasHighByte(block)
+		f.dollars[i] = bytes.IndexByte(block, '$') >= 0
+	}
+	return crlf, high
+}
+
+// dollar gives the offset of the first dollar sign from one offset to before
+// another, or the latter.
+func (f *file) dollar(from, to int) int {
+	for from < to {
+		end := min((from/lineStep+1)*lineStep, to)
+		if f.dollars[from/lineStep] {
+			if n := bytes.IndexByte(f.text[from:end], '$'); n >= 0 {
+				return from + n
+			}
+		}
+		from = end
+	}
+	return to
 }
 
 // hasHighByte tells whether text has a byte above 127, many at a time.
@@ -95,6 +131,7 @@ type segment struct {
 	unclosed int
 	origins  []originAt // every origin in force, by where it begins
 	noTTL    bool       // a record without TTL was reported
+	signed   int        // signatures that were remembered
 }
 
 // startsBlank tells whether the segment begins with white space.
@@ -107,8 +144,8 @@ type originAt struct {
 	name   []byte // wire form, case as written
 }
 
-// tellOnce takes out of what was found what a segment reports only once,
-// however many pieces it was read in.
+// tellOnce takes out of what was found what a segment reports only once, or
+// remembers a few of, however many pieces it was read in.
 func (s *segment) tellOnce(c *collector) {
 	c.found = slices.DeleteFunc(c.found, func(f finding) bool {
 		if f.d.Code != diag.CodePortableNoTTL {
@@ -117,6 +154,16 @@ func (s *segment) tellOnce(c *collector) {
 		told := s.noTTL
 		s.noTTL = true
 		return told
+	})
+	if c.signed == 0 {
+		return
+	}
+	c.marks = slices.DeleteFunc(c.marks, func(m Mark) bool {
+		if m.Kind != MarkSigned {
+			return false
+		}
+		s.signed++
+		return s.signed > maxSigned
 	})
 }
 

@@ -55,6 +55,9 @@ var hostiles = []hostile{
 	{"a million open parentheses on one line", repeated("(", 1e6), diag.CodeUnclosedParen},
 	{"a million open parentheses, one a line", repeated("(\n", 1e6), diag.CodeUnclosedParen},
 	{"$TTL that opens a parenthesis, many times", repeated("$TTL (\n", 5e5), diag.CodeUnclosedParen},
+	{"unknown control entries inside each other's parentheses", func() []byte {
+		return []byte(hostileHead + strings.Repeat("$a (\n", 2e5) + strings.Repeat(")", 2e5))
+	}, diag.CodeUnknownDirective},
 	{"$INCLUDE that opens a parenthesis, many times", repeated("$INCLUDE (\n", 3e5), diag.CodeUnclosedParen},
 	{"a million records that open a parenthesis", repeated("a A ( 192.0.2.1\n", 1e6), diag.CodeUnclosedParen},
 	{"a million closing parentheses", repeated(")\n", 1e6), diag.CodeUnopenedParen},

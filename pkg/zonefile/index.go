@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"slices"
+	"unsafe"
 
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -37,10 +38,20 @@ const (
 	chunkLen    = 340 // tuples: two pages
 )
 
+// Chunks are made many at a time, so that the index of a large zone lies in few
+// large pieces of memory. How many is a guess from the length of the text: too
+// many cost addresses but no memory, and too few are made up for later.
+const (
+	recordBytes = 40 // of text, guessed
+	fewChunks   = 32
+	manyChunks  = 1 << 13 // 64 MiB
+)
+
 // index holds all records of a zone by owner.
 type index struct {
 	buckets [bucketCount]bucket
 	spare   [][chunkLen]tuple
+	advise  func(memory []byte) // see Options
 }
 
 // bucket keeps its tuples in chunks, so that it grows without copying.
@@ -52,24 +63,31 @@ type bucket struct {
 
 func bucketOf(owner uint64) int { return int(owner >> (64 - bucketBits)) }
 
-// add moves tuples into their buckets.
-func (x *index) add(tuples []tuple) {
+// add moves tuples into their buckets. The end is the global position where the
+// text known so far ends.
+func (x *index) add(tuples []tuple, end uint64) {
 	for i := range tuples {
 		t := &tuples[i]
 		b := &x.buckets[bucketOf(t.owner)]
 		at := b.n % chunkLen
 		if at == 0 {
-			b.chunks = append(b.chunks, x.chunk())
+			b.chunks = append(b.chunks, x.chunk(int(end)-int(t.pos)))
 		}
 		b.chunks[len(b.chunks)-1][at] = *t
 		b.n++
 	}
 }
 
-// chunk gives a new chunk; they are made some at a time.
-func (x *index) chunk() *[chunkLen]tuple {
+// chunk gives a new chunk, at a place in the text with so many bytes behind it.
+func (x *index) chunk(behind int) *[chunkLen]tuple {
 	if len(x.spare) == 0 {
-		x.spare = make([][chunkLen]tuple, 32)
+		records := behind / recordBytes
+		need := min(records, records/chunkLen+bucketCount/2)
+		x.spare = make([][chunkLen]tuple, max(fewChunks, min(need, manyChunks)))
+		if x.advise != nil {
+			first := &x.spare[0]
+			x.advise(unsafe.Slice((*byte)(unsafe.Pointer(first)), len(x.spare)*int(unsafe.Sizeof(*first))))
+		}
 	}
 	c := &x.spare[0]
 	x.spare = x.spare[1:]

@@ -2,7 +2,10 @@ package zonefile
 
 import (
 	"bytes"
+	"slices"
+	"strconv"
 	"testing"
+	"unsafe"
 
 	"github.com/aliasflat/aliasflat/pkg/internal/zonegen"
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -40,6 +43,44 @@ func TestIndexFindsEveryOwner(t *testing.T) {
 		}
 		for _, d := range z.Found {
 			t.Errorf("workers %d: %v", workers, d)
+		}
+	}
+}
+
+// TestIndexAdvise holds the memory of all chunks against what Advise was shown,
+// for records as long as they mostly are, and for much shorter ones.
+func TestIndexAdvise(t *testing.T) {
+	var realistic bytes.Buffer
+	if err := zonegen.Realistic(&realistic, 200_000, 300); err != nil {
+		t.Fatal(err)
+	}
+	short := []byte("@ 300 SOA ns hostmaster 7 7200 900 1209600 300\n NS ns\nns A 192.0.2.53\n")
+	for i := range 200_000 {
+		short = strconv.AppendInt(append(short, 'a'), int64(i), 36)
+		short = append(short, " A 192.0.2.1\n"...)
+	}
+	for _, text := range [][]byte{realistic.Bytes(), short} {
+		var shown [][]byte
+		z := Read("zone", text, Options{
+			Origin: zone.MustParseName(zonegen.Origin),
+			Advise: func(memory []byte) { shown = append(shown, memory) },
+		})
+		chunks := 0
+		for i := range z.index.buckets {
+			for _, c := range z.index.buckets[i].chunks {
+				chunks++
+				at := uintptr(unsafe.Pointer(c))
+				inside := slices.ContainsFunc(shown, func(m []byte) bool {
+					start := uintptr(unsafe.Pointer(&m[0]))
+					return start <= at && at+unsafe.Sizeof(*c) <= start+uintptr(len(m))
+				})
+				if !inside {
+					t.Fatalf("chunk %d of bucket %d was not shown", chunks, i)
+				}
+			}
+		}
+		if least := 200_000 / chunkLen; chunks < least || len(shown) == 0 || len(shown) > 20 {
+			t.Errorf("%d chunks in %d pieces of memory; want at least %d in 1 to 20", chunks, len(shown), least)
 		}
 	}
 }

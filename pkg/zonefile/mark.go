@@ -48,7 +48,6 @@ type saved struct {
 	outside    bool
 	hasDefault bool
 	hasTTL     bool
-	newOrigin  bool
 	guessed    bool // saved in a piece read ahead: owner and TTL may be missing
 	setTTL     bool // ttl is not missing
 }
@@ -61,7 +60,6 @@ type earlier struct {
 	hasDefault bool
 	hasOwner   bool
 	outside    bool
-	newOrigin  bool
 	setTTL     bool
 	changed    bool // the entry has another owner name than the one before
 	ownerLen   uint8
@@ -73,8 +71,7 @@ func (r *reader) remember() {
 	r.owned = false
 	r.was = earlier{
 		ttl: c.ttl, defaultTTL: c.defaultTTL, hasTTL: c.hasTTL, hasDefault: c.hasDefault,
-		hasOwner: c.hasOwner, outside: c.outside, newOrigin: c.newOrigin,
-		setTTL: c.setTTL,
+		hasOwner: c.hasOwner, outside: c.outside, setTTL: c.setTTL,
 	}
 }
 
@@ -83,7 +80,7 @@ func (r *reader) saveBefore() saved {
 	c, w := &r.ctx, &r.was
 	s := saved{
 		origin: c.origin, ttl: w.ttl, defaultTTL: w.defaultTTL,
-		hasOwner: w.hasOwner, outside: w.outside, hasDefault: w.hasDefault, hasTTL: w.hasTTL, newOrigin: w.newOrigin,
+		hasOwner: w.hasOwner, outside: w.outside, hasDefault: w.hasDefault, hasTTL: w.hasTTL,
 		guessed: c.guessed, setTTL: w.setTTL,
 	}
 	if w.changed {
@@ -116,7 +113,7 @@ func (s *saved) complete(c *context) {
 func (s *saved) restore() *context {
 	c := &context{
 		origin: s.origin, ttl: s.ttl, defaultTTL: s.defaultTTL,
-		hasOwner: s.hasOwner, outside: s.outside, hasDefault: s.hasDefault, hasTTL: s.hasTTL, newOrigin: s.newOrigin,
+		hasOwner: s.hasOwner, outside: s.outside, hasDefault: s.hasDefault, hasTTL: s.hasTTL,
 	}
 	c.ownerLen = uint8(copy(c.owner[:], s.owner))
 	c.runLen = uint8(copy(c.run[:], s.run))
@@ -141,15 +138,17 @@ func kindOf(typ uint16, strip bool) MarkKind {
 	return 0
 }
 
-// maxSigned is how many signatures are remembered of a zone that is refused
+// maxSigned is how many signatures are remembered of a text that is refused
 // for them.
 const maxSigned = 4
 
 // mark remembers the entry. The context before it is what the last entry left,
 // but for the owner name, which a rewrite finds in the entry itself.
 func (r *reader) mark(e *Entry, _ *head, kind MarkKind) *Mark {
-	if kind == MarkSigned && !r.strip && len(r.out.marks) > maxSigned {
-		return nil
+	if kind == MarkSigned && !r.strip {
+		if r.out.signed++; r.out.signed > maxSigned {
+			return nil
+		}
 	}
 	m := Mark{Kind: kind, place: r.place(e)}
 	if kind != MarkSOA {
@@ -172,7 +171,11 @@ func (r *reader) alias(e *Entry, h *head) {
 	if r.ctx.outside {
 		tok := e.Tokens[0]
 		r.out.found = slices.DeleteFunc(r.out.found, func(f finding) bool {
-			return f.start == tok.Start && f.d.Code == diag.CodeOutOfZone // said once, as an error
+			if f.start != tok.Start || f.d.Code != diag.CodeOutOfZone {
+				return false
+			}
+			r.seen[f.d.Code]--
+			return true // said once, as an error
 		})
 		r.fail(tok.Start, tok.End, faultAliasOutside(r.lower[:r.lowerLen], r.apex))
 		return

@@ -26,6 +26,7 @@ type collector struct {
 	count    int      // of these
 	errors   int      // entries with an error
 	brokenAt []uint64 // hashes of owner names with such entries
+	signed   int      // signatures that flattening makes wrong
 	dnames   int
 	mixed    bool // some record has another TTL than is written, that of its run
 }
@@ -62,7 +63,7 @@ type reader struct {
 	oldOwner  [zone.MaxNameLen]byte // the owner name before, where the entry changed it
 
 	unclosed    int  // entries that are never closed
-	stuck       bool // the entry needs a context that is not known, or is a barrier
+	stuck       bool // the entry needs a context that is not known, is broken in a piece, or is a barrier
 	owned       bool // the entry has an owner name, or repeats one
 	barrier     bool // the entry is an $INCLUDE or $GENERATE
 	needsRepair bool // the record has no TTL and needs one for some servers
@@ -113,10 +114,10 @@ func (r *reader) read(from, to int) int {
 	for pos := from; pos < to; pos = int(e.End) {
 		scanEntry(r.text, pos, e)
 		if e.fault != scanOK {
-			if e.fault == scanUnclosedParen && r.unclosedParen() {
+			r.reportScan(e)
+			if r.stuck {
 				return pos
 			}
-			r.reportScan(e)
 			continue
 		}
 		if len(e.Tokens) == 0 {
@@ -138,20 +139,6 @@ func (r *reader) read(from, to int) int {
 // maxUnclosed is how many parentheses of a text may be left open before the
 // rest of it is not read: to find that one is costs going to the end.
 const maxUnclosed = 20
-
-// unclosedParen counts an entry that is never closed, and tells whether to stop
-// in front of it. A piece leaves it to whoever reads all in order, who ends
-// the entry with the text when there are too many.
-func (r *reader) unclosedParen() bool {
-	if r.ctx.guessed {
-		r.stuck = true
-		return true
-	}
-	if r.unclosed++; r.unclosed > maxUnclosed {
-		r.entry.End = int32(len(r.text))
-	}
-	return false
-}
 
 // head is what stands before the RDATA of a record.
 type head struct {
@@ -307,10 +294,6 @@ func (r *reader) setOwner(e *Entry) bool {
 		var err error
 		wire, err = zone.AppendName(r.name[:0], text, c.origin)
 		if err != nil || bytes.IndexByte(text, 0) >= 0 {
-			if c.guessed && !c.hasOwner {
-				r.stuck = true // the owner name before stays, and is not known
-				return false
-			}
 			c.outside, c.hasOwner, c.broken = true, true, true
 			r.ownerSpan = [2]int32{}
 			r.fail(tok.Start, tok.End, faultName(text, err))
@@ -511,14 +494,16 @@ func (e *Entry) lastEnd() int32 {
 }
 
 // maxBroken is how many owner names with broken entries are remembered.
-const maxBroken = 1000
+const maxBroken = 1 << 16
 
 // maxFindings is how many diagnostics of one code a stretch of text gives.
 const maxFindings = 20
 
-// fail reports an error at a span of the text.
+// fail reports an error at a span of the text. A piece ends in front of it:
+// errors are left to whoever reads all in order.
 func (r *reader) fail(start, end int32, d *diag.Diagnostic) {
-	if r.out.errors++; r.owned && len(r.out.brokenAt) < maxBroken {
+	r.stuck = r.stuck || r.ctx.guessed
+	if r.out.errors++; r.owned {
 		r.out.brokenAt = append(r.out.brokenAt, r.ownerHash)
 	}
 	r.report(start, end, d)
@@ -539,8 +524,15 @@ func (r *reader) report(start, end int32, d *diag.Diagnostic) {
 	}
 }
 
+// reportScan reports an entry that cannot be cut. One that is never closed ends
+// with the text when there are too many.
 func (r *reader) reportScan(e *Entry) {
 	r.owned = false
+	if e.fault == scanUnclosedParen {
+		if r.unclosed++; r.unclosed > maxUnclosed {
+			e.End = int32(len(r.text))
+		}
+	}
 	text := r.text[e.Start:e.End]
 	r.fail(e.faultAt, e.faultAt+1, faultScan(e.fault, text))
 }

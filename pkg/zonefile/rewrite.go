@@ -126,6 +126,7 @@ func (rw *rewriter) collect(w Rewrite) {
 	alias := 0
 	aliases := z.Aliases()
 	siblings := rw.siblingEdits(w.Siblings)
+	rw.edits[z.segs[0]] = make([]edit, 0, len(z.Marks)+len(siblings))
 	put := func(e edit) {
 		for len(siblings) > 0 && isBefore(siblings[0].place, e.place) {
 			s := siblings[0]

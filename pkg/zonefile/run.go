@@ -10,17 +10,22 @@ import (
 // and $TTL are in force (control entries are found by a quick look), and that
 // its first record has an owner name of its own. Pieces are taken over in
 // order, and each guess is held against how the piece before really ended; a
-// wrong guess costs reading that piece again, never a wrong result.
+// wrong guess costs reading that piece again, never a wrong result. Before
+// anything else in a piece hangs on what is not known, its first record sets
+// it; a piece without records is read again too.
+//
+// A zone with errors is refused, so from its first error on it is read in one
+// go: what a broken entry means for those behind it is nothing to guess.
 
 // defaultPieceLen is the length of a piece; runs of less than two pieces are
 // read in one go.
-const defaultPieceLen = 1 << 18
+const defaultPieceLen = 1 << 17
 
 // run reads entries from one offset to another in a context, which it leaves
 // as it is at the offset where it stopped. It stops in front of a barrier.
 func (b *builder) run(seg *segment, ctx *context, from, to int) (stop int, barrier bool) {
 	workers := b.zone.options.Workers
-	if to-from < 2*b.zone.options.pieceLen || workers < 2 {
+	if to-from < 2*b.zone.options.pieceLen || workers < 2 || b.broken > 0 {
 		return b.runAlone(seg, ctx, from, to)
 	}
 	p := &pieces{b: b, seg: seg, ctx: ctx, stop: from, to: to, free: make(chan struct{}, 2*workers)}
@@ -89,22 +94,22 @@ func (p *pieces) cut(from, to int, hand func(*piece)) {
 	text := p.seg.text
 	pieceLen := p.b.zone.options.pieceLen
 	look := newReader(&settings{apex: p.b.zone.apex, doubled: p.b.zone.doubled, options: p.b.zone.options, hashOnly: true}, p.seg, p.ctx)
-	directive, unclosed := nextDirective(text, from-1, to), 0
+	directive, unclosed := p.seg.nextDirective(from-1, to), 0
 	for at := from; at < to; {
 		end := to
 		if at+2*pieceLen < to {
 			end = pieceStart(text, at+pieceLen, to)
 		}
 		guess := context{
-			origin: look.ctx.origin, defaultTTL: look.ctx.defaultTTL, hasDefault: look.ctx.hasDefault,
-			newOrigin: at == from && p.ctx.newOrigin, guessed: true,
+			origin: look.ctx.origin, defaultTTL: look.ctx.defaultTTL, hasDefault: look.ctx.hasDefault, guessed: true,
 		}
 		hand(&piece{from: at, to: end, guess: guess})
-		for ; directive < end; directive = nextDirective(text, directive, to) {
+		for directive < end {
 			if unclosed > maxUnclosed {
 				break // it is an error in any case
 			}
 			scanEntry(text, directive, &look.entry)
+			directive = p.seg.nextDirective(int(look.entry.End)-1, to)
 			if look.entry.fault == scanUnclosedParen {
 				unclosed++
 			}
@@ -119,14 +124,9 @@ func (p *pieces) cut(from, to int, hand func(*piece)) {
 }
 
 // nextDirective gives the offset after pos of a line that begins with $, or to.
-func nextDirective(text []byte, pos, to int) int {
-	for i := pos + 1; i < to; i++ {
-		n := bytes.IndexByte(text[i:to], '$')
-		if n < 0 {
-			break
-		}
-		i += n
-		if i == 0 || text[i-1] == '\n' {
+func (f *file) nextDirective(pos, to int) int {
+	for i := f.dollar(pos+1, to); i < to; i = f.dollar(i+1, to) {
+		if i == 0 || f.text[i-1] == '\n' {
 			return i
 		}
 	}
@@ -167,8 +167,11 @@ func pieceStart(text []byte, pos, to int) int {
 
 // read reads one piece and takes over what is ready, in order.
 func (p *pieces) read(pc *piece) {
-	r := p.reader(&pc.guess)
-	end := r.read(pc.from, pc.to)
+	r, wanted := p.reader(pc)
+	end := pc.from
+	if wanted {
+		end = r.read(pc.from, pc.to)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	pc.reader, pc.end = r, end
@@ -184,8 +187,8 @@ func (p *pieces) read(pc *piece) {
 // takeOver joins a piece to those before it, reading it again where its
 // guesses were wrong.
 func (p *pieces) takeOver(pc *piece) {
-	if p.barrier || p.stop >= pc.to {
-		p.spare = append(p.spare, pc.reader) // an entry reaches over the whole piece, or reading has stopped
+	if p.passed(pc) {
+		p.spare = append(p.spare, pc.reader)
 		return
 	}
 	r := pc.reader
@@ -195,57 +198,58 @@ func (p *pieces) takeOver(pc *piece) {
 		}
 		p.seg.tellOnce(&r.out)
 		p.b.take(p.seg, &r.out)
-		next := r.ctx
-		if !next.hasOwner {
-			next.owner, next.ownerLen, next.hasOwner, next.outside, next.broken = p.ctx.owner, p.ctx.ownerLen, p.ctx.hasOwner, p.ctx.outside, p.ctx.broken
-			next.run, next.runLen = p.ctx.run, p.ctx.runLen
-		}
-		if !next.setTTL {
-			next.ttl = p.ctx.ttl
-		}
-		next.hasTTL = next.hasTTL || p.ctx.hasTTL
-		next.guessed = false
-		*p.ctx = next
+		hasTTL := p.ctx.hasTTL || r.ctx.hasTTL
+		*p.ctx = r.ctx
+		p.ctx.hasTTL, p.ctx.guessed = hasTTL, false
 		p.stop = pc.end
 	} else {
 		p.stop, p.barrier = p.b.runAlone(p.seg, p.ctx, p.stop, pc.to)
+		if p.b.broken > 0 && !p.barrier {
+			p.stop, p.barrier = p.b.runAlone(p.seg, p.ctx, p.stop, p.to)
+		}
 	}
 	p.spare = append(p.spare, r)
 }
 
-// fits tells whether a piece was read in the context it really has.
+// passed tells whether reading has stopped, or is past a piece already: an
+// entry reaches over all of it, or what is behind an error was read in one go.
+func (p *pieces) passed(pc *piece) bool { return p.barrier || p.stop >= pc.to }
+
+// fits tells whether a piece was read without an error in the context it
+// really has.
 func (p *pieces) fits(pc *piece) bool {
 	c, g, r := p.ctx, &pc.guess, pc.reader
 	switch {
-	case p.stop != pc.from, r.stuck:
+	case p.stop != pc.from, r.stuck, !r.ctx.hasOwner:
 		return false
 	case !bytes.Equal(c.origin, g.origin), c.hasDefault != g.hasDefault, c.defaultTTL != g.defaultTTL, c.minimum:
 		return false
 	}
-	first := r.ctx.firstHash
-	if first == 0 || !c.hasOwner {
+	if !c.hasOwner {
 		return true
 	}
 	var lower [256]byte
 	n := copy(lower[:], c.ownerName())
-	return hashLower(lower[:n]) != first
+	return hashLower(lower[:n]) != r.ctx.firstHash
 }
 
-// reader gives a reader for a piece, a used one if there is one.
-func (p *pieces) reader(guess *context) *reader {
+// reader gives a reader for a piece, a used one if there is one, and tells
+// whether the piece is to be read.
+func (p *pieces) reader(pc *piece) (r *reader, wanted bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	wanted = !p.passed(pc)
 	if n := len(p.spare); n > 0 {
-		r := p.spare[n-1]
+		r = p.spare[n-1]
 		p.spare = p.spare[:n-1]
-		r.reset(guess)
-		return r
+		r.reset(&pc.guess)
+		return r, wanted
 	}
-	r := newReader(&p.b.zone.settings, p.seg, guess)
+	r = newReader(&p.b.zone.settings, p.seg, &pc.guess)
 	if !r.hashOnly {
 		r.out.tuples = make([]tuple, 0, p.b.zone.options.pieceLen/32)
 	}
-	return r
+	return r, wanted
 }
 
 // reset makes a used reader a new one that keeps its memory.

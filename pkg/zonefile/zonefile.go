@@ -39,7 +39,8 @@ type Options struct {
 	For           Servers       // servers the output must suit; 0 means BIND
 	StripDNSSEC   bool          // DNSSEC records are to go
 	Workers       int           // goroutines; 0 means GOMAXPROCS
-	pieceLen      int           // bytes that one goroutine reads at a time; 0 means 1 MiB
+	Advise        func([]byte)  // is shown memory of the index before its first use, for large pages; may be nil
+	pieceLen      int           // bytes that one goroutine reads at a time; 0 means 128 KiB
 }
 
 // Limits of a source.
@@ -136,6 +137,7 @@ func newBuilder(options Options, hashOnly bool) *builder {
 	}
 	z := &Zone{Name: options.Origin}
 	z.settings = settings{options: &options, strip: options.StripDNSSEC, servers: options.For, hashOnly: hashOnly}
+	z.index.advise = options.Advise
 	return &builder{zone: z, found: map[diag.Code]int{}}
 }
 
@@ -262,7 +264,7 @@ func (b *builder) segment(seg *segment, ctx *context) {
 	for pos := 0; pos < len(seg.text); {
 		limit := len(seg.text)
 		if !seg.made {
-			limit = nextBarrier(seg.text, pos)
+			limit = seg.nextBarrier(pos)
 			if c := seg.text[pos]; c == '$' && pos+1 < len(seg.text) && bytes.IndexByte([]byte("IiGg"), seg.text[pos+1]) >= 0 {
 				limit = pos + 1
 			}
@@ -282,18 +284,14 @@ func (b *builder) segment(seg *segment, ctx *context) {
 // nextBarrier gives the offset after pos of a line that looks like $INCLUDE or
 // $GENERATE, or the end of the text. It may stand inside quotes or
 // parentheses; the reading will tell.
-func nextBarrier(text []byte, pos int) int {
-	for i := pos + 1; i < len(text); i++ {
-		n := bytes.IndexByte(text[i:], '$')
-		if n < 0 {
-			break
-		}
-		i += n
-		if text[i-1] == '\n' && i+1 < len(text) && bytes.IndexByte([]byte("IiGg"), text[i+1]) >= 0 {
+func (f *file) nextBarrier(pos int) int {
+	end := len(f.text)
+	for i := f.nextDirective(pos, end); i < end; i = f.nextDirective(i, end) {
+		if i+1 < end && bytes.IndexByte([]byte("IiGg"), f.text[i+1]) >= 0 {
 			return i
 		}
 	}
-	return len(text)
+	return end
 }
 
 // enter follows an $INCLUDE or expands a $GENERATE.
@@ -376,7 +374,7 @@ func (b *builder) generate(seg *segment, e *Entry) *segment {
 // take moves what a reader gathered into the zone.
 func (b *builder) take(seg *segment, c *collector) {
 	z := b.zone
-	z.index.add(c.tuples)
+	z.index.add(c.tuples, b.next)
 	z.index.refer(c.refs)
 	z.Marks = append(z.Marks, c.marks...)
 	z.Sum += c.sum
@@ -389,7 +387,9 @@ func (b *builder) take(seg *segment, c *collector) {
 		if z.broken == nil {
 			z.broken = map[uint64]bool{}
 		}
-		z.broken[owner] = true
+		if len(z.broken) < maxBroken {
+			z.broken[owner] = true
+		}
 	}
 	for _, f := range c.found {
 		b.keep(f)

@@ -16,6 +16,9 @@ import (
 // The test program plays the programs that are measured: with one of these
 // words as its first argument it does what the word says and ends.
 func TestMain(m *testing.M) {
+	if name := filepath.Base(os.Args[0]); name == "dnsperf" || name == "massdns" {
+		os.Exit(peerForTest(name, os.Args[1:]))
+	}
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "say":
@@ -28,6 +31,10 @@ func TestMain(m *testing.M) {
 			os.Exit(0)
 		case "compile":
 			os.Exit(compileForTest(os.Args[2:]))
+		case "hang":
+			<-context.Background().Done()
+		case "-engine":
+			os.Exit(status(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)))
 		}
 	}
 	// The race detector lets a program sleep for a second before it ends.
@@ -99,6 +106,14 @@ func TestMeasureErrors(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
+	hanging := command{name: "x", args: []string{self(t), "hang"}, limit: time.Millisecond}
+	if _, err := measure(t.Context(), []command{hanging}, 1); err == nil || !strings.Contains(err.Error(), "x: not done within 1ms") {
+		t.Errorf("a program that hangs: %v", err)
+	}
+	unfit := command{name: "x", args: []string{self(t), "say"}, report: func(*usage) error { return broken }}
+	if _, err := measure(t.Context(), []command{unfit}, 1); !errors.Is(err, broken) {
+		t.Errorf("an output that does not fit: %v", err)
+	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if results, err := measure(ended, []command{{name: "x", args: []string{self(t), "say"}}}, 1); !errors.Is(err, context.Canceled) || results != nil {
@@ -127,8 +142,8 @@ func TestMedian(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	results := []result{
-		{name: "slow", usage: usage{4 * time.Second, 3 * time.Second, 20 << 20}},
-		{name: "quick", usage: usage{time.Second, time.Second, 10 << 20}},
+		{name: "slow", usage: usage{wall: 4 * time.Second, cpu: 3 * time.Second, memory: 20 << 20}},
+		{name: "quick", usage: usage{wall: time.Second, cpu: time.Second, memory: 10 << 20}},
 		{name: "broken", err: errors.New("broken: exit status 1")},
 	}
 	var out bytes.Buffer
@@ -163,6 +178,8 @@ func TestRun(t *testing.T) {
 		"at least 1":          {"-rounds", "0", "a=b"},
 		"no commands":         {},
 		"is not name=command": {"a="},
+		"-targets":            {"-targets", "0", "a=b"},
+		"neither zones":       {"-part", "odd", "-aliasflat", "x"},
 		"takes no commands":   {"-aliasflat", "x", "a=b"},
 		"not defined":         {"-unknown"},
 		"exit status 3":       {"-rounds", "1", "a=" + self(t) + " fail"},
@@ -177,7 +194,7 @@ func TestRun(t *testing.T) {
 // of aliasflat.
 func TestSuite(t *testing.T) {
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"-aliasflat", self(t), "-rounds", "1", "-records", "3000"}, &out, io.Discard); err != nil {
+	if err := run(t.Context(), []string{"-aliasflat", self(t), "-part", "zones", "-rounds", "1", "-records", "3000"}, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{
@@ -189,7 +206,7 @@ func TestSuite(t *testing.T) {
 		}
 	}
 	out.Reset()
-	err := run(t.Context(), []string{"-aliasflat", "/no/such/aliasflat", "-rounds", "1", "-records", "1000"}, &out, io.Discard)
+	err := run(t.Context(), []string{"-aliasflat", "/no/such/aliasflat", "-part", "zones", "-rounds", "1", "-records", "1000"}, &out, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "the previous output") || !strings.Contains(out.String(), "kzonecheck") {
 		t.Errorf("without a program: %v\n%s", err, out.String())
 	}

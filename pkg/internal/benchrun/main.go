@@ -2,8 +2,9 @@
 // so that a change of the machine's speed touches all of them alike. It prints
 // medians, and the ratio of each to a base.
 //
-//	benchrun -aliasflat bin/aliasflat          the suite of "make bench"
-//	benchrun -base a 'a=cp x y' 'b=cat x'      any commands, split at blanks
+//	benchrun -aliasflat bin/aliasflat                  the suite of "make bench"
+//	benchrun -aliasflat bin/aliasflat -part resolve    a part of it
+//	benchrun -base a 'a=cp x y' 'b=cat x'              any commands, split at blanks
 package main
 
 import (
@@ -35,8 +36,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var (
 		rounds    = flags.Int("rounds", 3, "measured rounds, after one that is not counted")
 		base      = flags.String("base", "", "name of the command that the others are compared with; the first if empty")
-		aliasflat = flags.String("aliasflat", "", "the aliasflat program: run the suite")
 		records   = flags.Int("records", 1_000_000, "size of the suite's main zone; the others are 1/100, 1/10 and 3 times that")
+		targets   = flags.Int("targets", 100_000, "targets that the suite asks for at most; the other zones have 1/100 and 1/10 of that")
+		aliasflat = flags.String("aliasflat", "", "the aliasflat program: run the suite")
+		part      = flags.String("part", "", "the part of the suite to run, zones or resolve; all if empty")
+		long      = flags.Bool("long", false, "wait for the slow figures too: PowerDNS with 1/10 of the targets")
+		powerDNS  = flags.Bool("powerdns", true, "measure PowerDNS in the resolve part")
+		ask       = flags.String("engine", "", "ask the resolver at this URL for all targets and print the cost, as the suite has it done")
 	)
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -46,8 +52,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errors.New("-rounds is at least 1")
 	case *aliasflat != "" && flags.NArg() > 0:
 		return errors.New("the suite takes no commands")
+	case *targets < 1:
+		return errors.New("-targets is at least 1")
+	case *part != "" && *part != partZones && *part != partResolve:
+		return fmt.Errorf("-part %s is neither %s nor %s", *part, partZones, partResolve)
+	case *ask != "":
+		return engine(ctx, stdout, *ask, *targets)
 	case *aliasflat != "":
-		return suite(ctx, stdout, *aliasflat, *rounds, *records)
+		return suite(ctx, stdout, settings{
+			program: *aliasflat, part: *part, rounds: *rounds, records: *records,
+			targets: *targets, long: *long, powerDNS: *powerDNS,
+		})
 	case flags.NArg() == 0:
 		return errors.New("no commands: give name=command arguments, or -aliasflat")
 	}

@@ -22,12 +22,23 @@ type command struct {
 	dir     string       // folder to run in; empty for this one
 	stdout  string       // file for standard output; empty to drop it
 	prepare func() error // runs before each turn, unmeasured; may be nil
+
+	// report looks at what came out of each turn, unmeasured, and may put the
+	// program's own word in place of what was measured; may be nil.
+	report func(*usage) error
+	limit  time.Duration // ends a run that hangs; 0 means runLimit
 }
+
+// runLimit is far beyond what the slowest command takes.
+const runLimit = 10 * time.Minute
 
 // usage is what one run cost.
 type usage struct {
 	wall, cpu time.Duration
 	memory    int64 // largest resident set in bytes
+	lost      int64 // questions without an answer
+	again     int64 // answers that took more than one attempt; below 0 if unknown
+	sent      int64 // datagrams that the machine sent meanwhile; 0 if unknown
 }
 
 // A result holds the medians of one command, or why there are none.
@@ -72,6 +83,12 @@ func measure(ctx context.Context, commands []command, rounds int) ([]result, err
 			wall:   median(usages[i], func(u usage) time.Duration { return u.wall }),
 			cpu:    median(usages[i], func(u usage) time.Duration { return u.cpu }),
 			memory: median(usages[i], func(u usage) int64 { return u.memory }),
+			again:  median(usages[i], func(u usage) int64 { return u.again }),
+			sent:   median(usages[i], func(u usage) int64 { return u.sent }),
+		}
+		// What is lost once must not be lost in a median.
+		for _, u := range usages[i] {
+			results[i].lost = max(results[i].lost, u.lost)
 		}
 	}
 	return results, failed
@@ -86,7 +103,10 @@ func (c *command) once(ctx context.Context) (usage, error) {
 			return usage{}, err
 		}
 	}
-	cmd := exec.CommandContext(ctx, sbin(c.args[0]), c.args[1:]...)
+	limit := cmp.Or(c.limit, runLimit)
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmd := exec.CommandContext(limited, sbin(c.args[0]), c.args[1:]...)
 	cmd.Dir = c.dir
 	var said bytes.Buffer
 	cmd.Stderr = &said
@@ -101,6 +121,9 @@ func (c *command) once(ctx context.Context) (usage, error) {
 	start := time.Now()
 	err := cmd.Run()
 	wall := time.Since(start)
+	if limited.Err() != nil && ctx.Err() == nil {
+		return usage{}, fmt.Errorf("not done within %s", limit)
+	}
 	if err != nil {
 		line, _, _ := bytes.Cut(bytes.TrimSpace(said.Bytes()), []byte("\n"))
 		if len(line) > 0 {
@@ -108,7 +131,14 @@ func (c *command) once(ctx context.Context) (usage, error) {
 		}
 		return usage{}, err
 	}
-	return usage{wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), maxMemory(cmd.ProcessState)}, nil
+	u := usage{
+		wall: wall, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), memory: maxMemory(cmd.ProcessState),
+		again: -1,
+	}
+	if c.report != nil {
+		err = c.report(&u)
+	}
+	return u, err
 }
 
 // sbin gives the path of a program, which may stand in a folder that the path

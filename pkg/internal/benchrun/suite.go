@@ -19,6 +19,23 @@ const compilezone = "named-compilezone -i none"
 // milliseconds, so it needs more of them.
 const startups = 20
 
+// The parts of the suite, each of which can be run apart.
+const (
+	partZones   = "zones"
+	partResolve = "resolve"
+)
+
+// settings say what the suite measures.
+type settings struct {
+	program  string // aliasflat
+	part     string // empty for all
+	rounds   int
+	records  int  // of the main zone
+	targets  int  // at most
+	long     bool // the slow figures too
+	powerDNS bool
+}
+
 // A bench is the suite at work in one folder.
 type bench struct {
 	out     io.Writer
@@ -48,10 +65,10 @@ type zone struct {
 	size          int64
 }
 
-// suite generates the zones and prints a table for each part. All parts run
-// even if a command fails; the error then names every failure.
-func suite(ctx context.Context, out io.Writer, program string, rounds, records int) error {
-	program, err := filepath.Abs(program)
+// suite runs the parts that are asked for. All of them run even if a command
+// fails; the error then names every failure.
+func suite(ctx context.Context, out io.Writer, s settings) error {
+	program, err := filepath.Abs(s.program)
 	if err != nil {
 		return err
 	}
@@ -61,11 +78,23 @@ func suite(ctx context.Context, out io.Writer, program string, rounds, records i
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	b := &bench{
-		out: out, program: program, rounds: rounds, dir: dir,
+		out: out, program: program, rounds: s.rounds, dir: dir,
 		world: filepath.Join(dir, "world.zone"), changed: filepath.Join(dir, "changed.zone"),
 	}
+	var failed error
+	if s.part != partResolve {
+		failed = b.zones(ctx, s.records)
+	}
+	if s.part != partZones && ctx.Err() == nil {
+		failed = errors.Join(failed, b.resolve(ctx, s))
+	}
+	return errors.Join(failed, ctx.Err())
+}
+
+// zones generates the zones and prints a table for each.
+func (b *bench) zones(ctx context.Context, records int) error {
 	aliases := max(1, records/1000)
-	err = errors.Join(
+	err := errors.Join(
 		generate(b.world, func(w io.Writer) error { return zonegen.World(w, aliases) }),
 		generate(b.changed, func(w io.Writer) error { return zonegen.ChangedWorld(w, aliases) }))
 	if err != nil {
@@ -87,8 +116,7 @@ func suite(ctx context.Context, out io.Writer, program string, rounds, records i
 	if err != nil {
 		return errors.Join(failed, err)
 	}
-	failed = errors.Join(failed, b.compare(ctx, z), ctx.Err())
-	return errors.Join(failed, b.linearity())
+	return errors.Join(failed, b.compare(ctx, z), b.linearity())
 }
 
 // memoryDir is a folder in memory where there is one, so that no disk is

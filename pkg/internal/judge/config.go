@@ -96,6 +96,34 @@ zone:
 	return []string{"-c", file}, err
 }
 
+func powerDNSConfig(dir string, port int, zones map[string]string, resolver string) ([]string, error) {
+	var list strings.Builder
+	for _, zone := range slices.Sorted(maps.Keys(zones)) {
+		fmt.Fprintf(&list, "zone \"%s\" { type master; file \"%s\"; };\n", zone, zones[zone])
+	}
+	bind, err := writeConfig(dir, "zones.conf", list.String())
+	if err != nil {
+		return nil, err
+	}
+	// An empty security-poll-suffix: it asks nobody for news of itself.
+	_, err = writeConfig(dir, "pdns.conf", fmt.Sprintf(`launch=bind
+bind-config=%s
+local-address=127.0.0.1
+local-port=%d
+socket-dir=%s
+daemon=no
+guardian=no
+disable-syslog=yes
+security-poll-suffix=
+expand-alias=yes
+outgoing-axfr-expand-alias=yes
+resolver=%s
+allow-axfr-ips=127.0.0.1
+receiver-threads=1
+`, bind, port, dir, resolver))
+	return []string{"--config-dir=" + dir}, err
+}
+
 func writeConfig(dir, name, text string) (string, error) {
 	file := filepath.Join(dir, name)
 	return file, os.WriteFile(file, []byte(text), 0o600)

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -123,6 +124,27 @@ func TestServers(t *testing.T) {
 				t.Errorf("transfer\n%s", strings.Join(got, "\n"))
 			}
 		})
+	}
+}
+
+// TestPowerDNS needs what only the benchmarks need, and what "make deps"
+// therefore leaves out.
+func TestPowerDNS(t *testing.T) {
+	if _, err := exec.LookPath("pdns_server"); err != nil {
+		t.Skip("pdns_server is not installed: sh .ci/deps.sh bench")
+	}
+	targets := "$ORIGIN target.test.\n$TTL 300\n@ SOA ns hostmaster 7 3600 600 86400 300\n NS ns\nns A 192.0.2.1\nt A 192.0.2.7\nt AAAA 2001:db8::7\n"
+	resolver := StartKnot(t, map[string]string{"target.test": zoneFile(t, targets)})
+	resolver.WaitReady(t, "target.test")
+	server := StartPowerDNS(t, map[string]string{"example.com": zoneFile(t, tiny+"@ ALIAS t.target.test.\n")}, resolver.Addr)
+	if serial := server.WaitReady(t, "example.com"); serial != 7 {
+		t.Errorf("serial %d", serial)
+	}
+	got := server.Transfer(t, "example.com")
+	want := append([]string{"example.com. 300 IN A 192.0.2.7", "example.com. 300 IN AAAA 2001:db8::7"}, tinyRecords...)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("transfer\n%s\n%s", strings.Join(got, "\n"), server.Log())
 	}
 }
 

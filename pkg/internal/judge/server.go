@@ -30,7 +30,7 @@ const (
 // Server is a name server that runs until the test ends.
 type Server struct {
 	Addr string // 127.0.0.1:port, UDP and TCP
-	Name string // the program: named, nsd or knotd
+	Name string // the program: named, nsd, knotd or pdns_server
 
 	log    *buffer
 	exited chan struct{} // closed when the process has gone
@@ -54,6 +54,16 @@ func StartNSD(tb testing.TB, zones map[string]string) *Server {
 func StartKnot(tb testing.TB, zones map[string]string) *Server {
 	tb.Helper()
 	return start(tb, "knotd", zones, knotConfig)
+}
+
+// StartPowerDNS starts pdns_server with its BIND backend, as [StartNamed] does
+// named. It expands ALIAS records with what the resolver at host:port answers.
+// Only the benchmarks need it, so "make deps" does not install it.
+func StartPowerDNS(tb testing.TB, zones map[string]string, resolver string) *Server {
+	tb.Helper()
+	return start(tb, "pdns_server", zones, func(dir string, port int, zones map[string]string) ([]string, error) {
+		return powerDNSConfig(dir, port, zones, resolver)
+	})
 }
 
 // Log gives what the server has printed up to now.

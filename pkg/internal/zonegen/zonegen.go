@@ -1,6 +1,7 @@
 // Package zonegen writes large zones for benchmarks and property tests: one
 // like those that people keep by hand, with ALIAS lines in it, one like that of
-// a top-level domain, and the addresses that the ALIAS targets have.
+// a top-level domain, one of ALIAS lines alone, and the addresses that the ALIAS
+// targets have.
 //
 // The same arguments give the same bytes. Every zone loads without a complaint
 // in BIND, NSD and Knot once [Plain] has put address records in place of the
@@ -15,7 +16,7 @@ import (
 	"strconv"
 )
 
-// Origin is the zone name of [Realistic] and [Plain], TLD that of
+// Origin is the zone name of [Realistic], [Plain] and [Aliases], TLD that of
 // [Delegations].
 const (
 	Origin = "example.com."

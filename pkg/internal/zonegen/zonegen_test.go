@@ -180,6 +180,8 @@ func TestWriteErrors(t *testing.T) {
 		"realistic":   Realistic(fullDisk{}, 10, 1),
 		"world":       World(fullDisk{}, 1),
 		"delegations": Delegations(fullDisk{}, 10),
+		"aliases":     Aliases(fullDisk{}, 10),
+		"targets":     Targets(fullDisk{}, 10),
 	} {
 		if !errors.Is(err, errFull) {
 			t.Errorf("%s: %v", name, err)

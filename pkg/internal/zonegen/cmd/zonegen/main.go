@@ -25,7 +25,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("zonegen", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	var (
-		kind    = flags.String("kind", "realistic", "realistic, plain (A in place of ALIAS), delegations, world or changed-world")
+		kind    = flags.String("kind", "realistic", "realistic, plain (A in place of ALIAS), delegations, world, changed-world, aliases (ALIAS alone) or targets (their zone)")
 		records = flags.Int("records", 1_000_000, "number of records")
 		aliases = flags.Int("aliases", 1000, "number of ALIAS records among them")
 		output  = flags.String("o", "", "file to write; standard output if empty")
@@ -40,11 +40,13 @@ func run(args []string, stdout, stderr io.Writer) error {
 		"delegations":   func(w io.Writer) error { return zonegen.Delegations(w, *records) },
 		"world":         func(w io.Writer) error { return zonegen.World(w, *aliases) },
 		"changed-world": func(w io.Writer) error { return zonegen.ChangedWorld(w, *aliases) },
+		"aliases":       func(w io.Writer) error { return zonegen.Aliases(w, *aliases) },
+		"targets":       func(w io.Writer) error { return zonegen.Targets(w, *aliases) },
 	}
 	write := kinds[*kind]
 	switch {
 	case write == nil:
-		return fmt.Errorf("-kind %s is none of realistic, plain, delegations, world, changed-world", *kind)
+		return fmt.Errorf("-kind %s is none of realistic, plain, delegations, world, changed-world, aliases, targets", *kind)
 	case *records < 0 || *aliases < 0:
 		return errors.New("-records and -aliases count from 0")
 	case flags.NArg() > 0:

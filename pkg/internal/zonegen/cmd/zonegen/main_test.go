@@ -29,6 +29,12 @@ func TestRun(t *testing.T) {
 	if stdout.Len() == 0 || bytes.Contains(stdout.Bytes(), []byte("ALIAS")) {
 		t.Errorf("plain:\n%s", stdout.String())
 	}
+	for kind, last := range map[string]string{"aliases": "\na2 ALIAS t2.target.test.\n", "targets": "\nt2 AAAA 2001:db8::2\n"} {
+		stdout.Reset()
+		if err := run([]string{"-kind", kind, "-aliases", "3"}, &stdout, &stderr); err != nil || !strings.HasSuffix(stdout.String(), last) {
+			t.Errorf("%s: %v\n%s", kind, err, stdout.String())
+		}
+	}
 }
 
 func TestRunErrors(t *testing.T) {

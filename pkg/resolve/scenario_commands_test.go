@@ -47,10 +47,13 @@ func init() { //nolint:gochecknoinits // the table and what it calls refer to ea
 		"fault": {usage: "fault ADDR NAME|* TYPE|* FAULT", least: 4, run: (*stage).fault},
 		// A server is right again.
 		"right": {usage: "right ADDR", least: 1, most: 1, run: (*stage).right},
+		// For each query N forged packets arrive before the reply, each with one field wrong.
+		"forger": {usage: "forger N [id|name|type|class|case|qr|opcode ...]", least: 1, run: (*stage).forger},
 		// The open TCP connections to a server are reset.
 		"reset": {usage: "reset ADDR", least: 1, most: 1, run: (*stage).reset},
 		// The resolver under test: a list of URLs, and query-timeout=, target-timeout=, rounds=,
-		// sockets=, in-flight=, rate=; "probe" has the resolvers probed.
+		// sockets=, in-flight=, rate=; "probe" has the resolvers probed, "require-ad" takes only
+		// what they have validated.
 		"client": {usage: "client URL ... [OPTION=VALUE ...]", least: 1, run: (*stage).newClient},
 		// The time for the lookups that follow ends so long from now.
 		"run-timeout": {usage: "run-timeout TIME", least: 1, most: 1, run: (*stage).runTimeout},
@@ -78,9 +81,10 @@ func init() { //nolint:gochecknoinits // the table and what it calls refer to ea
 		// The most questions that a server got within some time.
 		"peak": {usage: "peak ADDR TIME N", least: 3, most: 3, expects: true, run: (*stage).peak},
 		// The client's sockets: how many are open or were opened, how many ports they had, how
-		// many queries the busiest one carried, how many replies they had no room for.
+		// many queries the busiest one carried, how many replies they had no room for, how many
+		// forged packets they got.
 		"sockets": {
-			usage: "sockets ADDR|* udp|tcp open|opened|ports|most-queries|overflowed N",
+			usage: "sockets ADDR|* udp|tcp open|opened|ports|most-queries|overflowed|forged N",
 			least: 4, most: 4, expects: true, run: (*stage).sockets,
 		},
 	}
@@ -235,6 +239,28 @@ func (st *stage) right(c *command) error {
 	return err
 }
 
+var forgedFields = map[string]dnstest.Field{
+	"id": dnstest.ForgedID, "name": dnstest.ForgedName, "type": dnstest.ForgedType, "class": dnstest.ForgedClass,
+	"case": dnstest.ForgedCase, "qr": dnstest.ForgedQR, "opcode": dnstest.ForgedOpcode,
+}
+
+func (st *stage) forger(c *command) error {
+	n, err := strconv.Atoi(c.words[1])
+	if err != nil {
+		return err
+	}
+	f := dnstest.Forger{Count: n}
+	for _, word := range c.words[2:] {
+		field, ok := forgedFields[word]
+		if !ok {
+			return fmt.Errorf("unknown field %q", word)
+		}
+		f.Fields = append(f.Fields, field)
+	}
+	st.network.Forge(f)
+	return nil
+}
+
 func (st *stage) reset(c *command) error {
 	_, address, err := st.serverAt(c.words[1])
 	if err == nil {
@@ -258,6 +284,8 @@ func (st *stage) newClient(c *command) error {
 		switch {
 		case word == "probe":
 			opts.Probe = true
+		case word == "require-ad":
+			opts.RequireAD = true
 		case !isOption:
 			urls = append(urls, word)
 		case name == "query-timeout":
@@ -504,6 +532,8 @@ func (st *stage) sockets(c *command) error {
 			n = max(n, conn.Queries)
 		case "overflowed":
 			n += conn.Overflowed
+		case "forged":
+			n += conn.Forged
 		default:
 			return fmt.Errorf("unknown word %q", c.words[3])
 		}

@@ -87,9 +87,8 @@ var rowsElsewhere = map[string]string{
 }
 
 // rowsLater is those that no test can have before the part of the program that they are about
-// is there: what happens to a target that was gone for a while is for the watch mode, and the
-// AD bit is not asked for.
-var rowsLater = []string{"R18", "R25"}
+// is there: what happens to a target that was gone for a while is for the watch mode.
+var rowsLater = []string{"R18"}
 
 // threatRows is how many rows the table has.
 const threatRows = 25
@@ -150,6 +149,7 @@ func TestScenarioRunner(t *testing.T) {
 		{good + "server 192.0.2.53 world\n" + world, "x.txt:8: there is a server at 192.0.2.53"},
 		{good + "fault 192.0.2.53 * * servfial\n" + world, "x.txt:8: fault \"servfial\": unknown word \"servfial\""},
 		{good + "fault 192.0.2.53 b.example.net A drop\n" + world, "x.txt:8: nothing met this fault"},
+		{good + "forger 9 ttl\n" + world, "x.txt:8: unknown field \"ttl\""},
 		{good + "client udp://192.0.2.53 fast=1\n" + world, "x.txt:8: unknown option \"fast\""},
 		{good + "begin a.example.net A\n" + world, "x.txt:8: nothing is expected of the lookup of a.example.net."},
 		{good + "answer a.example.net A\n    NODATA\n" + world, "x.txt:8: no lookup of a.example.net A is under way"},

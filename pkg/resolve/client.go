@@ -19,7 +19,8 @@ type Options struct {
 	QueryTimeout  time.Duration // for one question to one resolver; 0 means 2 seconds
 	TargetTimeout time.Duration // for one lookup over all resolvers; 0 means 10 seconds
 	Rounds        int           // how often the list of resolvers is gone through; 0 means 2
-	Sockets       int           // UDP sockets to one resolver at a time; twice as many connections; 0 means 4
+	Sockets       int           // UDP sockets to one resolver at a time; 0 means 2
+	Connections   int           // to one resolver at a time; 0 means twice Sockets, and 8 where that is 0 too
 	InFlight      int           // queries to one resolver under way at once over UDP, at most; 0 means 2000
 	Rate          float64       // queries a second to one resolver, at most; 0 means 500, and any number to a loopback or private one; negative: any number
 	ResolvConf    string        // what "system" reads; empty means /etc/resolv.conf
@@ -53,8 +54,14 @@ func (o Options) withDefaults() Options {
 	if o.Rounds <= 0 {
 		o.Rounds = 2
 	}
+	if o.Connections <= 0 {
+		o.Connections = 2 * o.Sockets
+	}
 	if o.Sockets <= 0 {
-		o.Sockets = 4
+		o.Sockets = 2
+	}
+	if o.Connections <= 0 {
+		o.Connections = 8
 	}
 	if o.InFlight <= 0 {
 		o.InFlight = 2000
@@ -204,11 +211,12 @@ func (c *Client) Start(ctx context.Context, target zone.Name, qtype uint16, done
 }
 
 func (c *Client) start(ctx context.Context, q Question, done func(Answer)) {
-	l := &lookup{client: c, target: q.Target, qtype: q.Type, subnet: q.Subnet, done: done}
-	if a, ok := c.failures.recent(l.question()); ok {
+	if a, ok := c.failures.recent(q); ok {
 		done(a)
 		return
 	}
+	l, _ := lookupPool.Get().(*lookup)
+	l.client, l.ctx, l.target, l.qtype, l.subnet, l.done = c, ctx, q.Target, q.Type, q.Subnet, done
 	now := rightNow()
 	l.began = now
 	if c.isDead(now) {
@@ -220,10 +228,10 @@ func (c *Client) start(ctx context.Context, q Question, done func(Answer)) {
 	p := c.probeOf(ctx, l.order[0])
 	if u := l.order[0]; u.udp != nil && u.host.isReady() && (p == nil || !p.isDone() || p.bad == nil) {
 		l.first.init(u, q.Target, q.Type, l.style(u))
-		l.step(ctx, &l.first)
+		l.step(now)
 		return
 	}
-	l.compete(ctx, nil, 0)
+	l.compete(nil, 0)
 }
 
 // Flush sends the queries of lookups that were started and not yet sent.

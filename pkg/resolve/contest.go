@@ -16,6 +16,7 @@ import (
 // goroutine of their own. One whose first resolver fails or is late becomes a contest.
 type lookup struct {
 	client *Client
+	ctx    context.Context //nolint:containedctx // a lookup is one call under way and ends with it; a closure for each would cost as much as the rest
 	target zone.Name
 	qtype  uint16
 	subnet Subnet
@@ -58,99 +59,109 @@ func (l *lookup) unasked(f failure) Answer {
 	return Answer{Target: l.target, Type: l.qtype, Last: l.target}.failed(f)
 }
 
-// step asks the next query of a visit over UDP, without waiting.
-func (l *lookup) step(ctx context.Context, v *visit) {
-	a := &l.query
+// step asks the next query of the first visit over UDP, without waiting.
+func (l *lookup) step(now moment) {
+	a, v := &l.query, &l.first
 	if a.timeout != 0 {
 		a = &ask{} // that of the lookup is used up
 	}
-	a.query, a.timeout = v.next(), l.deadline.bound(v.u.timeout)
-	a.ended = func() error {
-		if l.settled.Load() {
-			return context.Canceled // another resolver was quicker
-		}
-		return ctx.Err()
-	}
-	a.stands = &l.deadline
-	l.deadline.wait()
-	a.done = func(r reply) { l.heard(ctx, v, r) }
+	a.query, a.timeout = v.next(now), l.deadline.bound(now, v.u.timeout)
+	a.stands, a.owner = &l.deadline, l
+	l.deadline.wait(now)
 	if len(l.order) > 1 {
 		a.hedge, a.probe = v.u.hedge(), v.u.health.down.Load()
-		a.late = func() { l.compete(ctx, nil, 0) }
 	}
 	v.u.udp.add(a)
 }
 
+// ended tells why the first query needs no reply any more.
+func (l *lookup) ended() error {
+	if l.settled.Load() {
+		return context.Canceled // another resolver was quicker
+	}
+	return l.ctx.Err()
+}
+
+// late has the next resolver asked too.
+func (l *lookup) late() { l.compete(nil, 0) }
+
 // heard goes on with a reply.
-func (l *lookup) heard(ctx context.Context, v *visit, r reply) {
+func (l *lookup) heard(r reply) {
 	if l.settled.Load() {
 		return
 	}
+	v := &l.first
 	answer, done := v.take(r)
 	switch {
 	case done:
 	case !v.overConn:
-		l.step(ctx, v)
+		l.step(rightNow())
 		return
 	default:
 		if len(l.order) > 1 {
-			l.compete(ctx, nil, v.u.hedge()) // over a connection the resolver may be late too
+			l.compete(nil, v.u.hedge()) // over a connection the resolver may be late too
 		}
-		if l.client.spawn(func() {
-			until, stop := l.client.untilClosed(ctx)
+		client := l.client
+		if client.spawn(func() {
+			until, stop := client.untilClosed(l.ctx)
 			defer stop()
-			l.judge(ctx, word{v, v.run(until, &l.deadline)})
-			l.client.Flush()
+			a := v.run(until, &l.deadline)
+			l.judge(v, &a)
+			client.Flush()
 		}) {
 			return
 		}
 		answer = l.unasked(failure{reason: ReasonCanceled, detail: errClosed.Error()})
 	}
-	l.judge(ctx, word{v, answer})
+	l.judge(v, &answer)
 }
 
 // judge ends the lookup with the first word, if it will do. A resolver whose probe is not
 // done yet is not believed before.
-func (l *lookup) judge(ctx context.Context, v word) {
-	if p := l.client.probeOf(ctx, v.visit.u); p != nil && v.answer.Reason != ReasonCanceled {
+func (l *lookup) judge(v *visit, a *Answer) {
+	if p := l.client.probeOf(l.ctx, v.u); p != nil && a.Reason != ReasonCanceled {
 		if !p.isDone() {
-			l.wait(ctx, p, v)
+			l.wait(p, v, a)
 			return
 		}
-		v.answer = p.judge(l.target, l.qtype, v.visit.u, v.answer)
+		if p.bad != nil {
+			judged := p.judge(l.target, l.qtype, v.u, *a)
+			a = &judged
+		}
 	}
-	if !l.conclusive(v.answer) {
-		l.compete(ctx, &v, 0)
+	if !l.conclusive(a) {
+		l.compete(&word{v, *a}, 0)
 		return
 	}
 	l.mu.Lock()
 	if l.words != nil {
-		l.words <- v
+		l.words <- word{v, *a}
 		l.mu.Unlock()
 		return
 	}
 	l.settled.Store(true)
 	l.mu.Unlock()
-	l.finish(v.answer, v.visit.attempts)
+	l.finish(a, v.attempts)
 }
 
 // wait judges once the probe is done, or ctx has ended.
-func (l *lookup) wait(ctx context.Context, p *probe, v word) {
-	stop := context.AfterFunc(ctx, func() {
-		v.answer = l.unasked(failure{reason: ReasonCanceled, detail: canceledText(ctx.Err())})
-		l.judge(ctx, v)
-		l.client.Flush()
+func (l *lookup) wait(p *probe, v *visit, a *Answer) {
+	waiting, client := *a, l.client
+	stop := context.AfterFunc(l.ctx, func() {
+		waiting = l.unasked(failure{reason: ReasonCanceled, detail: canceledText(l.ctx.Err())})
+		l.judge(v, &waiting)
+		client.Flush()
 	})
 	p.then(func() {
 		if stop() {
-			l.judge(ctx, v)
-			l.client.Flush()
+			l.judge(v, &waiting)
+			client.Flush()
 		}
 	})
 }
 
 // conclusive tells whether no other resolver need be asked.
-func (l *lookup) conclusive(a Answer) bool {
+func (l *lookup) conclusive(a *Answer) bool {
 	switch {
 	case a.Known(), a.Reason == ReasonCanceled:
 		return true
@@ -160,20 +171,28 @@ func (l *lookup) conclusive(a Answer) bool {
 	return len(l.order) == 1
 }
 
-// finish hands the answer over.
-func (l *lookup) finish(a Answer, attempts []Attempt) {
+var lookupPool = sync.Pool{New: func() any { return new(lookup) }}
+
+// finish hands the answer over. The lookup is not to be touched afterwards: where nobody else
+// can know of it, it becomes another one.
+func (l *lookup) finish(a *Answer, attempts []Attempt) {
 	a.Attempts = attempts
 	if a.Outcome == Failure {
-		l.client.failures.note(l.question(), &a)
+		l.client.failures.note(l.question(), a)
 	} else {
 		l.client.failures.forget(l.question())
 	}
-	l.done(a)
+	done := l.done
+	if l.query.clean && len(l.order) == 1 && l.words == nil {
+		*l = lookup{}
+		lookupPool.Put(l)
+	}
+	done(*a)
 }
 
 // compete makes a contest of a lookup, or hands the word to the one that it is already. The
 // next resolver is asked after a time: none where the first one has failed or is late.
-func (l *lookup) compete(ctx context.Context, v *word, hedge time.Duration) {
+func (l *lookup) compete(v *word, hedge time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.settled.Load() {
@@ -186,9 +205,10 @@ func (l *lookup) compete(ctx context.Context, v *word, hedge time.Duration) {
 		if l.first.u != nil {
 			c.pending, c.queue = []*visit{&l.first}, l.order[1:]
 		}
-		if !l.client.spawn(func() { c.run(ctx) }) {
+		if !l.client.spawn(func() { c.run(l.ctx) }) {
 			l.settled.Store(true)
-			l.finish(l.unasked(failure{reason: ReasonCanceled, detail: errClosed.Error()}), nil)
+			a := l.unasked(failure{reason: ReasonCanceled, detail: errClosed.Error()})
+			l.finish(&a, nil)
 			return
 		}
 	}
@@ -228,7 +248,7 @@ func (c *contest) run(ctx context.Context) {
 	l.mu.Lock()
 	l.settled.Store(true)
 	l.mu.Unlock()
-	l.finish(a, c.attempts)
+	l.finish(&a, c.attempts)
 	l.client.Flush()
 }
 

@@ -60,7 +60,7 @@ func (c *dohConn) Close() error {
 func newDoH(ctx context.Context, h *host, opts Options) *doh {
 	u := h.url
 	d := &doh{
-		turns: make(turns, opts.Sockets*maxOnHTTP),
+		turns: make(turns, opts.Connections/2*maxOnHTTP),
 		url:   "https://" + authority(u.serverName(), u.Port, SchemeHTTPS) + u.Path,
 		open:  map[*dohConn]struct{}{},
 	}
@@ -75,8 +75,8 @@ func newDoH(ctx context.Context, h *host, opts Options) *doh {
 			return conn, nil
 		},
 		ForceAttemptHTTP2:      true,
-		MaxConnsPerHost:        opts.Sockets,
-		MaxIdleConnsPerHost:    opts.Sockets,
+		MaxConnsPerHost:        opts.Connections / 2,
+		MaxIdleConnsPerHost:    opts.Connections / 2,
 		IdleConnTimeout:        dohIdle,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHeader,

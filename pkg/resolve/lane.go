@@ -25,6 +25,8 @@ const (
 	maxMoves = 2 // to another socket, away from a forger, before UDP is given up
 
 	tickLen = 10 * time.Millisecond // how exactly queries are sent again
+
+	dealLen = 32 // queries that a lane gets in its turn
 )
 
 var (
@@ -38,6 +40,7 @@ type reply struct {
 	packet    []byte // over UDP only good until whoever is told returns
 	caseDiffs bool   // the question came back in other letter case
 	sent      moment // over UDP when it was first sent; zero where it never was
+	came      moment // over UDP when it was read; zero where nothing was
 	wrong     int    // packets with its identifier that did not fit, where there is no other reply
 	others    int    // replies to other queries that the connection carried meanwhile, where it has ended
 	err       error
@@ -49,10 +52,8 @@ type ask struct {
 	timeout time.Duration // from when it is first sent
 	stands  *deadline     // stands still until the query is first sent, or is over
 	hedge   time.Duration // from when it is first sent; 0 for none
-	ended   func() error  // why nobody waits for the reply any more, or nil
-	done    func(reply)   // told once; it must not block
 	probe   bool          // the resolver is known to be silent, and this is to find out whether it is back
-	late    func()        // told once when hedge has passed without a reply, or the resolver is silent; it must not block
+	owner   asker
 
 	// These belong to the lane.
 	socket  *socket
@@ -60,6 +61,7 @@ type ask struct {
 	last    moment // sent last
 	due     moment // when to look at it again
 	again   moment // when it is taken for lost; zero once it is
+	spared  moment // when the window no longer counts it
 	at      int32  // place in flying
 	wrong   int32
 	id      uint16
@@ -69,6 +71,14 @@ type ask struct {
 	counted bool // in the window
 	queued  bool // to be sent again
 	over    bool
+	clean   bool // over, and in no queue any more
+}
+
+// asker is who waits for the reply to a query. None of its methods may block.
+type asker interface {
+	heard(reply)  // called once; the query is done with
+	late()        // called once when hedge has passed without a reply, or the resolver is silent
+	ended() error // why nobody waits for the reply any more, or nil
 }
 
 // expires is when no reply is awaited any more.
@@ -89,9 +99,9 @@ func tell(list []told) {
 // end tells what came of a query that the lane is done with.
 func (a *ask) end(r reply) {
 	if a.sends == 0 {
-		a.stands.goOn()
+		a.stands.goOn(rightNow())
 	}
-	a.done(r)
+	a.owner.heard(r)
 }
 
 // datagrams is the UDP side of one resolver: a few lanes, each with a socket of its own.
@@ -100,6 +110,8 @@ type datagrams struct {
 	silent  func() bool // tells whether the resolver has not replied for a while
 	lanes   []*lane
 	rate    *rate.Limiter // nil for none
+	dealt   atomic.Uint32
+	dealTo  atomic.Int32 // the lane whose turn it is
 	running sync.WaitGroup
 	closing chan struct{}
 	closed  sync.Once
@@ -116,7 +128,15 @@ func newDatagrams(lanes, inFlight int, tick time.Duration, limit *rate.Limiter, 
 
 // add queues a query. It is sent with the next flush, which whoever adds has to see to; those
 // who are told of a reply need not.
-func (d *datagrams) add(a *ask) { d.lanes[rand.IntN(len(d.lanes))].add(a) }
+//
+// Queries are dealt out to the lanes at random, but several to one before the next: they go out
+// in one system call.
+func (d *datagrams) add(a *ask) {
+	if d.dealt.Add(1)%dealLen == 1 {
+		d.dealTo.Store(int32(rand.IntN(len(d.lanes))))
+	}
+	d.lanes[d.dealTo.Load()].add(a)
+}
 
 // flush sends what is queued and may be sent.
 func (d *datagrams) flush() {
@@ -192,8 +212,10 @@ func (q *queue) remove(gone func(*ask) bool) {
 // socket is one connected socket. Each reply finds its query by the identifier.
 type socket struct {
 	conn    packetConn
-	ids     map[uint16]*ask // of all queries ever sent; nil once done, so that a late reply is known for what it is
-	live    int             // of these, those that wait
+	table   *[1 << 16]uint16 // by identifier: the place in asks, from 1
+	ids     []uint16         // by place
+	asks    []*ask           // all that were ever sent; nil once done, so that a late reply is known for what it is
+	live    int              // of these, those that wait
 	forged  int
 	retired bool // takes no more queries; closed when the last one is done
 	dead    bool
@@ -267,7 +289,7 @@ func (l *lane) fill(now moment) (s *socket, failed []told) {
 			q = &l.waiting
 		}
 		a := q.peek()
-		if a == nil || !l.window.room() {
+		if a == nil || !l.window.room() || q == &l.waiting && len(l.flying) >= int(l.window.limit) {
 			break
 		}
 		to, err := a.socket, error(nil)
@@ -304,18 +326,17 @@ func (l *lane) pop(q *queue) {
 // launch registers a query with a socket and puts it into the outbox.
 func (l *lane) launch(a *ask, s *socket, now moment) {
 	if a.socket == nil {
-		a.socket, a.id = s, s.identifier()
-		s.ids[a.id] = a
+		a.socket, a.id = s, s.register(a)
 		s.live++
 		a.query.setID(a.id)
-		if len(s.ids) >= maxAsked {
+		if len(s.asks) >= maxAsked {
 			s.retired = true
 			l.current = nil
 		}
 	}
 	if a.sends == 0 {
 		a.sent = now
-		a.stands.goOn()
+		a.stands.goOn(now)
 		a.at = int32(len(l.flying))
 		l.flying = append(l.flying, a)
 	}
@@ -326,6 +347,7 @@ func (l *lane) launch(a *ask, s *socket, now moment) {
 	a.sends, a.last = a.sends+1, now
 	wait := l.rtt.timeout(a.timeout) << (a.sends - 1)
 	a.again = now.add(time.Duration(float64(wait) * (0.8 + 0.4*rand.Float64())))
+	a.spared = now.add(l.rtt.patience(a.timeout))
 	a.schedule()
 	l.outbox.add(a.query.datagram())
 }
@@ -336,19 +358,55 @@ func (a *ask) schedule() {
 	if a.again != 0 {
 		a.due = min(a.due, a.again)
 	}
+	if a.counted {
+		a.due = min(a.due, a.spared)
+	}
 	if a.hedge > 0 && !a.hedged {
 		a.due = min(a.due, a.sent.add(a.hedge))
 	}
 }
 
-// identifier gives one that no query on the socket has or had.
-func (s *socket) identifier() uint16 {
-	for {
-		id := randomID()
-		if _, used := s.ids[id]; !used {
-			return id
-		}
+// tables are the identifiers of sockets, all zero while nobody uses them.
+var tables = sync.Pool{New: func() any { return new([1 << 16]uint16) }}
+
+func newSocket(conn net.Conn) *socket {
+	table, _ := tables.Get().(*[1 << 16]uint16)
+	return &socket{conn: newPacketConn(conn), table: table}
+}
+
+// register gives a query an identifier that no query on the socket has or had.
+func (s *socket) register(a *ask) uint16 {
+	id := randomID()
+	for s.table[id] != 0 {
+		id = randomID()
 	}
+	s.asks, s.ids = append(s.asks, a), append(s.ids, id)
+	s.table[id] = uint16(len(s.asks))
+	return id
+}
+
+// find gives the query with an identifier; nil if it is done. Known tells whether there ever
+// was one.
+func (s *socket) find(id uint16) (a *ask, known bool) {
+	if s.table == nil || s.table[id] == 0 {
+		return nil, false
+	}
+	return s.asks[s.table[id]-1], true
+}
+
+// forget takes a query off the socket.
+func (s *socket) forget(id uint16) {
+	if s.table != nil && s.table[id] != 0 {
+		s.asks[s.table[id]-1] = nil
+	}
+}
+
+// clear forgets all queries that ever were.
+func (s *socket) clear() {
+	for _, id := range s.ids {
+		s.table[id] = 0
+	}
+	s.ids, s.asks = nil, nil
 }
 
 // open gives the socket for new queries. It is called with mu held.
@@ -360,7 +418,7 @@ func (l *lane) open() (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{conn: newPacketConn(conn), ids: make(map[uint16]*ask, 64)}
+	s := newSocket(conn)
 	l.current = s
 	l.sockets = append(l.sockets, s)
 	l.pool.running.Go(func() { l.read(s) })
@@ -374,6 +432,7 @@ func (l *lane) read(s *socket) {
 	in, _ := inboxPool.Get().(*inbox)
 	defer inboxPool.Put(in)
 	d := delivery{lane: l, socket: s}
+	defer l.giveBack(s)
 	for {
 		messages, err := s.conn.receive(in)
 		if err != nil {
@@ -398,7 +457,8 @@ type delivery struct {
 	lane    *lane
 	socket  *socket
 	packets [][]byte
-	asks    []*ask // by packet; nil where nobody waits
+	asks    []*ask  // by packet; nil where nobody waits
+	queries []query // of those
 	fits    []match
 	told    []told
 }
@@ -407,25 +467,30 @@ type delivery struct {
 // A packet that fits none is passed over: the right reply may still come.
 func (d *delivery) deliver() {
 	l, s := d.lane, d.socket
-	d.asks, d.fits, d.told = d.asks[:0], d.fits[:0], d.told[:0]
+	d.asks, d.queries, d.fits, d.told = d.asks[:0], d.queries[:0], d.fits[:0], d.told[:0]
 	unasked := 0
 	l.mu.Lock()
 	for _, p := range d.packets {
 		var a *ask
 		known := false
 		if len(p) >= headerLen {
-			a, known = s.ids[binary.BigEndian.Uint16(p)]
+			a, known = s.find(binary.BigEndian.Uint16(p))
 		}
 		if !known {
 			unasked++
 		}
-		d.asks = append(d.asks, a)
+		// An ask that is done may become one of another lookup, so its query is copied.
+		q := query{}
+		if a != nil {
+			q = a.query
+		}
+		d.asks, d.queries = append(d.asks, a), append(d.queries, q)
 	}
 	l.mu.Unlock()
 	for i, a := range d.asks {
 		fit := noMatch
 		if a != nil {
-			fit = a.query.fit(d.packets[i])
+			fit = d.queries[i].fit(d.packets[i])
 		}
 		d.fits = append(d.fits, fit)
 	}
@@ -433,14 +498,14 @@ func (d *delivery) deliver() {
 	l.mu.Lock()
 	for i, a := range d.asks {
 		switch {
-		case a == nil || s.ids[a.id] != a: // answered already
+		case a == nil || !s.waits(d.packets[i], a): // answered already
 		case d.fits[i] == noMatch:
 			a.wrong++
 			unasked++
 		default:
 			l.measure(a, now)
 			l.drop(a)
-			d.told = append(d.told, told{a, reply{packet: d.packets[i], caseDiffs: d.fits[i] == caseDiffs, sent: a.sent}})
+			d.told = append(d.told, told{a, reply{packet: d.packets[i], caseDiffs: d.fits[i] == caseDiffs, sent: a.sent, came: now}})
 		}
 	}
 	if unasked > 0 {
@@ -448,6 +513,12 @@ func (d *delivery) deliver() {
 	}
 	l.mu.Unlock()
 	tell(d.told)
+}
+
+// waits tells whether a query still waits for a packet.
+func (s *socket) waits(packet []byte, a *ask) bool {
+	got, _ := s.find(binary.BigEndian.Uint16(packet))
+	return got == a
 }
 
 // measure learns from an answer how long answers take and whether queries are lost. It is
@@ -460,13 +531,13 @@ func (l *lane) measure(a *ask, now moment) {
 		l.window.lose(now, l.rtt.timeout(a.timeout))
 	}
 	if a.counted {
-		l.window.answer()
+		l.window.answer(now, l.rtt.pace())
 	}
 }
 
 // drop ends the part of the lane in a query. It is called with mu held.
 func (l *lane) drop(a *ask) {
-	a.over = true
+	a.over, a.clean = true, !a.queued
 	if a.sends == 0 {
 		return
 	}
@@ -480,7 +551,7 @@ func (l *lane) drop(a *ask) {
 	l.flying[last] = nil
 	l.flying = l.flying[:last]
 	if s := a.socket; s != nil {
-		s.ids[a.id] = nil
+		s.forget(a.id)
 		s.live--
 		l.closeIfIdle(s)
 	}
@@ -514,7 +585,7 @@ func (l *lane) forged(s *socket, n int) []told {
 		return nil
 	}
 	var list []told
-	for _, a := range s.asks() {
+	for _, a := range s.waiting() {
 		if a.moves++; a.moves > maxMoves {
 			l.drop(a)
 			list = append(list, told{a, reply{err: errForged, sent: a.sent, wrong: int(a.wrong)}})
@@ -523,17 +594,17 @@ func (l *lane) forged(s *socket, n int) []told {
 		a.socket = nil
 		l.sendAgain(a)
 	}
-	s.ids = map[uint16]*ask{}
+	s.clear()
 	if !s.dead {
 		l.bury(s)
 	}
 	return list
 }
 
-// asks gives the queries that wait for a reply on the socket, in the order of sending.
-func (s *socket) asks() []*ask {
+// waiting gives the queries that wait for a reply on the socket, in the order of sending.
+func (s *socket) waiting() []*ask {
 	var list []*ask
-	for _, a := range s.ids {
+	for _, a := range s.asks {
 		if a != nil {
 			list = append(list, a)
 		}
@@ -542,12 +613,22 @@ func (s *socket) asks() []*ask {
 	return list
 }
 
+// giveBack returns what a socket has of the pools once its reader is done.
+func (l *lane) giveBack(s *socket) {
+	l.mu.Lock()
+	s.clear()
+	table := s.table
+	s.table = nil
+	l.mu.Unlock()
+	tables.Put(table)
+}
+
 // fail closes a socket and hands err to everyone who waits on it.
 func (l *lane) fail(s *socket, err error) {
 	var list []told
 	l.mu.Lock()
 	if !s.dead {
-		for _, a := range s.asks() {
+		for _, a := range s.waiting() {
 			l.drop(a)
 			list = append(list, told{a, reply{err: err, sent: a.sent, wrong: int(a.wrong)}})
 		}
@@ -607,16 +688,16 @@ func (l *lane) keepTime() {
 // are taken for lost. It tells whether any is left.
 func (l *lane) look(now moment) bool {
 	var list []told
-	var late []func()
+	var late []asker
 	silent := l.pool.silent()
 	l.mu.Lock()
 	for _, a := range slices.Backward(l.flying) { // those that are dropped make room behind
-		err := a.ended()
+		err := a.owner.ended()
 		switch {
 		case err != nil:
 		case silent && a.isEarly():
 			a.hedged = true
-			late = append(late, a.late)
+			late = append(late, a.owner)
 			continue
 		case now < a.due:
 			continue
@@ -630,7 +711,11 @@ func (l *lane) look(now moment) bool {
 		}
 		if a.hedge > 0 && !a.hedged && now >= a.sent.add(a.hedge) {
 			a.hedged = true
-			late = append(late, a.late)
+			late = append(late, a.owner)
+		}
+		if a.counted && now >= a.spared {
+			a.counted = false
+			l.window.out--
 		}
 		if a.again != 0 && now >= a.again {
 			l.lose(a)
@@ -644,8 +729,8 @@ func (l *lane) look(now moment) bool {
 	l.awake = len(l.flying)+l.waiting.len() > 0
 	awake := l.awake
 	l.mu.Unlock()
-	for _, f := range late {
-		f()
+	for _, o := range late {
+		o.late()
 	}
 	tell(list)
 	return awake
@@ -657,12 +742,12 @@ func (a *ask) isEarly() bool { return a.hedge > 0 && !a.hedged && !a.probe }
 
 // lateInQueue gives what is to be told to those who wait for their turn at a resolver that is
 // silent: another one need not wait for that. It is called with mu held.
-func (l *lane) lateInQueue() []func() {
-	var late []func()
+func (l *lane) lateInQueue() []asker {
+	var late []asker
 	for _, a := range l.waiting.asks[l.waiting.head:] {
 		if a.isEarly() {
 			a.hedged = true
-			late = append(late, a.late)
+			late = append(late, a.owner)
 		}
 	}
 	return late
@@ -672,9 +757,9 @@ func (l *lane) lateInQueue() []func() {
 func (l *lane) tidy() []told {
 	var list []told
 	l.waiting.remove(func(a *ask) bool {
-		err := a.ended()
+		err := a.owner.ended()
 		if err != nil {
-			a.over = true
+			a.over, a.clean = true, true
 			list = append(list, told{a, reply{err: err}})
 		}
 		return err != nil

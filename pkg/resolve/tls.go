@@ -116,7 +116,7 @@ func certificateNames(c *x509.Certificate) string {
 // newDoT makes the streams of DNS over TLS (RFC 7858).
 func newDoT(ctx context.Context, h *host, opts Options) *streams {
 	config := tlsConfig(h.url, opts, "dot")
-	return newStreams(2*opts.Sockets, func() (net.Conn, error) {
+	return newStreams(opts.Connections, func() (net.Conn, error) {
 		raw := new(quickFarewell)
 		conn, err := h.dialTLS(ctx, config, func(c net.Conn) net.Conn {
 			raw = &quickFarewell{Conn: c}

@@ -72,7 +72,7 @@ func newUpstream(ctx context.Context, u URL, opts Options) *upstream {
 		up.style.anyCase, up.style.pad = true, true
 		return up
 	}
-	up.conns = newStreams(2*opts.Sockets, up.host.dialer(ctx, "tcp"))
+	up.conns = newStreams(opts.Connections, up.host.dialer(ctx, "tcp"))
 	if u.Scheme == SchemeUDP {
 		up.udp = newDatagrams(opts.Sockets, opts.InFlight, opts.QueryTimeout/10, up.rate, up.health.down.Load, up.host.datagramDialer(ctx))
 	}

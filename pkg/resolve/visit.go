@@ -42,7 +42,7 @@ func (v *visit) init(u *upstream, target zone.Name, qtype uint16, s *style) {
 }
 
 // next builds the query to send now.
-func (v *visit) next() query {
+func (v *visit) next(now moment) query {
 	s := v.style
 	if anyCase := v.u.anyCase.Load(); v.plain || v.noSubnet || anyCase {
 		with := *s
@@ -57,7 +57,7 @@ func (v *visit) next() query {
 		cookie = v.u.cookies.current()
 	}
 	v.query = newQuery(v.chain.last, v.chain.qtype, s, cookie)
-	v.asked = rightNow()
+	v.asked = now
 	return v.query
 }
 
@@ -102,15 +102,15 @@ func (v *visit) exchange(ctx context.Context, d *deadline) reply {
 	if !v.overConn {
 		return v.datagram(ctx, d)
 	}
-	d.wait()
+	d.wait(rightNow())
 	err := v.u.turn(ctx)
-	d.goOn()
+	d.goOn(rightNow())
 	if err != nil {
 		v.asked = rightNow()
 		return reply{err: err}
 	}
 	defer v.u.conns.done()
-	q := v.next()
+	q := v.next(rightNow())
 	for hangups := 0; ; {
 		timeout := min(v.u.timeout, d.left())
 		if timeout <= 0 {
@@ -170,15 +170,29 @@ func (v *visit) datagram(ctx context.Context, d *deadline) reply {
 		v.asked = rightNow()
 		return reply{err: whose(ctx, err)}
 	}
-	got := make(chan reply, 1)
-	d.wait()
-	v.u.udp.add(&ask{query: v.next(), timeout: d.bound(v.u.timeout), stands: d, ended: func() error { return context.Cause(ctx) }, done: func(r reply) {
-		r.packet = append([]byte(nil), r.packet...)
-		got <- r
-	}})
+	now := rightNow()
+	d.wait(now)
+	w := &awaited{ctx: func() error { return context.Cause(ctx) }, got: make(chan reply, 1)}
+	v.u.udp.add(&ask{query: v.next(now), timeout: d.bound(now, v.u.timeout), stands: d, owner: w})
 	v.u.udp.flush()
-	return <-got
+	return <-w.got
 }
+
+// awaited is somebody who waits for the reply to one query over UDP.
+type awaited struct {
+	ctx func() error
+	got chan reply
+}
+
+func (w *awaited) heard(r reply) {
+	r.packet = append([]byte(nil), r.packet...)
+	w.got <- r
+}
+
+func (w *awaited) ended() error { return w.ctx() }
+
+// late is never called: there is no hedge.
+func (w *awaited) late() {}
 
 // receive takes a reply: the message in it, or why it is none, or neither where the name has to
 // be asked for again.
@@ -186,7 +200,10 @@ func (v *visit) receive(r reply) (m *message, a Attempt, f *failure) {
 	if r.sent != 0 {
 		v.asked = r.sent
 	}
-	now := rightNow()
+	now := r.came
+	if now == 0 {
+		now = rightNow()
+	}
 	a = Attempt{Resolver: v.u.name, Transport: transportUDP, Name: v.chain.last, Type: v.chain.qtype, Duration: now.since(v.asked), Rcode: -1}
 	if v.overConn {
 		a.Transport = v.u.overConn

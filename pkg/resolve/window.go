@@ -13,8 +13,8 @@ const (
 )
 
 // window bounds how many queries may be under way at once, so that neither the resolver's
-// receive buffer nor ours overflows. It grows with each answer, as fast as answers come at
-// first (slow start, RFC 5681 §3.1), and is halved when queries are lost.
+// receive buffer nor ours overflows. It grows as far as that makes answers come faster, see
+// [pace], and is halved when queries are lost.
 //
 // Only a query that is answered as soon as it is sent again was lost. One that is never
 // answered says nothing about buffers: the servers of its name may be dead.
@@ -24,8 +24,9 @@ type window struct {
 	limit     float64
 	out       int // queries under way that are not taken for lost
 
-	answered, lost int // since the window was last judged
-	cut            moment
+	answered, lost int    // since the window was last judged
+	cut            moment // when it was halved last
+	grown          moment // when it grew last while answers took long
 }
 
 func newWindow(limit int) window {
@@ -36,14 +37,18 @@ func newWindow(limit int) window {
 func (w *window) room() bool { return w.out < int(w.size) }
 
 // answer takes note of an answer to a query that was under way.
-func (w *window) answer() {
+func (w *window) answer(now moment, p pace) {
 	w.answered++
-	if w.out*2 >= int(w.size) { // else it is not the window that bounds
-		step := 1.0
-		if w.size >= w.threshold {
-			step = 2 / w.size
+	switch {
+	case p == paceNone, w.out*2 < int(w.size): // it is not the window that bounds
+	case p == paceSlow:
+		if now.since(w.grown) >= tickLen {
+			w.size, w.grown = min(w.size+1, w.limit), now
 		}
-		w.size = min(w.size+step, w.limit)
+	case w.size >= w.threshold:
+		w.size = min(w.size+1/w.size, w.limit)
+	default:
+		w.size = min(w.size+1, w.limit)
 	}
 	if w.answered >= max(lossDivisor*fewLosses, 2*int(w.size)) {
 		w.answered, w.lost = w.answered/2, w.lost/2
@@ -65,14 +70,16 @@ func (w *window) lose(now moment, rto time.Duration) {
 // rtt estimates how long an answer takes (RFC 6298 §2).
 type rtt struct {
 	smoothed, variation time.Duration
+	least               time.Duration
 	known               bool
 }
 
 func (r *rtt) sample(took time.Duration) {
 	if !r.known {
-		r.smoothed, r.variation, r.known = took, took/2, true
+		r.smoothed, r.variation, r.least, r.known = took, took/2, took, true
 		return
 	}
+	r.least = min(r.least, took)
 	r.variation += ((r.smoothed - took).Abs() - r.variation) / 4
 	r.smoothed += (took - r.smoothed) / 8
 }
@@ -94,3 +101,43 @@ func (r *rtt) timeout(all time.Duration) time.Duration {
 
 // soon is the time in which an answer comes that nothing delays.
 func (r *rtt) soon() time.Duration { return max(2*r.smoothed, tickLen) }
+
+// pace is how fast a window may grow.
+type pace uint8
+
+const (
+	// paceNone is for a resolver nearby that has what it is asked for: it is busy all the time
+	// with few queries under way, and more of them only wait in its buffer.
+	paceNone pace = iota
+	// paceSlow is for one that takes its time, as one does that has to ask others: more at once
+	// help, but whether it is that or a buffer is not to be seen.
+	paceSlow
+	// paceFast is for one that is far away: what is under way is mostly on its way. The window
+	// doubles with each round trip (slow start, RFC 5681 §3.1).
+	paceFast
+)
+
+const (
+	nearby    = 2 * time.Millisecond // the round trip to a resolver nearby, at most
+	unhurried = 5 * time.Millisecond // an answer takes at least so long that somebody else was asked for
+)
+
+// pace tells how fast the window may grow.
+func (r *rtt) pace() pace {
+	switch {
+	case r.least >= nearby && r.smoothed < 2*r.least:
+		return paceFast
+	case r.smoothed >= unhurried:
+		return paceSlow
+	}
+	return paceNone
+}
+
+// patience is how long the window counts a query. It is shorter than the time after which a
+// query is sent again: where a burst is lost, those that wait behind it go on.
+func (r *rtt) patience(all time.Duration) time.Duration {
+	if !r.known {
+		return r.timeout(all)
+	}
+	return min(max(4*(r.smoothed+r.variation), 2*tickLen), r.timeout(all))
+}

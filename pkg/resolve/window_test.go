@@ -9,7 +9,7 @@ import (
 func answers(w *window, n int) {
 	for range n {
 		w.out = int(w.size)
-		w.answer()
+		w.answer(moment(time.Hour), paceFast)
 	}
 }
 
@@ -29,11 +29,28 @@ func TestWindowGrows(t *testing.T) {
 	if w := newWindow(10); w.size != 10 {
 		t.Errorf("begins with %v, past its limit", w.size)
 	}
+	// Where answers take long for the queries beside theirs it grows with time alone.
+	w = newWindow(500)
+	for i := range 1000 {
+		w.out = int(w.size)
+		w.answer(moment(time.Hour).add(time.Duration(i)*tickLen/100), paceSlow)
+	}
+	if w.size != firstWindow+10 {
+		t.Errorf("grows to %v in 10 ticks", w.size)
+	}
+	w = newWindow(500)
+	for range 1000 {
+		w.out = int(w.size)
+		w.answer(moment(time.Hour), paceNone)
+	}
+	if w.size != firstWindow {
+		t.Errorf("grows to %v where that is of no use", w.size)
+	}
 	// It is no wider for answers to queries that never filled it.
 	w = newWindow(500)
 	for range 1000 {
 		w.out = 1
-		w.answer()
+		w.answer(moment(time.Hour), paceFast)
 	}
 	if w.size != firstWindow {
 		t.Errorf("an idle window grows to %v", w.size)
@@ -65,7 +82,7 @@ func TestWindowShrinks(t *testing.T) {
 	}
 	before := w.size
 	answers(&w, 116)
-	if w.size < before+1 || w.size > before+3 {
+	if w.size < before+0.9 || w.size > before+1.1 {
 		t.Errorf("grows from %v to %v with one round of answers; it has to be slow behind a loss", before, w.size)
 	}
 	for range 50 {
@@ -112,5 +129,25 @@ func TestRoundTripTime(t *testing.T) {
 	}
 	if r.smoothed < 290*time.Millisecond || r.smoothed > 300*time.Millisecond {
 		t.Errorf("smoothed %s", r.smoothed)
+	}
+}
+
+func TestPace(t *testing.T) {
+	const ms = time.Millisecond
+	tests := []struct {
+		least, smoothed time.Duration
+		want            pace
+	}{
+		{20 * time.Microsecond, 800 * time.Microsecond, paceNone}, // on this machine, busy
+		{ms, 3 * ms, paceNone},       // in the next rack, busy
+		{ms, 40 * ms, paceSlow},      // in the next rack, asks others
+		{20 * ms, 21 * ms, paceFast}, // far away
+		{20 * ms, 90 * ms, paceSlow}, // far away, and asks others
+	}
+	for _, tt := range tests {
+		r := rtt{least: tt.least, smoothed: tt.smoothed, known: true}
+		if got := r.pace(); got != tt.want {
+			t.Errorf("%s of %s: pace %d, want %d", tt.smoothed, tt.least, got, tt.want)
+		}
 	}
 }

@@ -100,6 +100,7 @@ type datagrams struct {
 	silent  func() bool // tells whether the resolver has not replied for a while
 	lanes   []*lane
 	rate    *rate.Limiter // nil for none
+	took    atomic.Int64  // the first reply to a lane, in nanoseconds; 0 before the first of all
 	running sync.WaitGroup
 	closing chan struct{}
 	closed  sync.Once
@@ -324,6 +325,9 @@ func (l *lane) launch(a *ask, s *socket, now moment) {
 		l.window.out++
 	}
 	a.sends, a.last = a.sends+1, now
+	if took := time.Duration(l.pool.took.Load()); !l.rtt.known && took != 0 {
+		l.rtt.sample(took) // another lane knows more
+	}
 	wait := l.rtt.timeout(a.timeout) << (a.sends - 1)
 	a.again = now.add(time.Duration(float64(wait) * (0.8 + 0.4*rand.Float64())))
 	a.schedule()
@@ -455,7 +459,11 @@ func (d *delivery) deliver() {
 func (l *lane) measure(a *ask, now moment) {
 	switch {
 	case a.sends == 1:
-		l.rtt.sample(now.since(a.sent))
+		took := now.since(a.sent)
+		if !l.rtt.known {
+			l.pool.took.Store(int64(took))
+		}
+		l.rtt.sample(took)
 	case now.since(a.last) < l.rtt.soon() && a.moves == 0:
 		l.window.lose(now, l.rtt.timeout(a.timeout))
 	}

@@ -112,6 +112,7 @@ type datagrams struct {
 	rate    *rate.Limiter // nil for none
 	dealt   atomic.Uint32
 	dealTo  atomic.Int32 // the lane whose turn it is
+	took    atomic.Int64 // the first reply to a lane, in nanoseconds; 0 before the first of all
 	running sync.WaitGroup
 	closing chan struct{}
 	closed  sync.Once
@@ -345,6 +346,9 @@ func (l *lane) launch(a *ask, s *socket, now moment) {
 		l.window.out++
 	}
 	a.sends, a.last = a.sends+1, now
+	if took := time.Duration(l.pool.took.Load()); !l.rtt.known && took != 0 {
+		l.rtt.sample(took) // another lane knows more
+	}
 	wait := l.rtt.timeout(a.timeout) << (a.sends - 1)
 	a.again = now.add(time.Duration(float64(wait) * (0.8 + 0.4*rand.Float64())))
 	a.spared = now.add(l.rtt.patience(a.timeout))
@@ -526,7 +530,11 @@ func (s *socket) waits(packet []byte, a *ask) bool {
 func (l *lane) measure(a *ask, now moment) {
 	switch {
 	case a.sends == 1:
-		l.rtt.sample(now.since(a.sent))
+		took := now.since(a.sent)
+		if !l.rtt.known {
+			l.pool.took.Store(int64(took))
+		}
+		l.rtt.sample(took)
 	case now.since(a.last) < l.rtt.soon() && a.moves == 0:
 		l.window.lose(now, l.rtt.timeout(a.timeout))
 	}

@@ -41,7 +41,7 @@ type lookupFlags struct {
 func (f *lookupFlags) add(cmd *cobra.Command) {
 	f.cmd = cmd
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.resolvers, "resolver", nil, "ask `URL`: udp://, tcp://, system, file:ANSWERS or demo: (repeatable; default system)")
+	flags.StringSliceVar(&f.resolvers, "resolver", nil, "ask `URL`: udp://, tcp://, tls://, https://, quic://, system, file:ANSWERS or demo: (repeatable, in this order; default system)")
 	flags.StringVar(&f.timeout, "timeout", "", "give up after `TIME`, as in 30s or 1h30m (default: as long as it takes)")
 	flags.IntVar(&f.agree, "agree", 0, "publish only what `N` resolvers agree about (default 1)")
 	flags.StringVar(&f.agreeMode, "agree-mode", "", "`HOW` resolvers agree: equal, or overlap where they share a pool, and the first one's addresses count (default equal)")
@@ -54,7 +54,7 @@ func (f *lookupFlags) add(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.denyNet, "deny-net", nil, "refuse addresses in `NET`[@NAME], for targets at or below NAME (repeatable)")
 }
 
-const resolverHint = "--resolver takes udp://ADDRESS, tcp://ADDRESS, system, file:ANSWERS or demo:"
+const resolverHint = "--resolver takes udp://ADDRESS, tcp://ADDRESS, tls://ADDRESS#NAME, https://NAME/dns-query, quic://ADDRESS#NAME, system, file:ANSWERS or demo:"
 
 // open opens the resolvers and the policy for their answers.
 func (f *lookupFlags) open(c *config.Config, options resolve.Options) (*compile.Resolvers, resolve.Policy, diag.List, error) {

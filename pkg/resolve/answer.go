@@ -188,7 +188,9 @@ type Answer struct {
 	// SubnetUnused says that the resolver refused the client subnet, so that the answer is
 	// for nobody in particular.
 	SubnetUnused bool
-	Attempts     []Attempt
+	// Attempts is how the answer came about, first to last: of one that needs no explaining,
+	// only what came before the last attempt, unless [Options.KeepAttempts] says otherwise.
+	Attempts []Attempt
 }
 
 // LastReply is the rcode and the extended errors of the last reply that the resolver of the

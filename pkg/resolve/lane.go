@@ -26,7 +26,7 @@ const (
 
 	tickLen = 10 * time.Millisecond // how exactly queries are sent again
 
-	dealLen = 32 // queries that a lane gets in its turn
+	dealLen = 32 // queries that a lane gets in its turn, at most
 )
 
 var (
@@ -110,6 +110,7 @@ type datagrams struct {
 	silent  func() bool // tells whether the resolver has not replied for a while
 	lanes   []*lane
 	rate    *rate.Limiter // nil for none
+	deal    uint32        // queries that a lane gets in its turn
 	dealt   atomic.Uint32
 	dealTo  atomic.Int32 // the lane whose turn it is
 	took    atomic.Int64 // the first reply to a lane, in nanoseconds; 0 before the first of all
@@ -120,6 +121,7 @@ type datagrams struct {
 
 func newDatagrams(lanes, inFlight int, tick time.Duration, limit *rate.Limiter, silent func() bool, dial func() (net.Conn, error)) *datagrams {
 	d := &datagrams{dial: dial, silent: silent, rate: limit, closing: make(chan struct{})}
+	d.deal = uint32(max(1, min(dealLen, inFlight/lanes/8))) // few, so that all lanes have something to do
 	for range lanes {
 		l := &lane{pool: d, tick: min(tickLen, tick), window: newWindow(max(1, inFlight/lanes)), busy: make(chan struct{}, 1)}
 		d.lanes = append(d.lanes, l)
@@ -133,7 +135,7 @@ func newDatagrams(lanes, inFlight int, tick time.Duration, limit *rate.Limiter, 
 // Queries are dealt out to the lanes at random, but several to one before the next: they go out
 // in one system call.
 func (d *datagrams) add(a *ask) {
-	if d.dealt.Add(1)%dealLen == 1 {
+	if (d.dealt.Add(1)-1)%d.deal == 0 {
 		d.dealTo.Store(int32(rand.IntN(len(d.lanes))))
 	}
 	d.lanes[d.dealTo.Load()].add(a)

@@ -20,7 +20,7 @@ func TestMemo(t *testing.T) {
 		if _, ok := m.peek(1); ok {
 			t.Error("something is known of nothing")
 		}
-		m.get(t.Context(), 1, find("a", nil))
+		_, _ = m.get(t.Context(), 1, find("a", nil))
 		if got, f := m.get(t.Context(), 1, find("b", nil)); got != "a" || f != nil || finds != 1 {
 			t.Errorf("%q, %v after %d", got, f, finds)
 		}
@@ -39,8 +39,8 @@ func TestMemo(t *testing.T) {
 		// A failure is remembered for a moment, unless it is about the one who asked.
 		finds = 0
 		for range 2 {
-			m.get(t.Context(), 2, find("", failuref(ReasonServfail, "SERVFAIL")))
-			m.get(t.Context(), 3, find("", &failure{reason: ReasonTimeout, own: true}))
+			_, _ = m.get(t.Context(), 2, find("", failuref(ReasonServfail, "SERVFAIL")))
+			_, _ = m.get(t.Context(), 3, find("", &failure{reason: ReasonTimeout, own: true}))
 		}
 		if finds != 3 {
 			t.Errorf("found %d times", finds)
@@ -61,7 +61,7 @@ func TestMemoWaits(t *testing.T) {
 				return value, time.Minute, f
 			}
 		}
-		go m.get(t.Context(), 1, slow("", &failure{reason: ReasonCanceled}))
+		go func() { _, _ = m.get(t.Context(), 1, slow("", &failure{reason: ReasonCanceled})) }()
 		synctest.Wait()
 		if _, ok := m.peek(1); ok {
 			t.Error("known before it is found")
@@ -69,7 +69,7 @@ func TestMemoWaits(t *testing.T) {
 		if got, f := m.get(t.Context(), 1, slow("mine", nil)); got != "mine" || f != nil {
 			t.Errorf("%q, %v", got, f)
 		}
-		go m.get(t.Context(), 2, slow("late", nil))
+		go func() { _, _ = m.get(t.Context(), 2, slow("late", nil)) }()
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()

@@ -141,8 +141,8 @@ func (p *pursuit) askHost(ctx context.Context, t *trial, host zone.Name, qtype u
 	case f != nil && f.isOwn():
 		return nil, "", t.end(f)
 	case f != nil:
+		found.addrs = nil
 		t.told = append(t.told, host.String()+" "+f.detail)
-		return nil, "", nil
 	case found.denied != "":
 		t.told = append(t.told, found.denied)
 	}

@@ -57,7 +57,8 @@ func engine(ctx context.Context, out io.Writer, url string, targets int) error {
 			cost.Lost++
 			continue
 		}
-		if len(a.Attempts) > 1 {
+		// The attempt that brought an answer is kept only where it needs explaining.
+		if len(a.Attempts) > 1 || len(a.Attempts) == 1 && a.Outcome == resolve.Addresses && !a.Stale {
 			cost.Again++
 		}
 		if want := addressesOf(i/2, questions[i].Type); !slices.Equal(sorted(a.Addresses), sorted(want)) {

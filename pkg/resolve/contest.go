@@ -183,7 +183,7 @@ func (l *lookup) finish(a *Answer, attempts []Attempt) {
 		l.client.failures.forget(l.question())
 	}
 	done := l.done
-	if l.query.clean && len(l.order) == 1 && l.words == nil {
+	if len(l.order) == 1 && l.words == nil && l.query.clean { // in this order: the lane of a contest may still write
 		*l = lookup{}
 		lookupPool.Put(l)
 	}

@@ -180,7 +180,10 @@ func (s *sweep) work(ctx context.Context, inFlight int) {
 // start looks the questions up without goroutines: each answer starts the next lookup.
 func (s *sweep) start(ctx context.Context, inFlight int) {
 	var open sync.WaitGroup
-	for range min(inFlight, len(s.distinct)) {
+	for i := range min(inFlight, len(s.distinct)) {
+		if i%batchLen == 0 {
+			flush(s.lookuper) // the first ones are on their way while the others begin
+		}
 		open.Add(1)
 		p := &place{sweep: s}
 		next := func() { p.next(ctx, open.Done) }

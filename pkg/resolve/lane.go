@@ -1,8 +1,6 @@
 package resolve
 
 import (
-	"cmp"
-	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -212,18 +210,6 @@ func (q *queue) remove(gone func(*ask) bool) {
 	q.asks = q.asks[:q.head+len(rest)]
 }
 
-// socket is one connected socket. Each reply finds its query by the identifier.
-type socket struct {
-	conn    packetConn
-	table   *[1 << 16]uint16 // by identifier: the place in asks, from 1
-	ids     []uint16         // by place
-	asks    []*ask           // all that were ever sent; nil once done, so that a late reply is known for what it is
-	live    int              // of these, those that wait
-	forged  int
-	retired bool // takes no more queries; closed when the last one is done
-	dead    bool
-}
-
 func (l *lane) add(a *ask) {
 	l.mu.Lock()
 	if l.closed {
@@ -372,49 +358,6 @@ func (a *ask) schedule() {
 	}
 }
 
-// tables are the identifiers of sockets, all zero while nobody uses them.
-var tables = sync.Pool{New: func() any { return new([1 << 16]uint16) }}
-
-func newSocket(conn net.Conn) *socket {
-	table, _ := tables.Get().(*[1 << 16]uint16)
-	return &socket{conn: newPacketConn(conn), table: table}
-}
-
-// register gives a query an identifier that no query on the socket has or had.
-func (s *socket) register(a *ask) uint16 {
-	id := randomID()
-	for s.table[id] != 0 {
-		id = randomID()
-	}
-	s.asks, s.ids = append(s.asks, a), append(s.ids, id)
-	s.table[id] = uint16(len(s.asks))
-	return id
-}
-
-// find gives the query with an identifier; nil if it is done. Known tells whether there ever
-// was one.
-func (s *socket) find(id uint16) (a *ask, known bool) {
-	if s.table == nil || s.table[id] == 0 {
-		return nil, false
-	}
-	return s.asks[s.table[id]-1], true
-}
-
-// forget takes a query off the socket.
-func (s *socket) forget(id uint16) {
-	if s.table != nil && s.table[id] != 0 {
-		s.asks[s.table[id]-1] = nil
-	}
-}
-
-// clear forgets all queries that ever were.
-func (s *socket) clear() {
-	for _, id := range s.ids {
-		s.table[id] = 0
-	}
-	s.ids, s.asks = nil, nil
-}
-
 // open gives the socket for new queries. It is called with mu held.
 func (l *lane) open() (*socket, error) {
 	if l.current != nil {
@@ -429,120 +372,6 @@ func (l *lane) open() (*socket, error) {
 	l.sockets = append(l.sockets, s)
 	l.pool.running.Go(func() { l.read(s) })
 	return s, nil
-}
-
-var inboxPool = sync.Pool{New: func() any { return newInbox() }}
-
-// read delivers what arrives until the socket is closed.
-func (l *lane) read(s *socket) {
-	in, _ := inboxPool.Get().(*inbox)
-	defer inboxPool.Put(in)
-	d := delivery{lane: l, socket: s}
-	defer l.giveBack(s)
-	for {
-		messages, err := s.conn.receive(in)
-		if err != nil {
-			if fatal(err) {
-				l.fail(s, err)
-				l.pool.flush()
-				return
-			}
-			continue
-		}
-		d.packets = d.packets[:0]
-		for i := range messages {
-			d.packets = append(d.packets, messages[i].Buffers[0][:messages[i].N])
-		}
-		d.deliver()
-		l.pool.flush()
-	}
-}
-
-// delivery hands the packets of one batch to those who asked.
-type delivery struct {
-	lane    *lane
-	socket  *socket
-	packets [][]byte
-	asks    []*ask  // by packet; nil where nobody waits
-	queries []query // of those
-	fits    []match
-	told    []told
-}
-
-// deliver looks the queries up, compares without a lock, and then takes them off the lane.
-// A packet that fits none is passed over: the right reply may still come.
-func (d *delivery) deliver() {
-	l, s := d.lane, d.socket
-	d.asks, d.queries, d.fits, d.told = d.asks[:0], d.queries[:0], d.fits[:0], d.told[:0]
-	unasked := 0
-	l.mu.Lock()
-	for _, p := range d.packets {
-		var a *ask
-		known := false
-		if len(p) >= headerLen {
-			a, known = s.find(binary.BigEndian.Uint16(p))
-		}
-		if !known {
-			unasked++
-		}
-		// An ask that is done may become one of another lookup, so its query is copied.
-		q := query{}
-		if a != nil {
-			q = a.query
-		}
-		d.asks, d.queries = append(d.asks, a), append(d.queries, q)
-	}
-	l.mu.Unlock()
-	for i, a := range d.asks {
-		fit := noMatch
-		if a != nil {
-			fit = d.queries[i].fit(d.packets[i])
-		}
-		d.fits = append(d.fits, fit)
-	}
-	now := rightNow()
-	l.mu.Lock()
-	for i, a := range d.asks {
-		switch {
-		case a == nil || !s.waits(d.packets[i], a): // answered already
-		case d.fits[i] == noMatch:
-			a.wrong++
-			unasked++
-		default:
-			l.measure(a, now)
-			l.drop(a)
-			d.told = append(d.told, told{a, reply{packet: d.packets[i], caseDiffs: d.fits[i] == caseDiffs, sent: a.sent, came: now}})
-		}
-	}
-	if unasked > 0 {
-		d.told = append(d.told, l.forged(s, unasked)...)
-	}
-	l.mu.Unlock()
-	tell(d.told)
-}
-
-// waits tells whether a query still waits for a packet.
-func (s *socket) waits(packet []byte, a *ask) bool {
-	got, _ := s.find(binary.BigEndian.Uint16(packet))
-	return got == a
-}
-
-// measure learns from an answer how long answers take and whether queries are lost. It is
-// called with mu held.
-func (l *lane) measure(a *ask, now moment) {
-	switch {
-	case a.sends == 1:
-		took := now.since(a.sent)
-		if !l.rtt.known {
-			l.pool.took.Store(int64(took))
-		}
-		l.rtt.sample(took)
-	case now.since(a.last) < l.rtt.soon() && a.moves == 0:
-		l.window.lose(now, l.rtt.timeout(a.timeout))
-	}
-	if a.counted {
-		l.window.answer(now, l.rtt.pace())
-	}
 }
 
 // drop ends the part of the lane in a query. It is called with mu held.
@@ -585,52 +414,6 @@ func (l *lane) bury(s *socket) {
 		l.sockets = slices.Delete(l.sockets, i, i+1)
 	}
 	_ = s.conn.Close() // nothing is lost with it
-}
-
-// forged counts packets that fit no query. After too many of them the socket is given up, and
-// its queries are asked again from another port with other identifiers; who has moved too
-// often is told. It is called with mu held.
-func (l *lane) forged(s *socket, n int) []told {
-	if s.forged += n; s.forged < maxForged || s.dead {
-		return nil
-	}
-	var list []told
-	for _, a := range s.waiting() {
-		if a.moves++; a.moves > maxMoves {
-			l.drop(a)
-			list = append(list, told{a, reply{err: errForged, sent: a.sent, wrong: int(a.wrong)}})
-			continue
-		}
-		a.socket = nil
-		l.sendAgain(a)
-	}
-	s.clear()
-	if !s.dead {
-		l.bury(s)
-	}
-	return list
-}
-
-// waiting gives the queries that wait for a reply on the socket, in the order of sending.
-func (s *socket) waiting() []*ask {
-	var list []*ask
-	for _, a := range s.asks {
-		if a != nil {
-			list = append(list, a)
-		}
-	}
-	slices.SortFunc(list, func(a, b *ask) int { return cmp.Compare(a.sent, b.sent) })
-	return list
-}
-
-// giveBack returns what a socket has of the pools once its reader is done.
-func (l *lane) giveBack(s *socket) {
-	l.mu.Lock()
-	s.clear()
-	table := s.table
-	s.table = nil
-	l.mu.Unlock()
-	tables.Put(table)
 }
 
 // fail closes a socket and hands err to everyone who waits on it.

@@ -161,7 +161,7 @@ func trace(b *strings.Builder, answers []resolve.Answer) {
 				fmt.Fprintf(b, "    %s\n", visible(r))
 			}
 		}
-		fmt.Fprintf(b, "  so %s has %s\n", dns.TypeToString[a.Type], visible(because(a)))
+		fmt.Fprintf(b, "  so %s: %s\n", dns.TypeToString[a.Type], visible(because(a)))
 	}
 }
 

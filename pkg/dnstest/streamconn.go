@@ -3,6 +3,7 @@ package dnstest
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -186,7 +187,7 @@ func (c *streamConn) Read(b []byte) (int, error) {
 				continue // another reader was faster
 			}
 			return n, nil
-		case ended == io.EOF: //nolint:errorlint // it is the value set in arrive
+		case errors.Is(ended, io.EOF):
 			return 0, io.EOF
 		case ended != nil:
 			return 0, c.error("read", ended)

@@ -7,6 +7,7 @@ package compile
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"net/netip"
 	"runtime"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/aliasflat/aliasflat/pkg/alias"
 	"github.com/aliasflat/aliasflat/pkg/diag"
@@ -53,8 +55,9 @@ type Source struct {
 	IncludePath   string // where in Includes the source lies
 	GenerateLimit int    // 0 means 65536
 
-	Published *Published // what was published last; nil where nothing is known
-	Remembers bool       // there is a place for what is published, so no serial is lost
+	Published *Published      // what was published last; nil where nothing is known
+	Remembers bool            // there is a place for what is published, so no serial is lost
+	Guards    *flatten.Guards // nil means [flatten.DefaultGuards]
 }
 
 // Published is what a zone published last.
@@ -64,6 +67,13 @@ type Published struct {
 	// serial of the draft is not settled yet. It is asked once at most, and not
 	// for zones with errors.
 	Same func(draft *zonefile.Text, content zonefile.Content) (bool, error)
+	// Last gives the addresses that an owner was published with last for a target, of an
+	// unknown age; nil where there are none. Last itself may be nil.
+	Last func(owner, target zone.Name, qtype uint16) *resolve.Known
+	// Size is the length of what was published, in bytes, and Count how many records it
+	// has. Without Count nobody tells how much of it goes.
+	Size  int64
+	Count func() (int, error)
 }
 
 // SameContent tells whether a zone file that was summarized has the records of
@@ -96,6 +106,13 @@ type Options struct {
 	Progress func(done, total int)
 	Now      time.Time
 	Advise   func([]byte) // as in [zonefile.Options]; may be called by several goroutines
+
+	Known     func(resolve.Question) *resolve.Known                // what is remembered of a question; nil: nothing is
+	Estimates resolve.Estimates                                    // of original TTLs, which the run adds to; nil: TTLs are taken as seen
+	Confirm   func(context.Context, resolve.Answer) resolve.Answer // as [Resolvers.Confirm]; nil: nobody confirms
+	Distrust  func() string                                        // why what is gone may be the resolvers' fault, after all lookups; nil or empty: it is not
+	Force     bool                                                 // no guard holds anything back
+	Preview   bool                                                 // nothing will be written, so that guards only warn
 }
 
 // DefaultInFlight is how many lookups run at once.
@@ -114,6 +131,13 @@ type Result struct {
 	Flattened []flatten.Result
 	Explicit  []diag.Note // entries that were made explicit
 	World     bool        // only the world keeps it from being written
+	Held      bool        // an ALIAS is held at its last good addresses
+	Stale     bool        // past max-stale, or in spite of what its rule says
+	Guarded   bool        // a guard holds something back: the whole zone, where there is no text
+
+	// Remember gives what is to be remembered of the zone's questions once it is published;
+	// nil where there is no text.
+	Remember func() map[resolve.Question]*resolve.Known
 }
 
 // OK tells whether the zone can be written.
@@ -142,8 +166,13 @@ func Run(ctx context.Context, sources []Source, options Options) []Result {
 	if options.Lookup == nil {
 		return results
 	}
-	run := flatten.New(graph, slices.DeleteFunc(slices.Clone(members), func(m *alias.Member) bool { return !good[m] }))
+	source := map[*alias.Member]*Source{}
+	for i, m := range members {
+		source[m] = &sources[i]
+	}
+	run := flatten.New(graph, slices.DeleteFunc(slices.Clone(members), func(m *alias.Member) bool { return !good[m] }), memory(source, &options))
 	ask(ctx, run, options)
+	doubt(ctx, run, source, options)
 	for i, m := range members {
 		if good[m] {
 			finish(&sources[i], &results[i], m, run, options)
@@ -264,9 +293,64 @@ func ask(ctx context.Context, run *flatten.Run, options Options) {
 		settleDNS64(run, open, answers, options.Pref64s)
 		for i := range answers {
 			answers[i] = options.Policy.Check(open[i].Target, answers[i])
+			if options.Estimates != nil {
+				options.Estimates.Observe(answers[i], options.Now)
+				answers[i] = options.Estimates.Apply(answers[i])
+			}
 		}
 		run.Answer(open, answers)
 	}
+}
+
+// memory is what is known from before: what is remembered, and what the outputs show.
+func memory(source map[*alias.Member]*Source, options *Options) flatten.Memory {
+	return flatten.Memory{
+		Known: options.Known,
+		Published: func(m *alias.Member, r *alias.Rule, qtype uint16) *resolve.Known {
+			if p := source[m].Published; p != nil && p.Last != nil {
+				return p.Last(r.Owner, r.Target, qtype)
+			}
+			return nil
+		},
+		Now: options.Now,
+	}
+}
+
+// doubt has answers confirmed that take addresses away, and holds back what does not look
+// like the work of those who run the targets.
+func doubt(ctx context.Context, run *flatten.Run, source map[*alias.Member]*Source, options Options) {
+	if options.Distrust != nil {
+		run.Distrust(options.Distrust())
+	}
+	if options.Confirm != nil {
+		doubtful := run.Doubtful()
+		answers := make([]resolve.Answer, len(doubtful))
+		var g errgroup.Group
+		g.SetLimit(confirmInFlight)
+		for i, q := range doubtful {
+			g.Go(func() error {
+				answers[i] = options.Confirm(ctx, *run.Answered(q))
+				return nil
+			})
+		}
+		_ = g.Wait() // none of them fails
+		if len(doubtful) > 0 {
+			run.Answer(doubtful, answers)
+		}
+	}
+	run.Guard(func(m *alias.Member) flatten.Guards { return *source[m].guards() }, options.Force)
+	run.SuspectOurselves()
+}
+
+// confirmInFlight is how many answers are confirmed at once.
+const confirmInFlight = 64
+
+// guards gives the guards of a source.
+func (s *Source) guards() *flatten.Guards {
+	if s.Guards != nil {
+		return s.Guards
+	}
+	return &flatten.DefaultGuards
 }
 
 // settleDNS64 judges the AAAA records that a DNS64 made by what the target has
@@ -306,10 +390,19 @@ func settleDNS64(run *flatten.Run, open []resolve.Question, answers []resolve.An
 // finish flattens a zone and makes its text.
 func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Options) {
 	results, problems := run.Zone(m)
-	r.Problems = append(r.Problems, problems...)
 	r.Flattened = results
-	if problems.HasErrors() {
-		r.World = true
+	for i := range results {
+		res := &results[i]
+		r.World = r.World || res.Failed
+		r.Held, r.Stale, r.Guarded = r.Held || res.Held, r.Stale || res.Stale, r.Guarded || res.Guarded
+	}
+	for _, d := range problems {
+		if options.Preview && errors.Is(d, flatten.ErrGuarded) {
+			d.Severity = diag.Warning
+		}
+	}
+	r.Problems = append(r.Problems, problems...)
+	if r.World {
 		return
 	}
 	p := newPlan(m, results)
@@ -327,10 +420,11 @@ func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Opt
 	if r.Content.Mixed {
 		p.readBack(s, r)
 	}
-	if !p.serial(s, r, options.Now) {
+	if !p.serial(s, r, options.Now) || !p.whole(s, r, &options) {
 		return
 	}
 	p.deliver(s, r)
+	r.Remember = func() map[resolve.Question]*resolve.Known { return run.Remember(m) }
 }
 
 // wireOf gives addresses in wire form.

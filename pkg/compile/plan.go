@@ -88,6 +88,34 @@ func (p *plan) serial(s *Source, r *Result, now time.Time) bool {
 	return true
 }
 
+// leastRecords is how many records a zone has at least for a part of them to tell anything.
+const leastRecords = 10
+
+// whole holds a zone back that has lost so many records that its source may be half of one.
+func (p *plan) whole(s *Source, r *Result, options *Options) bool {
+	old := s.Published
+	if old == nil || old.Count == nil || !r.Changed || options.Force || p.text.Len() >= old.Size {
+		return true
+	}
+	count, err := old.Count()
+	if err != nil {
+		r.Problems = append(r.Problems, problemUnreadable(err))
+		return false
+	}
+	least := s.guards().Shrink * float64(count)
+	if count < leastRecords || float64(count-r.Content.Count) <= least {
+		return true
+	}
+	d := problemShrink(count, r.Content.Count, s.guards().Shrink)
+	d.Span.File = s.Name
+	r.Guarded = true
+	if options.Preview {
+		d.Severity = diag.Warning
+	}
+	r.Problems = append(r.Problems, d)
+	return options.Preview
+}
+
 // write makes the output with a serial.
 func (p *plan) write(s *Source, serial zone.Serial) {
 	if s.Style == StyleCanonical {
@@ -130,12 +158,15 @@ func lines(res *flatten.Result, eol string) []byte {
 		out = append(append(out, c...), eol...)
 	}
 	if len(res.RRsets) == 0 {
+		if res.Gone {
+			out = append(zonefile.AppendEmptyComment(out, e.OwnerText(), res.Rule.Target), eol...)
+		}
 		if e.Comment != "" {
 			out = append(append(out, e.Comment...), eol...)
 		}
 		return out
 	}
-	out = append(append(out, "; ALIAS "...), res.Rule.Target.String()...)
+	out = zonefile.AppendFlattenedComment(out, res.Rule.Target)
 	if e.Comment != "" {
 		out = append(append(out, ' '), e.Comment...)
 	}
@@ -230,6 +261,13 @@ func problemSerial(p zone.Policy, source, published zone.Serial, err error) *dia
 	}
 	d := problem(diag.CodeSerialOrder, message, hint)
 	d.Err = err
+	return d
+}
+
+func problemShrink(before, now int, most float64) *diag.Diagnostic {
+	d := problem(diag.CodeGuardShrink, fmt.Sprintf("%d of the %d records that were published last would go, which is more than %.0f %%", before-now, before, 100*most),
+		"nothing is written; --force writes it, if that is meant")
+	d.Err = flatten.ErrGuarded
 	return d
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/aliasflat/aliasflat/pkg/alias"
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/flatten"
 	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -34,8 +36,10 @@ var update = flag.Bool("update", false, "write what came out into testdata/zones
 //	world.zone              the DNS outside; see readFaults for its faults
 //	flags                   how to compile, one setting a line; see zoneCase.set
 //	published.db            what in.zone published last
+//	known                   what is remembered of questions; see readKnown
 //	want.zone, want2.zone   the outputs; a source that nothing is written for has none
 //	want.diag               what is reported, without the lines of the source
+//	want.known              what is to be remembered, where there is a known
 //
 // Any other file is there for $INCLUDE.
 const zonesDir = "../../testdata/zones"
@@ -50,6 +54,10 @@ type zoneCase struct {
 	files       map[string][]byte
 	sources     []Source
 	world       resolve.Lookuper
+	known       map[resolve.Question]*resolve.Known
+	distrust    string
+	force       bool
+	preview     bool
 	policy      resolve.Policy
 	now         time.Time
 	visibleEnds bool
@@ -109,7 +117,10 @@ func loadZoneCase(t *testing.T, path string) *zoneCase {
 		if !ok {
 			break
 		}
-		c.sources = append(c.sources, Source{Name: name, Text: text, Includes: includes, IncludeRoot: "zones", IncludePath: name})
+		c.sources = append(c.sources, Source{
+			Name: name, Text: text, Includes: includes, IncludeRoot: "zones", IncludePath: name,
+			Settings: alias.Settings{MaxStale: alias.DefaultMaxStale},
+		})
 	}
 	if len(c.sources) == 0 {
 		t.Fatalf("%s has no in.zone", path)
@@ -121,6 +132,9 @@ func loadZoneCase(t *testing.T, path string) *zoneCase {
 	}
 	c.finishSources(t)
 	c.world = readWorld(t, path, c.files["world.zone"])
+	if text, ok := c.files["known"]; ok {
+		c.known = readKnown(t, path, text, c.now)
+	}
 	return c
 }
 
@@ -159,6 +173,9 @@ func publishedAs(t *testing.T, origin zone.Name, name string, text []byte) *Publ
 			}
 			return slow, err
 		},
+		Last:  LastOf(bytes.NewReader(text)),
+		Size:  int64(len(text)),
+		Count: func() (int, error) { return summary.Count, nil },
 	}
 }
 
@@ -194,6 +211,12 @@ func (c *zoneCase) setRun(key, value string) (done bool, err error) {
 		c.noIncludes = true
 	case "forgets": // there is no place for what is published
 		c.forgets = true
+	case "force":
+		c.force = true
+	case "preview":
+		c.preview = true
+	case "distrust": // the value is the reason
+		c.distrust = value
 	case "skip-knot": // the value is the reason
 		c.skipKnot = true
 	case "now":
@@ -233,6 +256,10 @@ func setSource(s *Source, key, value string) (err error) {
 		s.CheckNames = map[string]diag.Severity{"warn": diag.Warning}[value]
 	case "strip-dnssec":
 		s.StripDNSSEC = true
+	case "confirm":
+		guards := flatten.DefaultGuards
+		guards.Confirm, err = strconv.Atoi(value)
+		s.Guards = &guards
 	case "generate-limit":
 		s.GenerateLimit, err = strconv.Atoi(value)
 	default:
@@ -283,9 +310,9 @@ func (w *faultyWorld) Lookup(ctx context.Context, target zone.Name, qtype uint16
 	if !ok {
 		return w.rest.Lookup(ctx, target, qtype)
 	}
-	if a.Stale || a.SubnetUnused {
+	if a.Outcome == 0 {
 		odd := w.rest.Lookup(ctx, target, qtype)
-		odd.Stale, odd.SubnetUnused = a.Stale, a.SubnetUnused
+		odd.Stale, odd.SubnetUnused, odd.Authoritative = a.Stale, a.SubnetUnused, false
 		return odd
 	}
 	return a
@@ -345,6 +372,12 @@ func faultAnswer(kind string) (resolve.Answer, bool) {
 		return resolve.Answer{Outcome: resolve.NXDomain, NegativeTTL: 300}, true
 	case "stale":
 		return resolve.Answer{Stale: true}, true
+	case "nodata-confirmed":
+		return resolve.Answer{Outcome: resolve.NoData, NegativeTTL: 300, Confirmed: true}, true
+	case "nxdomain-confirmed":
+		return resolve.Answer{Outcome: resolve.NXDomain, NegativeTTL: 300, Confirmed: true}, true
+	case "cached": // its TTL may be counted down
+		return resolve.Answer{}, true
 	case "subnet-refused":
 		return resolve.Answer{SubnetUnused: true}, true
 	}
@@ -388,7 +421,11 @@ func (c *zoneCase) compiled(t *testing.T, change func(*Source)) []Result {
 			change(&sources[i])
 		}
 	}
-	return Run(t.Context(), sources, Options{Lookup: c.world, Policy: c.policy, Now: c.now})
+	return Run(t.Context(), sources, Options{
+		Lookup: c.world, Policy: c.policy, Now: c.now, Force: c.force, Preview: c.preview,
+		Known:    func(q resolve.Question) *resolve.Known { return c.known[q] },
+		Distrust: func() string { return c.distrust },
+	})
 }
 
 // diagText is what the terminal shows of the results, without the lines of
@@ -421,10 +458,15 @@ func TestZones(t *testing.T) {
 			if text := diagText(results); text != "" {
 				got["want.diag"] = []byte(text)
 			}
+			known := map[resolve.Question]*resolve.Known{}
 			for i := range results {
 				if r := &results[i]; r.OK() {
 					got[wantName(i+1)] = r.Text.Bytes()
+					maps.Copy(known, r.Remember())
 				}
+			}
+			if len(known) > 0 && c.known != nil {
+				got["want.known"] = knownText(known, c.now)
 			}
 			if c.visibleEnds {
 				for name, data := range got {
@@ -465,6 +507,9 @@ func (c *zoneCase) write(t *testing.T, got map[string][]byte) {
 			c.archive.Files = append(c.archive.Files, txtar.File{Name: wantName(i + 1), Data: data})
 		}
 	}
+	if data, ok := got["want.known"]; ok {
+		c.archive.Files = append(c.archive.Files, txtar.File{Name: "want.known", Data: data})
+	}
 	if data, ok := got["want.diag"]; ok {
 		c.archive.Files = append(c.archive.Files, txtar.File{Name: "want.diag", Data: data})
 	}
@@ -498,8 +543,8 @@ func (c *zoneCase) checkAgain(t *testing.T, results []Result) {
 			}
 			continue
 		}
-		if r.Problems.HasErrors() {
-			t.Errorf("%s: written in spite of errors", c.sources[i].Name)
+		if r.Problems.HasErrors() != (r.Stale || r.Guarded && !c.preview) {
+			t.Errorf("%s: written with errors: %v, stale: %v, guarded: %v", c.sources[i].Name, r.Problems.HasErrors(), r.Stale, r.Guarded)
 		}
 		text := r.Text.Bytes()
 		if !bytes.Equal(text, second[i].Text.Bytes()) {

@@ -154,6 +154,19 @@ const (
 	CodeTargetNotValidated   Code = "target-not-validated"
 	CodeTargetNoServer       Code = "target-no-server"
 	CodeTargetSubnet         Code = "target-subnet"
+	CodeTargetPastMaxStale   Code = "target-past-max-stale"
+	CodeTargetGone           Code = "target-gone"
+	CodeTargetDropped        Code = "target-dropped"
+	CodeDropForbidden        Code = "drop-forbidden"
+)
+
+// Guards: what the world did at once that looks like no operator's work.
+const (
+	CodeGuardChange      Code = "guard-change"
+	CodeGuardConvergence Code = "guard-convergence"
+	CodeGuardReborn      Code = "guard-reborn"
+	CodeGuardApex        Code = "guard-apex"
+	CodeGuardShrink      Code = "guard-shrink"
 )
 
 // Serial: the number that tells secondaries to transfer.

@@ -798,6 +798,63 @@ resolver's own network. Use a resolver that passes the subnet on.
     ecs: 198.51.100.0/24`},
 
 	// Serial.
+	{CodeTargetPastMaxStale, Error, "an ALIAS is held past max-stale", `
+The target has not been resolved for longer than max-stale. What happens then is set by
+on-stale: hold (the default) keeps the last good addresses published, says so in every
+run and exits with 7; fail writes nothing; drop takes the addresses out. Mend the
+target, or point the ALIAS at another name.
+
+    @ ALIAS cdn.example.net. max-stale=1d on-stale=drop`},
+	{CodeTargetGone, Warning, "a target is confirmed to have no addresses", `
+A second resolver, or the same one after the negative TTL, said again that the target
+does not exist or has no address. on-empty says what follows: hold keeps the last good
+addresses until max-stale, keep for good, drop takes them out at once.
+
+    @ ALIAS cdn.example.net. on-empty=keep`},
+	{CodeTargetDropped, Warning, "last good addresses are taken out", `
+The target is confirmed to have no such addresses any more, or could not be resolved
+for longer than max-stale, and on-empty or on-stale says that they go then. If the
+target comes back with other addresses, these are held back until they are accepted.
+
+    @ ALIAS cdn.example.net. on-empty=keep    ; keeps them instead`},
+	{CodeDropForbidden, Error, "addresses that should go are kept", `
+The target has no addresses any more, but to take the last good ones out would do
+harm: a name server of the zone would have no address, a wildcard would answer in
+their place, or so many targets fail at once that the fault is probably on this side.
+They are kept until the target or the source is mended.
+
+    ns1 ALIAS host.example.net.      ; give ns1 fixed addresses`},
+	{CodeGuardChange, Error, "too many targets changed at once", `
+More than 30 % of a zone's targets, of at least 10, have addresses at once that none of
+them ever had. That looks like a resolver that lies rather than like their owners'
+work. Only these RRsets are held at their last good addresses. They pass once they were
+seen three times, a TTL apart, when they are accepted, or with --force.
+
+    aliasflat accept example.com`},
+	{CodeGuardConvergence, Error, "unrelated targets came to share an address", `
+Three or more targets of different owners, which had no address in common, now have the
+same one. Captive portals, sinkholes and broken resolvers do that. These RRsets are
+held at their last good addresses until the change is accepted.
+
+    aliasflat accept cdn.example.net`},
+	{CodeGuardReborn, Error, "a target that was gone came back with other addresses", `
+The target was confirmed gone and is back with addresses that it never had. Somebody
+else may have registered the name. The addresses are published once they are accepted,
+or were seen three times.
+
+    aliasflat accept cdn.example.net`},
+	{CodeGuardApex, Error, "the apex would lose a type", `
+The target of the apex is said to have no address of a type that it had. One answer is
+not enough for that: the last good addresses stay until a second resolver says the
+same, or the same one after the negative TTL.
+
+    aliasflat compile --resolver udp://192.0.2.53 --resolver udp://198.51.100.53 ...`},
+	{CodeGuardShrink, Error, "more than half of the records would go", `
+Compared with what was published last, more than half of at least 10 records would be
+gone. A source that was saved half-way looks like that. Nothing is written. If it is
+meant, --force writes it.
+
+    aliasflat compile --force -o example.com.db example.com.zone`},
 	{CodeSerialOrder, Error, "the serial would not be later than the published one", `
 Secondaries transfer a zone only when its serial is later than theirs, by the
 arithmetic of RFC 1982. A fixed number that is not later, or exactly 2^31 away, would

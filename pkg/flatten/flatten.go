@@ -9,6 +9,7 @@ package flatten
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -31,15 +32,34 @@ type Result struct {
 	RRsets  []RRset  // A before AAAA; empty where nothing stands in its place
 	Drop    []uint16 // types whose explicit records are taken out
 	Failed  bool     // nothing can be published for the owner
-	Outcome map[uint16]resolve.Outcome
+	Held    bool     // last good addresses stand in place of what was, or was not, answered
+	Stale   bool     // they are held past max-stale, or held in spite of what the rule says
+	Guarded bool     // a guard holds back what was answered
+	Gone    bool     // nothing stands in its place, because its last good addresses went
+}
+
+// Memory is what is known from before. Its functions may be nil, and give nil where nothing
+// is known.
+type Memory struct {
+	// Known gives what is remembered of a question.
+	Known func(resolve.Question) *resolve.Known
+	// Published gives what the last output has for a rule, of unknown age.
+	Published func(*alias.Member, *alias.Rule, uint16) *resolve.Known
+	Now       time.Time
 }
 
 // Run flattens the zones of one run.
 type Run struct {
 	graph   *alias.Graph
 	members []*alias.Member
+	memory  Memory
 	answers map[resolve.Question]*resolve.Answer
 	memo    map[key]*found
+	settled map[*alias.Rule]*settlement
+	known   map[key]*resolve.Known
+	guards  map[resolve.Question]*guarded
+	force   bool   // nothing is held back
+	ours    string // why nothing is dropped in this run: the fault seems to be ours; empty: it is not
 
 	toldDNS64 bool // a warning was given
 }
@@ -50,8 +70,8 @@ type key struct {
 }
 
 // New starts a run over zones whose rules are checked.
-func New(graph *alias.Graph, members []*alias.Member) *Run {
-	return &Run{graph: graph, members: members, answers: map[resolve.Question]*resolve.Answer{}}
+func New(graph *alias.Graph, members []*alias.Member, memory Memory) *Run {
+	return &Run{graph: graph, members: members, memory: memory, answers: map[resolve.Question]*resolve.Answer{}, known: map[key]*resolve.Known{}}
 }
 
 // Open gives the questions that are not answered yet, each once, in the order
@@ -84,7 +104,7 @@ func (f *Run) Answer(questions []resolve.Question, answers []resolve.Answer) {
 	for i, q := range questions {
 		f.answers[q] = &answers[i]
 	}
-	f.memo = map[key]*found{}
+	f.unsettle()
 }
 
 // Answered gives the answer to a question, or nil while it is open.
@@ -144,7 +164,7 @@ func (f *Run) chase(m *alias.Member, target zone.Name, qtype uint16) chased {
 		names := namesOf(w.Last, a.Chain)
 		back := f.comesBack(view, names)
 		if back < 0 {
-			c.answer = a
+			c.answer, c.question = a, q
 			c.path = append(c.path, names...)
 			return c
 		}
@@ -180,10 +200,12 @@ type found struct {
 	outcome   resolve.Outcome
 	addresses []netip.Addr
 	ttl       uint32
-	answer    *resolve.Answer // that said so; nil inside the run
-	inner     *alias.Rule     // the ALIAS that said so
-	path      []zone.Name     // from behind the target to where it ended
-	loop      bool            // path comes back to a name on it, or is too long
+	way       uint32           // the TTL of the ALIAS and of what lies inside the run
+	answer    *resolve.Answer  // that said so; nil inside the run
+	question  resolve.Question // that answer is to
+	inner     *alias.Rule      // the ALIAS that said so
+	path      []zone.Name      // from behind the target to where it ended
+	loop      bool             // path comes back to a name on it, or is too long
 	busy      bool
 }
 
@@ -200,7 +222,8 @@ func (f *Run) find(m *alias.Member, r *alias.Rule, qtype uint16) *found {
 	f.memo[k] = got
 	c := f.chase(m, r.Target, qtype)
 	*got = f.end(m, c, qtype)
-	got.ttl = min(got.ttl, c.ttl, r.Entry.TTL)
+	got.way = min(c.ttl, r.Entry.TTL)
+	got.ttl = min(got.ttl, got.way)
 	got.path = slices.Concat(c.path, got.path)
 	return got
 }
@@ -211,7 +234,7 @@ func (f *Run) end(m *alias.Member, c chased, qtype uint16) found {
 		return found{outcome: resolve.Failure, loop: true}
 	case c.answer != nil:
 		a := c.answer
-		return found{outcome: a.Outcome, addresses: a.Addresses, ttl: a.TTL, answer: a}
+		return found{outcome: a.Outcome, addresses: a.Addresses, ttl: a.TTL, answer: a, question: c.question}
 	}
 	switch w := c.walk; w.End {
 	case alias.EndAddresses:
@@ -254,12 +277,12 @@ func (f *Run) rrset(m *alias.Member, r *alias.Rule, qtype uint16) RRset {
 	if !r.Wants(qtype) {
 		return RRset{Type: qtype, TTL: ttl, Addresses: explicit}
 	}
-	got := f.find(m, r, qtype)
-	rr := RRset{Type: qtype, TTL: bound(r, got.ttl), Addresses: got.addresses}
+	s := f.settle(m, r)
+	of := s.of(qtype)
+	rr := RRset{Type: qtype, TTL: bound(r, of.ttl), Addresses: of.addresses}
 	switch {
-	case got.outcome != resolve.Addresses:
-		rr.Addresses = nil
-		if f.explicitServes(m, r, got.outcome) {
+	case len(of.addresses) == 0:
+		if s.explicitServes(r, of) {
 			return RRset{Type: qtype, TTL: ttl, Addresses: explicit}
 		}
 	case r.Siblings == alias.SiblingsMerge && len(explicit) > 0:
@@ -269,27 +292,6 @@ func (f *Run) rrset(m *alias.Member, r *alias.Rule, qtype uint16) RRset {
 		rr.TTL = min(rr.TTL, ttl)
 	}
 	return rr
-}
-
-// explicitServes tells whether explicit addresses of a type are published where
-// the target has none of it, for that reason. A rule that publishes nothing at
-// all has none to give to others.
-func (f *Run) explicitServes(m *alias.Member, r *alias.Rule, outcome resolve.Outcome) bool {
-	switch r.Siblings {
-	case alias.SiblingsFallback:
-		return outcome == resolve.Failure || !f.resolves(m, r)
-	case alias.SiblingsMerge:
-		return outcome != resolve.Failure && f.resolves(m, r)
-	case alias.SiblingsError, alias.SiblingsOverride:
-	}
-	return false
-}
-
-// resolves tells whether the target of a rule has addresses of any type.
-func (f *Run) resolves(m *alias.Member, r *alias.Rule) bool {
-	return slices.ContainsFunc(qtypes[:], func(qtype uint16) bool {
-		return r.Wants(qtype) && f.find(m, r, qtype).outcome == resolve.Addresses
-	})
 }
 
 // Zone gives what becomes of each rule of a zone, and the problems, each at

@@ -1,6 +1,8 @@
 package flatten
 
 import (
+	"slices"
+
 	"github.com/miekg/dns"
 
 	"github.com/aliasflat/aliasflat/pkg/alias"
@@ -8,95 +10,87 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 )
 
-// rule decides what a rule's owner name gets. Nothing is known from before, so
-// this is the first column of the table of outcomes: addresses are written,
-// NODATA and NXDOMAIN of one type beside addresses of the other leave that type
-// empty, and everything else writes nothing.
+// rule gives what a rule's owner name gets, and says so where it is not what its target has.
 func (f *Run) rule(m *alias.Member, r *alias.Rule) (Result, diag.List) {
-	res := Result{Rule: r, Outcome: map[uint16]resolve.Outcome{}}
+	res := Result{Rule: r}
 	if r.Repeats {
 		return res, nil
 	}
-	d := decision{run: f, member: m, rule: r, result: &res, got: got{}}
-	for _, qtype := range qtypes {
-		if r.Wants(qtype) {
-			got := f.find(m, r, qtype)
-			d.got[qtype] = got
-			res.Outcome[qtype] = got.outcome
-		}
-	}
+	d := decision{run: f, member: m, rule: r, result: &res, settlement: f.settle(m, r)}
 	d.decide()
+	res.Gone = d.knew && len(res.RRsets) == 0 && !d.fallsBack()
 	if res.Failed {
-		res.RRsets, res.Drop = nil, nil
+		res = Result{Rule: r, Failed: true}
 	}
 	return res, d.problems
 }
 
 // decision is the work on one rule.
 type decision struct {
+	*settlement
+
 	run      *Run
 	member   *alias.Member
 	rule     *alias.Rule
 	result   *Result
-	got      got
 	problems diag.List
 }
 
-type got map[uint16]*found
-
 func (d *decision) decide() {
-	some := d.anyAddresses()
-	for _, qtype := range qtypes {
-		g := d.got[qtype]
-		if g == nil {
+	none := true
+	for i, qtype := range qtypes {
+		of := d.types[i]
+		if of == nil {
 			continue
 		}
-		switch d.settled(g, some) {
-		case resolve.Addresses:
-			d.write(qtype, g)
-		case resolve.NoData, resolve.NXDomain:
-			d.empty(qtype, g, some)
-		case resolve.Failure, resolve.WeakNoData:
-			d.failed(qtype, g)
+		none = none && of.verdict == verdictFail
+		switch of.verdict {
+		case verdictWrite:
+			d.write(qtype, of)
+		case verdictHold:
+			d.hold(qtype, of)
+		case verdictEmpty:
+			d.empty(qtype, of)
+		case verdictFail:
+			d.failed(qtype, of)
 		}
 	}
-	if !some && !d.result.Failed {
+	if none && !d.result.Failed && d.asks() {
 		d.noAddresses()
 	}
 }
 
-// anyAddresses tells whether any type that is asked for has addresses.
-func (d *decision) anyAddresses() bool {
-	for _, g := range d.got {
-		if g.outcome == resolve.Addresses {
-			return true
-		}
-	}
-	return len(d.got) == 0
-}
+// asks tells whether the target is asked for any type.
+func (d *decision) asks() bool { return d.types != [len(qtypes)]*ofType{} }
 
-// settled is the outcome with weak NODATA decided: beside addresses it counts
-// as NODATA, else it is a failure.
-func (d *decision) settled(g *found, some bool) resolve.Outcome {
-	if g.outcome == resolve.WeakNoData && some {
-		return resolve.NoData
-	}
-	return g.outcome
-}
-
-func (d *decision) write(qtype uint16, g *found) {
+// publish puts the RRset of a type into the result; false means that it is too large.
+func (d *decision) publish(qtype uint16, of *ofType) bool {
 	r := d.rule
+	if len(of.addresses) == 0 {
+		return true
+	}
 	rr := d.run.rrset(d.member, r, qtype)
 	if n := len(rr.Addresses); n > resolve.HardMaxAddresses {
 		d.result.Failed = true
 		d.report(problemMerged(r, qtype, n))
-		return
+		return false
 	}
 	d.result.RRsets = append(d.result.RRsets, rr)
+	d.dropExplicit(qtype)
+	return true
+}
+
+// dropExplicit takes out the explicit records that are in the RRset, or that it stands for.
+func (d *decision) dropExplicit(qtype uint16) {
+	r := d.rule
 	if len(r.Explicit[qtype]) > 0 && (r.Siblings == alias.SiblingsMerge || r.Siblings == alias.SiblingsFallback) {
 		d.result.Drop = append(d.result.Drop, qtype)
 	}
-	if g.answer == nil {
+}
+
+func (d *decision) write(qtype uint16, of *ofType) {
+	r, g := d.rule, of.found
+	if !d.publish(qtype, of) || g.answer == nil {
 		return
 	}
 	if len(g.answer.Special) > 0 {
@@ -110,12 +104,62 @@ func (d *decision) write(qtype uint16, g *found) {
 	}
 }
 
+// hold keeps the last good addresses and says why.
+func (d *decision) hold(qtype uint16, of *ofType) {
+	if !d.publish(qtype, of) {
+		return
+	}
+	d.result.Held = true
+	d.result.Stale = d.result.Stale || of.past
+	r, now := d.rule, d.run.memory.Now
+	switch of.cause {
+	case causeFailure, causeStaleAnswer:
+		d.report(d.about(warnHeld(r, qtype, of, now), of))
+	case causeUnconfirmed:
+		if d.fresh && r.Owner == d.member.File.Name {
+			d.result.Guarded = true
+			d.report(problemApex(r, qtype, of))
+			return
+		}
+		d.report(d.about(warnUnconfirmed(r, qtype, of, d.settlement), of))
+	case causeConfirmed:
+		d.report(warnGone(r, of, now))
+	case causeForbidden:
+		d.report(problemForbidden(r, of, d.forbidden))
+	case causeGuard:
+		d.guarded(qtype, of)
+	case causeNone, causeStillGone:
+	}
+}
+
+// about makes an error of a warning where addresses are held past their time.
+func (d *decision) about(p *diag.Diagnostic, of *ofType) *diag.Diagnostic {
+	if !of.past {
+		return p
+	}
+	return pastMaxStale(p, d.rule, of, d.run.memory.Now, d.forbidden)
+}
+
+func (d *decision) guarded(qtype uint16, of *ofType) {
+	d.result.Guarded = true
+	d.report(problemGuarded(d.rule, qtype, of))
+}
+
 // empty leaves a type without addresses.
-func (d *decision) empty(qtype uint16, g *found, some bool) {
-	r := d.rule
+func (d *decision) empty(qtype uint16, of *ofType) {
+	r, g := d.rule, of.found
 	switch {
-	case !some:
-		return // judged once for both types
+	case of.cause == causeGuard:
+		d.result.Held = true
+		d.guarded(qtype, of)
+	case of.dropped:
+		d.report(warnDropped(r, qtype, of, d.settlement))
+	case of.cause != causeNone && d.tells(of):
+		// The other type has its last good addresses or loses them, which tells more.
+	case of.cause == causeFailure, of.cause == causeStaleAnswer:
+		d.report(warnAbsent(r, qtype, of))
+	case of.cause == causeStillGone:
+		d.report(warnStillGone(r, of))
 	case g.outcome == resolve.WeakNoData:
 		d.report(warnWeak(r, qtype, g))
 	case g.outcome == resolve.NXDomain:
@@ -124,35 +168,47 @@ func (d *decision) empty(qtype uint16, g *found, some bool) {
 		d.run.toldDNS64 = true // one warning tells that the resolver does that
 		d.report(warnDNS64(r, g))
 	}
-	if len(r.Explicit[qtype]) > 0 && r.Siblings == alias.SiblingsFallback {
+	if len(r.Explicit[qtype]) > 0 && r.Siblings == alias.SiblingsFallback && d.resolves() {
 		d.result.Drop = append(d.result.Drop, qtype)
 	}
 }
 
+// tells tells whether another type has last good addresses that are held or dropped.
+func (d *decision) tells(than *ofType) bool {
+	return slices.ContainsFunc(d.types[:], func(of *ofType) bool {
+		return of != nil && of != than && of.has() && of.verdict != verdictWrite
+	})
+}
+
 // failed keeps explicit records under fallback; without any nothing can be
 // published for the owner.
-func (d *decision) failed(qtype uint16, g *found) {
-	r := d.rule
-	if d.fallsBack() {
+func (d *decision) failed(qtype uint16, of *ofType) {
+	r, g := d.rule, of.found
+	switch {
+	case of.past:
+		d.result.Failed = true
+		d.report(problemStaleFail(r, qtype, of, d.run.memory.Now))
+	case g.outcome == resolve.NoData || g.outcome == resolve.NXDomain:
+		// It is judged once for both types.
+	case d.fallsBack():
 		d.report(warnFallback(r, qtype, g))
-		return
+	default:
+		d.result.Failed = true
+		d.report(problemFailed(r, qtype, g))
 	}
-	d.result.Failed = true
-	d.report(problemFailed(r, qtype, g))
 }
 
 // noAddresses is the end of a rule whose target has none of the types asked
 // for. Where it exists for one of them, it exists.
 func (d *decision) noAddresses() {
 	var g *found
-	for _, qtype := range qtypes {
-		of := d.got[qtype]
+	for _, of := range d.types {
 		switch {
 		case of == nil:
-		case of.outcome == resolve.Failure || of.outcome == resolve.WeakNoData:
+		case of.found.outcome == resolve.Failure || of.found.outcome == resolve.WeakNoData:
 			return // reported
-		case of.outcome == resolve.NoData || g == nil:
-			g = of
+		case of.found.outcome == resolve.NoData || g == nil:
+			g = of.found
 		}
 	}
 	if d.fallsBack() {
@@ -173,10 +229,8 @@ func (d *decision) fallsBack() bool {
 // report puts a problem at the ALIAS entry, once where both types have the
 // same one.
 func (d *decision) report(p *diag.Diagnostic) {
-	for _, old := range d.problems {
-		if old.Code == p.Code && old.Severity == p.Severity {
-			return
-		}
+	same := func(old *diag.Diagnostic) bool { return old.Code == p.Code && old.Severity == p.Severity }
+	if !slices.ContainsFunc(d.problems, same) {
+		d.problems = append(d.problems, d.rule.Entry.Place.Report(p))
 	}
-	d.problems = append(d.problems, d.rule.Entry.Place.Report(p))
 }

@@ -17,6 +17,9 @@ import (
 // ErrUnresolved is what every problem wraps that only the world can mend.
 var ErrUnresolved = errors.New("target unresolved")
 
+// ErrGuarded is what every problem wraps that is about a change that a guard holds back.
+var ErrGuarded = errors.New("held back by a guard")
+
 func warning(code diag.Code, message, hint string) *diag.Diagnostic {
 	return &diag.Diagnostic{Severity: diag.Warning, Code: code, Message: message, Hint: hint}
 }

@@ -1,0 +1,63 @@
+package compile
+
+import (
+	"io"
+	"net/netip"
+	"slices"
+
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+	"github.com/aliasflat/aliasflat/pkg/zonefile"
+)
+
+// lastKey is an ALIAS as an output shows it.
+type lastKey struct {
+	owner, target zone.Name
+	qtype         uint16
+}
+
+// last is the RRset that an ALIAS was published with last.
+type last struct {
+	ttl       uint32
+	addresses []netip.Addr
+}
+
+// LastOf gives what [Published].Last says of an output in source style. It is read when it is
+// asked for first. An output that cannot be read to its end shows what came before: whoever
+// compares it with the new one says what is wrong.
+func LastOf(output io.Reader) func(owner, target zone.Name, qtype uint16) *resolve.Known {
+	var all map[lastKey]*last
+	return func(owner, target zone.Name, qtype uint16) *resolve.Known {
+		if all == nil {
+			all = readLast(output)
+		}
+		if l := all[lastKey{owner, target, qtype}]; l != nil {
+			return &resolve.Known{Addresses: l.addresses, TTL: l.ttl}
+		}
+		if l := all[lastKey{owner, target, 0}]; l != nil {
+			return &resolve.Known{Gone: true}
+		}
+		return nil
+	}
+}
+
+func readLast(output io.Reader) map[lastKey]*last {
+	all := map[lastKey]*last{}
+	_ = zonefile.FindFlattened(output, func(f zonefile.Flattened) {
+		k := lastKey{f.Owner, f.Target, f.Type}
+		l := all[k]
+		if l == nil {
+			l = &last{ttl: f.TTL}
+			all[k] = l
+		}
+		l.ttl = min(l.ttl, f.TTL)
+		if f.Address.IsValid() {
+			l.addresses = append(l.addresses, f.Address)
+		}
+	})
+	for _, l := range all {
+		slices.SortFunc(l.addresses, netip.Addr.Compare)
+		l.addresses = slices.Compact(l.addresses)
+	}
+	return all
+}

@@ -1,0 +1,102 @@
+package flatten
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/aliasflat/aliasflat/pkg/alias"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+)
+
+// Remember gives what is to be remembered of the questions of a zone once it is published.
+func (f *Run) Remember(m *alias.Member) map[resolve.Question]*resolve.Known {
+	all := map[resolve.Question]*resolve.Known{}
+	for i := range m.Rules {
+		r := &m.Rules[i]
+		if r.Repeats {
+			continue
+		}
+		s := f.settle(m, r)
+		for _, of := range s.types {
+			if of == nil || of.found.answer == nil || of.found.inner != nil {
+				continue
+			}
+			if known := f.remember(s, of); !known.IsZero() {
+				all[of.found.question] = known
+			}
+		}
+	}
+	return all
+}
+
+// remember gives what is known of a question after its answer.
+func (f *Run) remember(s *settlement, of *ofType) *resolve.Known {
+	var known resolve.Known
+	if of.known != nil {
+		known = *of.known
+	}
+	a, now := of.found.answer, f.memory.Now
+	switch {
+	case a.Outcome == resolve.Addresses && a.Stale:
+	case a.Outcome == resolve.Addresses && of.guard != nil:
+		known.Held, known.Missing = of.guard.held, resolve.Missing{}
+	case a.Outcome == resolve.Addresses:
+		if !slices.Equal(known.Addresses, a.Addresses) {
+			known.Earlier = earlier(known.Earlier, known.Addresses, a.Addresses)
+			known.Since = now
+		}
+		known.Addresses, known.TTL, known.Chain = a.Addresses, a.TTL, a.Chain
+		known.Resolver, known.Seen = a.Resolver, now
+		known.Missing, known.Held, known.Gone = resolve.Missing{}, resolve.Held{}, false
+	case (a.Outcome == resolve.NoData || a.Outcome == resolve.NXDomain) && of.known != nil:
+		if known.Missing.Outcome != a.Outcome {
+			known.Missing = resolve.Missing{Outcome: a.Outcome, First: now, NegativeTTL: a.NegativeTTL, Resolver: a.Resolver}
+		}
+		known.Missing.Last, known.Held = now, resolve.Held{}
+		known.Missing.Confirmed = f.confirmed(of)
+		known.Gone = known.Gone || s.negative && known.Missing.Confirmed
+		if of.dropped && s.fresh {
+			// The target goes on without the type: there is nothing more to say of it.
+			known.Earlier, known.Addresses = earlier(known.Earlier, known.Addresses, nil), nil
+			known.Missing = resolve.Missing{}
+		}
+	}
+	return &known
+}
+
+// earlier puts a set before those that were before it. A set that is published again is no
+// earlier one.
+func earlier(sets [][]netip.Addr, last, published []netip.Addr) [][]netip.Addr {
+	var all [][]netip.Addr
+	if len(last) > 0 {
+		all = append(all, last)
+	}
+	for _, set := range sets {
+		if len(all) < resolve.MaxEarlier && !slices.Equal(set, last) && !slices.Equal(set, published) {
+			all = append(all, set)
+		}
+	}
+	return all
+}
+
+// Doubtful gives the questions whose answer takes addresses away that are known from before,
+// and that a second resolver may confirm.
+func (f *Run) Doubtful() []resolve.Question {
+	var list []resolve.Question
+	seen := map[resolve.Question]bool{}
+	for _, m := range f.members {
+		for i := range m.Rules {
+			r := &m.Rules[i]
+			if r.Repeats {
+				continue
+			}
+			for _, of := range f.settle(m, r).types {
+				if of != nil && of.cause == causeUnconfirmed && of.found.answer != nil && !seen[of.found.question] {
+					seen[of.found.question] = true
+					list = append(list, of.found.question)
+				}
+			}
+		}
+	}
+	return list
+}

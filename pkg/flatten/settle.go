@@ -1,0 +1,348 @@
+package flatten
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/aliasflat/aliasflat/pkg/alias"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+)
+
+// verdict is what becomes of one type at the owner of a rule.
+type verdict uint8
+
+const (
+	verdictWrite verdict = iota + 1 // what was answered is published
+	verdictHold                     // the last good addresses stay
+	verdictEmpty                    // nothing is published, and that is right
+	verdictFail                     // nothing is known
+)
+
+// cause is why a verdict is not simply what was answered.
+type cause uint8
+
+const (
+	causeNone        cause = iota
+	causeFailure           // the lookup failed
+	causeStaleAnswer       // the resolver gave old addresses
+	causeUnconfirmed       // it is said that there are none, and not confirmed
+	causeConfirmed         // it is confirmed that there are none
+	causeGuard             // a guard holds them back
+	causeForbidden         // they may not be dropped
+	causeStillGone         // they were dropped before, and nothing new is known
+)
+
+// ofType is the verdict on one type.
+type ofType struct {
+	verdict   verdict
+	cause     cause
+	found     *found
+	known     *resolve.Known // nil: nothing is
+	recalled  bool           // known is what is remembered, not what an output shows
+	addresses []netip.Addr   // that are published, explicit ones aside
+	ttl       uint32
+	past      bool     // they are held past max-stale
+	dropped   bool     // there were some, and none are any more
+	guard     *guarded // with causeGuard
+}
+
+// settlement is what becomes of a rule. While it is being made it says that nothing is known.
+type settlement struct {
+	types     [len(qtypes)]*ofType // nil: not asked for
+	fresh     bool                 // some type has fresh addresses
+	knew      bool                 // something is known from before
+	negative  bool                 // every type is said to have none
+	forbidden string               // why what is gone is not dropped
+}
+
+// of is the verdict on a type.
+func (s *settlement) of(qtype uint16) *ofType {
+	if of := s.types[slices.Index(qtypes[:], qtype)]; of != nil {
+		return of
+	}
+	return &ofType{verdict: verdictFail, found: &found{outcome: resolve.Failure}}
+}
+
+// resolves tells whether the target has addresses of any type that are published.
+func (s *settlement) resolves() bool {
+	return slices.ContainsFunc(s.types[:], func(of *ofType) bool { return of != nil && len(of.addresses) > 0 })
+}
+
+// explicitServes tells whether explicit addresses of a type are published, whose target has
+// none of it. A rule that publishes nothing at all has none to give to others.
+func (s *settlement) explicitServes(r *alias.Rule, of *ofType) bool {
+	switch r.Siblings {
+	case alias.SiblingsFallback:
+		return of.verdict == verdictFail && of.found.outcome == resolve.Failure || !s.resolves()
+	case alias.SiblingsMerge:
+		return of.verdict != verdictFail && s.resolves()
+	case alias.SiblingsError, alias.SiblingsOverride:
+	}
+	return false
+}
+
+// settle decides what becomes of a rule, by the table of outcomes: what was answered against
+// what is known from before, per type, and both types together where neither has addresses.
+func (f *Run) settle(m *alias.Member, r *alias.Rule) *settlement {
+	if s := f.settled[r]; s != nil {
+		return s
+	}
+	s := &settlement{}
+	f.settled[r] = s
+	var types [len(qtypes)]*ofType
+	s.negative = true
+	for i, qtype := range qtypes {
+		if !r.Wants(qtype) {
+			continue
+		}
+		of := &ofType{found: f.find(m, r, qtype)}
+		of.known, of.recalled = f.knownOf(m, r, qtype, of.found)
+		types[i] = of
+		has := of.has()
+		s.knew = s.knew || has || of.known != nil && of.known.Gone
+		s.fresh = s.fresh || of.found.outcome == resolve.Addresses && !(of.isStale() && has)
+		s.negative = s.negative && (of.found.outcome == resolve.NoData || of.found.outcome == resolve.NXDomain)
+	}
+	s.types = types
+	for i, qtype := range qtypes {
+		if of := types[i]; of != nil {
+			f.judge(r, s, of, qtype)
+		}
+	}
+	f.forbid(m, r, s)
+	for _, of := range types {
+		if of != nil {
+			of.publish(r)
+		}
+	}
+	return s
+}
+
+// knownOf gives what is known of a type: what is remembered of the question, or else what the
+// last output shows.
+func (f *Run) knownOf(m *alias.Member, r *alias.Rule, qtype uint16, g *found) (known *resolve.Known, recalled bool) {
+	k := key{r, qtype}
+	if known, ok := f.known[k]; ok {
+		return known, false
+	}
+	if g.answer != nil && f.memory.Known != nil {
+		if known := f.memory.Known(g.question); !known.IsZero() {
+			return known, true
+		}
+	}
+	if f.memory.Published != nil {
+		known = f.memory.Published(m, r, qtype)
+	}
+	f.known[k] = known
+	return known, false
+}
+
+// has tells whether there are last good addresses.
+func (of *ofType) has() bool { return of.known != nil && len(of.known.Addresses) > 0 }
+
+// isStale tells whether the addresses are old ones that the resolver could not refresh.
+func (of *ofType) isStale() bool { return of.found.answer != nil && of.found.answer.Stale }
+
+func (f *Run) judge(r *alias.Rule, s *settlement, of *ofType, qtype uint16) {
+	switch of.found.outcome {
+	case resolve.Addresses:
+		switch {
+		case of.isStale() && of.has():
+			f.judgeFailure(r, s, of, causeStaleAnswer)
+		case f.guardOf(of.found) != nil:
+			f.judgeGuarded(r, s, of)
+		default:
+			of.verdict = verdictWrite
+		}
+	case resolve.NoData, resolve.NXDomain:
+		f.judgeNegative(r, s, of, f.confirmed(of), otherFails(s, of))
+	case resolve.WeakNoData:
+		if s.fresh && !of.has() {
+			of.verdict = verdictEmpty
+			return
+		}
+		f.judgeFailure(r, s, of, causeFailure)
+	case resolve.Failure:
+		f.judgeFailure(r, s, of, causeFailure)
+	}
+}
+
+// otherFails tells whether nothing is known of another type that is asked for.
+func otherFails(s *settlement, than *ofType) bool {
+	return slices.ContainsFunc(s.types[:], func(of *ofType) bool {
+		if of == nil || of == than {
+			return false
+		}
+		o := of.found.outcome
+		return o == resolve.Failure || o == resolve.WeakNoData || o == resolve.Addresses && of.isStale() && of.has()
+	})
+}
+
+// confirmed tells whether a negative answer is confirmed: by a second resolver, or because
+// the same was answered before and is still so after the negative TTL (RFC 2308 §5).
+func (f *Run) confirmed(of *ofType) bool {
+	a := of.found.answer
+	if a == nil || a.Confirmed {
+		return true // the zones of the run need no second opinion
+	}
+	if of.known == nil {
+		return false
+	}
+	missing := &of.known.Missing
+	if missing.Outcome != a.Outcome {
+		return false
+	}
+	return missing.Confirmed || f.memory.Now.Sub(missing.First) > time.Duration(missing.NegativeTTL)*time.Second
+}
+
+// judgeNegative is for a type that the target is said not to have.
+func (f *Run) judgeNegative(r *alias.Rule, s *settlement, of *ofType, confirmed, otherFails bool) {
+	switch {
+	case !of.has() && (s.fresh || s.knew):
+		of.verdict = verdictEmpty
+		if !s.fresh {
+			of.cause = causeStillGone
+		}
+	case !of.has():
+		of.verdict = verdictFail
+	case !s.fresh && otherFails:
+		f.judgeFailure(r, s, of, causeUnconfirmed)
+	case !confirmed && !(s.fresh && f.force):
+		of.hold(causeUnconfirmed)
+	case s.fresh || r.OnEmpty == alias.EmptyDrop || r.OnEmpty == alias.EmptyHold && f.pastStale(r, of):
+		of.drop(causeConfirmed)
+	default:
+		of.hold(causeConfirmed)
+	}
+}
+
+// judgeFailure is for a type that nothing was learned about.
+func (f *Run) judgeFailure(r *alias.Rule, s *settlement, of *ofType, why cause) {
+	switch {
+	case of.known != nil && (of.known.Gone || of.known.Missing.Confirmed) && of.has() && why != causeUnconfirmed:
+		f.judgeNegative(r, s, of, true, false) // it was confirmed before, and nothing else is known since
+		of.cause = why
+	case !of.has() && s.knew:
+		of.verdict, of.cause = verdictEmpty, why
+	case !of.has():
+		of.verdict, of.cause = verdictFail, why
+	case !f.pastStale(r, of) || r.OnStale == alias.StaleHold:
+		of.hold(why)
+		of.past = f.pastStale(r, of)
+	case r.OnStale == alias.StaleDrop:
+		of.drop(why)
+		of.past = true
+	default:
+		of.verdict, of.cause, of.past = verdictFail, why, true
+	}
+}
+
+// judgeGuarded is for addresses that a guard holds back: all stays as if they had not come.
+func (f *Run) judgeGuarded(r *alias.Rule, s *settlement, of *ofType) {
+	of.guard = f.guardOf(of.found)
+	if of.known.Gone && of.has() {
+		s := *s
+		s.fresh = false
+		f.judgeNegative(r, &s, of, true, false)
+	} else {
+		of.hold(causeGuard)
+	}
+	of.cause, of.dropped = causeGuard, false
+}
+
+// pastStale tells whether the last good addresses are older than they may get. Those of
+// unknown age never are.
+func (f *Run) pastStale(r *alias.Rule, of *ofType) bool {
+	seen := of.known.Seen
+	return !seen.IsZero() && f.memory.Now.Sub(seen) > time.Duration(r.MaxStale)*time.Second
+}
+
+func (of *ofType) hold(why cause) { of.verdict, of.cause = verdictHold, why }
+
+func (of *ofType) drop(why cause) { of.verdict, of.cause, of.dropped = verdictEmpty, why, true }
+
+// forbid turns drops back into holds where nothing may be dropped: because the fault seems to
+// be ours, or because of what the owner name is for.
+func (f *Run) forbid(m *alias.Member, r *alias.Rule, s *settlement) {
+	if !slices.ContainsFunc(s.types[:], func(of *ofType) bool { return of != nil && of.dropped }) {
+		return
+	}
+	s.forbidden = f.ours
+	if s.forbidden == "" && !f.leaves(m, r, s) {
+		switch {
+		case m.HostsApex(r.Owner):
+			s.forbidden = r.Owner.String() + " is a name server of the zone, and would have no address"
+		case m.Uncovers(r):
+			s.forbidden = "a wildcard would answer for " + r.Owner.String() + " then"
+		}
+	}
+	if s.forbidden == "" {
+		return
+	}
+	for _, of := range s.types {
+		if of != nil && of.dropped {
+			of.verdict, of.dropped = verdictHold, false
+			if of.cause != causeFailure && of.cause != causeStaleAnswer {
+				of.cause = causeForbidden
+			}
+			of.past = true
+		}
+	}
+}
+
+// leaves tells whether the owner of a rule has any address left.
+func (f *Run) leaves(m *alias.Member, r *alias.Rule, s *settlement) bool {
+	for i, qtype := range qtypes {
+		of := s.types[i]
+		switch {
+		case of == nil:
+			if m.File.Has(r.Owner, qtype) {
+				return true
+			}
+		case of.verdict == verdictWrite, of.verdict == verdictHold && of.has():
+			return true
+		case r.Siblings == alias.SiblingsFallback && len(r.Explicit[qtype]) > 0:
+			return true
+		}
+	}
+	return false
+}
+
+// publish fills in the addresses that are published for the verdict.
+func (of *ofType) publish(r *alias.Rule) {
+	g := of.found
+	switch of.verdict {
+	case verdictWrite:
+		of.addresses, of.ttl = g.addresses, g.ttl
+		// A cache counts TTLs down. Where no estimate is kept, the one that is published is
+		// the best that is known, unless what was answered is exact.
+		if a := g.answer; a != nil && g.inner == nil && of.known != nil && !of.recalled && !a.Authoritative && a.OriginalTTL == 0 {
+			of.ttl = max(of.ttl, min(of.known.TTL, g.way))
+		}
+	case verdictHold:
+		if of.has() {
+			of.addresses, of.ttl = of.known.Addresses, min(of.known.TTL, g.way)
+			if !of.recalled && r.Siblings == alias.SiblingsMerge {
+				of.addresses = without(of.addresses, r)
+			}
+		}
+	case verdictEmpty, verdictFail:
+	}
+}
+
+// without takes the explicit addresses of a rule out of those that an output shows: they are
+// there because they are written in the source.
+func without(addresses []netip.Addr, r *alias.Rule) []netip.Addr {
+	kept := slices.Clone(addresses)
+	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		explicit, _ := r.Addresses(qtype)
+		kept = slices.DeleteFunc(kept, func(a netip.Addr) bool { return slices.Contains(explicit, a) })
+	}
+	if len(kept) == 0 {
+		return addresses
+	}
+	return kept
+}

@@ -1,0 +1,84 @@
+package zonefile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/miekg/dns"
+)
+
+const flattenedOutput = `$ORIGIN example.com.
+@ 300 IN SOA ns1 hostmaster 1 7200 900 1209600 300
+; ALIAS cdn.example.net.
+example.com. 60 IN A 198.51.100.1
+example.com. 60 IN A 198.51.100.2
+example.com. 60 IN AAAA 2001:db8::1
+www 300 IN A 192.0.2.9
+; ALIAS gone.example.net. of off.example.com. has no addresses
+; ALIAS two.example.net. ; the author's ; ALIAS words
+a\032b.example.com. 30 IN A 198.51.100.3
+next.example.com. 30 IN A 192.0.2.4
+; ALIAS relative
+x.example.com. 30 IN A 192.0.2.5
+; ALIAS three.example.net.
+; ALIAS four.example.net.
+four.example.com. 30 IN A 198.51.100.4
+`
+
+func flattenedOf(t *testing.T, r io.Reader) string {
+	t.Helper()
+	var b strings.Builder
+	err := FindFlattened(r, func(f Flattened) {
+		fmt.Fprintf(&b, "%s %s %s %d %s\n", f.Owner, f.Target, dns.Type(f.Type), f.TTL, f.Address)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestFindFlattened(t *testing.T) {
+	const want = `example.com. cdn.example.net. A 60 198.51.100.1
+example.com. cdn.example.net. A 60 198.51.100.2
+example.com. cdn.example.net. AAAA 60 2001:db8::1
+off.example.com. gone.example.net. None 0 invalid IP
+a\032b.example.com. two.example.net. A 30 198.51.100.3
+four.example.com. four.example.net. A 30 198.51.100.4
+`
+	filler := strings.Repeat("filler 300 IN TXT \"; ALIAS no.example.net.\"\n", flattenedChunk/32)
+	for name, text := range map[string]string{
+		"unix":  flattenedOutput,
+		"dos":   strings.ReplaceAll(flattenedOutput, "\n", "\r\n"),
+		"cut":   strings.TrimSuffix(flattenedOutput, "\n"),
+		"long":  filler + flattenedOutput + filler,
+		"first": strings.TrimPrefix(flattenedOutput, flattenedOutput[:strings.Index(flattenedOutput, "; ALIAS")]),
+	} {
+		if got := flattenedOf(t, strings.NewReader(text)); got != want {
+			t.Errorf("%s:\n%s", name, got)
+		}
+		if got := flattenedOf(t, iotest.HalfReader(iotest.DataErrReader(strings.NewReader(text)))); got != want {
+			t.Errorf("%s, in pieces:\n%s", name, got)
+		}
+	}
+	if got := flattenedOf(t, iotest.OneByteReader(strings.NewReader(flattenedOutput))); got != want {
+		t.Errorf("byte by byte:\n%s", got)
+	}
+	if err := FindFlattened(iotest.ErrReader(io.ErrUnexpectedEOF), func(Flattened) {}); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("an error of the file gives %v", err)
+	}
+}
+
+// TestFindFlattenedLong finds a block that is longer than what is read at once.
+func TestFindFlattenedLong(t *testing.T) {
+	line := "example.com. 60 IN A 198.51.100.1\n"
+	n := 3*flattenedChunk/len(line) + 1
+	text := "; ALIAS cdn.example.net.\n" + strings.Repeat(line, n) + "x 60 IN A 192.0.2.1\n"
+	got := 0
+	if err := FindFlattened(strings.NewReader(text), func(Flattened) { got++ }); err != nil || got != n {
+		t.Errorf("%d of %d records, %v", got, n, err)
+	}
+}

@@ -1,0 +1,296 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// Bounds of the history.
+const (
+	MaxChanges   = 20_000
+	MaxChangeAge = 366 * 24 * time.Hour
+)
+
+// Update is what one publication changes.
+type Update struct {
+	// Known is what is remembered from here on of some questions; nil, or nothing at all:
+	// they are forgotten. What is remembered of others stays.
+	Known     map[resolve.Question]*resolve.Known
+	Estimates resolve.Estimates // of some links; those of others stay
+	Zone      *Zone             // what was published; nil: nothing was
+	Changes   []Change          // in the order of their times
+	Now       time.Time         // see [Store.Clamp]
+}
+
+// Commit remembers an update, all of it or, with an error, nothing. It is on disk on return.
+// A serial that is not later than the remembered one of the zone in this output, nor the same,
+// is a [*SerialError].
+func (s *Store) Commit(u Update) error {
+	now := s.Clamp(u.Now)
+	return s.change(now, func(w *writer) error {
+		if err := w.putKnown(u.Known); err != nil {
+			return err
+		}
+		if err := w.putEstimates(u.Estimates); err != nil {
+			return err
+		}
+		if u.Zone != nil {
+			if err := w.putZone(*u.Zone, false); err != nil {
+				return err
+			}
+		}
+		if len(u.Changes) == 0 {
+			return nil
+		}
+		return w.appendChanges(u.Changes, now)
+	})
+}
+
+// Forgotten counts what was forgotten.
+type Forgotten struct{ Zones, Known, Estimates int }
+
+// Forget forgets the zone of a name, with its serials, and the target of that name, with its
+// estimates; with under all below that name too. The history stays.
+func (s *Store) Forget(name zone.Name, under bool) (Forgotten, error) {
+	var f Forgotten
+	err := s.change(s.Clamp(time.Time{}), func(w *writer) error {
+		f = Forgotten{}
+		for _, b := range []struct {
+			bucket string
+			count  *int
+		}{{bucketZones, &f.Zones}, {bucketKnown, &f.Known}, {bucketEstimates, &f.Estimates}} {
+			err := w.removeIf(b.bucket, b.count, func(key, _ []byte) bool {
+				n, err := zone.NameFromWire(key)
+				return err == nil && (n == name || under && n.IsBelow(name))
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return f, err
+}
+
+// Tidy forgets the answers and estimates that nothing was heard of since a time. Those who
+// still need an answer must not have it forgotten.
+func (s *Store) Tidy(since time.Time, needed func(resolve.Question) bool) (Forgotten, error) {
+	var f Forgotten
+	err := s.change(s.Clamp(time.Time{}), func(w *writer) error {
+		f = Forgotten{}
+		err := w.removeIf(bucketKnown, &f.Known, func(key, value []byte) bool {
+			q, k, err := openKnown(key, value)
+			return err == nil && k.Seen.Before(since) && k.Missing.Last.Before(since) && k.Held.Last.Before(since) && !needed(q)
+		})
+		if err != nil {
+			return err
+		}
+		return w.removeIf(bucketEstimates, &f.Estimates, func(key, value []byte) bool {
+			_, e, err := openEstimate(key, value)
+			return err == nil && e.Seen.Before(since)
+		})
+	})
+	return f, err
+}
+
+// change makes one transaction.
+func (s *Store) change(now time.Time, fill func(*writer) error) error {
+	if s.options.ReadOnly {
+		return fmt.Errorf("change the state %s: %w", s.path, ErrReadOnly)
+	}
+	h := newHead()
+	err := guarded(func() error {
+		return s.db.Update(func(tx *bbolt.Tx) error {
+			h = newHead()
+			if err := h.read(tx.Bucket([]byte(bucketMeta)).Get([]byte(headKey))); err != nil {
+				return err
+			}
+			if now.After(h.Newest) {
+				h.Newest = now.Round(0).UTC()
+			}
+			if err := fill(&writer{tx: tx, head: &h}); err != nil {
+				return err
+			}
+			return h.write(tx)
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("change the state %s: %w", s.path, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.Newest.After(s.newest) {
+		s.newest = h.Newest
+	}
+	return nil
+}
+
+// writer changes buckets within one transaction and keeps the tallies.
+type writer struct {
+	tx   *bbolt.Tx
+	head *head
+}
+
+// put stores an entry, or leaves it alone where nothing changes.
+func (w *writer) put(bucket string, key, payload []byte) error {
+	b := w.tx.Bucket([]byte(bucket))
+	value := seal(bucket, key, payload)
+	old := b.Get(key)
+	if bytes.Equal(old, value) {
+		return nil
+	}
+	t := w.head.Tally[bucket]
+	if old != nil {
+		t.add(old, -1)
+	}
+	t.add(value, 1)
+	w.head.Tally[bucket] = t
+	return b.Put(key, value)
+}
+
+func (w *writer) remove(bucket string, key []byte) error {
+	b := w.tx.Bucket([]byte(bucket))
+	old := b.Get(key)
+	if old == nil {
+		return nil
+	}
+	t := w.head.Tally[bucket]
+	t.add(old, -1)
+	w.head.Tally[bucket] = t
+	return b.Delete(key)
+}
+
+// removeIf removes entries and counts them. They are found first: a cursor loses its place
+// when its bucket changes.
+func (w *writer) removeIf(bucket string, count *int, drop func(key, value []byte) bool) error {
+	var keys [][]byte
+	err := w.tx.Bucket([]byte(bucket)).ForEach(func(key, value []byte) error {
+		if drop(key, value) {
+			keys = append(keys, bytes.Clone(key))
+		}
+		return nil
+	})
+	for _, key := range keys {
+		err = errors.Join(err, w.remove(bucket, key))
+	}
+	*count = len(keys)
+	return err
+}
+
+// entry is a key with the payload to be stored under it; nil: it is removed.
+type entry struct{ key, payload []byte }
+
+// putAll stores many entries in the order of their keys, which is quicker by far.
+func (w *writer) putAll(bucket string, entries []entry) error {
+	slices.SortFunc(entries, func(a, b entry) int { return bytes.Compare(a.key, b.key) })
+	for _, e := range entries {
+		var err error
+		if e.payload == nil {
+			err = w.remove(bucket, e.key)
+		} else {
+			err = w.put(bucket, e.key, e.payload)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) putKnown(known map[resolve.Question]*resolve.Known) error {
+	entries := make([]entry, 0, len(known))
+	for q, k := range known {
+		e := entry{key: questionKey(q)}
+		if !k.IsZero() {
+			e.payload = encodeKnown(k)
+		}
+		entries = append(entries, e)
+	}
+	return w.putAll(bucketKnown, entries)
+}
+
+func (w *writer) putEstimates(estimates resolve.Estimates) error {
+	entries := make([]entry, 0, len(estimates))
+	for k, e := range estimates {
+		entries = append(entries, entry{linkKey(k), encodeEstimate(e)})
+	}
+	return w.putAll(bucketEstimates, entries)
+}
+
+// putZone stores a zone; lower lets its serial go back.
+func (w *writer) putZone(z Zone, lower bool) error {
+	key := z.key()
+	if value := w.tx.Bucket([]byte(bucketZones)).Get(key); value != nil && !lower {
+		old, err := openZone(key, value)
+		if err != nil {
+			return err
+		}
+		if z.Serial != old.Serial && !z.Serial.After(old.Serial) {
+			return &SerialError{Zone: z.Name, View: z.View, Output: z.Output, Have: old.Serial, New: z.Serial}
+		}
+	}
+	form := z.form()
+	if _, err := form.value(); err != nil {
+		return fmt.Errorf("zone %s: %w", z.Name, err)
+	}
+	payload, err := json.Marshal(form)
+	if err != nil {
+		return fmt.Errorf("zone %s: %w", z.Name, err)
+	}
+	return w.put(bucketZones, key, payload)
+}
+
+// appendChanges adds to the history and takes out what is beyond its bounds.
+func (w *writer) appendChanges(changes []Change, now time.Time) error {
+	next := uint64(0)
+	c := w.tx.Bucket([]byte(bucketHistory)).Cursor()
+	if key, _ := c.Last(); key != nil {
+		next = binary.BigEndian.Uint64(key) + 1
+	}
+	for i := range changes {
+		form := changes[i].form()
+		if _, err := form.value(); err != nil {
+			return fmt.Errorf("change of %s: %w", changes[i].Owner, err)
+		}
+		payload, err := json.Marshal(form)
+		if err != nil {
+			return fmt.Errorf("change of %s: %w", changes[i].Owner, err)
+		}
+		if err := w.put(bucketHistory, historyKey(next), payload); err != nil {
+			return err
+		}
+		next++
+	}
+	return w.cutHistory(now.Add(-MaxChangeAge))
+}
+
+// cutHistory takes out the oldest changes: those before a time, and those that are too many.
+func (w *writer) cutHistory(since time.Time) error {
+	b := w.tx.Bucket([]byte(bucketHistory))
+	for {
+		key, value := b.Cursor().First()
+		if key == nil {
+			return nil
+		}
+		c, err := openChange(key, value)
+		if err != nil {
+			return err
+		}
+		if w.head.Tally[bucketHistory].Count <= MaxChanges && !c.Time.Before(since) {
+			return nil
+		}
+		if err := w.remove(bucketHistory, bytes.Clone(key)); err != nil {
+			return err
+		}
+	}
+}

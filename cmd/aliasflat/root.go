@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -101,26 +102,56 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 
-	// Two contexts, one inside of the other, tell which signal came.
-	interrupted, stopInterrupt := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stopInterrupt()
-	terminated, stopTerminate := signal.NotifyContext(interrupted, syscall.SIGTERM)
-	defer stopTerminate()
-	// After the first signal the next one kills, as people expect of a program
-	// that seems to hang.
-	defer context.AfterFunc(terminated, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })()
-
-	cmd, err := root.ExecuteContextC(terminated)
+	ctx, end := untilSignal()
+	defer end()
+	cmd, err := root.ExecuteContextC(ctx)
 	bySignal := 0
-	switch {
-	case err == nil || terminated.Err() == nil:
-		// A run that got to its end is no interrupted one.
-	case interrupted.Err() != nil:
-		bySignal = 130
-	default:
-		bySignal = 143
+	if err != nil { // a run that got to its end is no interrupted one
+		bySignal = signalStatus(ctx)
 	}
 	return a.status(cmd, err, bySignal)
+}
+
+// caughtSignal is why a context ended.
+type caughtSignal struct{ os.Signal }
+
+func (s caughtSignal) Error() string { return s.String() }
+
+// untilSignal gives a context that ends with the first signal, which is its
+// cause, and a function to call at the end. After the first signal the next one
+// kills, as people expect of a program that seems to hang.
+func untilSignal() (ctx context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case s := <-signals:
+			signal.Reset(os.Interrupt, syscall.SIGTERM)
+			cancel(caughtSignal{s})
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel(nil)
+		wg.Wait()
+	}
+}
+
+// signalStatus is the exit status for the signal that ended a context, as
+// shells count them, or 0.
+func signalStatus(ctx context.Context) int {
+	caught, ok := errors.AsType[caughtSignal](context.Cause(ctx))
+	switch {
+	case !ok:
+		return 0
+	case caught.Signal == os.Interrupt:
+		return 130
+	default:
+		return 143
+	}
 }
 
 // status prints an error that nobody has printed and gives the exit status.

@@ -1,14 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
 )
@@ -22,84 +21,106 @@ func (r *report) renderSARIF(w io.Writer) error {
 	if err != nil {
 		folder = ""
 	}
-	return r.sarif(folder).PrettyWrite(w)
+	return r.sarif(folder).write(w)
+}
+
+func (l *sarifLog) write(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(l)
 }
 
 // sarif builds the log. Paths below folder are given relative to it, as
 // %SRCROOT%, so that the log means the same on another machine.
-func (r *report) sarif(folder string) *sarif.Report {
+func (r *report) sarif(folder string) *sarifLog {
 	list := r.all()
-	met := map[diag.Code]bool{}
+	index := map[diag.Code]int{}
 	for _, d := range list {
-		met[d.Code] = true
+		index[d.Code] = 0
 	}
-	run := sarif.NewRunWithInformationURI("aliasflat", projectURI)
-	run.Tool.Driver.WithVersion(readVersion().Version)
-	run.WithColumnKind("unicodeCodePoints")
+	rules := []sarifRule{}
 	for _, info := range diag.Codes {
-		if !met[info.Code] {
+		if _, met := index[info.Code]; !met {
 			continue
 		}
-		run.AddRule(string(info.Code)).
-			WithShortDescription(sarif.NewMultiformatMessageString().WithText(info.Title)).
-			WithFullDescription(sarif.NewMultiformatMessageString().WithText(strings.TrimSpace(info.Text))).
-			WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(level(info.Severity)))
+		index[info.Code] = len(rules)
+		rules = append(rules, sarifRule{
+			ID:                   string(info.Code),
+			ShortDescription:     sarifText{info.Title},
+			FullDescription:      sarifText{strings.TrimSpace(info.Text)},
+			DefaultConfiguration: sarifConfiguration{level(info.Severity)},
+		})
 	}
+	results := []sarifResult{}
 	for _, d := range list {
 		message := visible(d.Message)
 		if d.Hint != "" {
 			message += "\nhint: " + visible(d.Hint)
 		}
-		result := run.CreateResultForRule(string(d.Code)).
-			WithLevel(level(d.Severity)).
-			WithMessage(sarif.NewTextMessage(message))
-		if place := sarifPlace(folder, d.Span, d.Source); place != nil {
-			result.AddLocation(sarif.NewLocation().WithPhysicalLocation(place))
+		result := sarifResult{
+			RuleID:    string(d.Code),
+			RuleIndex: index[d.Code],
+			Level:     level(d.Severity),
+			Message:   sarifText{message},
+		}
+		if place := newSARIFPlace(folder, d.Span, d.Source); place != nil {
+			result.Locations = []sarifLocation{{PhysicalLocation: place}}
 		}
 		for i, n := range d.Related {
-			if place := sarifPlace(folder, n.Span, n.Source); place != nil {
-				result.AddRelatedLocation(sarif.NewLocation().WithID(i + 1).WithPhysicalLocation(place).
-					WithMessage(sarif.NewTextMessage(visible(n.Message))))
+			if place := newSARIFPlace(folder, n.Span, n.Source); place != nil {
+				result.RelatedLocations = append(result.RelatedLocations,
+					sarifLocation{ID: i + 1, PhysicalLocation: place, Message: &sarifText{visible(n.Message)}})
 			}
 		}
+		results = append(results, result)
 	}
-	return sarif.NewReport().AddRun(run)
+	driver := sarifDriver{
+		Name:           "aliasflat",
+		Version:        readVersion().Version,
+		InformationURI: projectURI,
+		Rules:          rules,
+	}
+	return &sarifLog{
+		Schema:  sarifSchema,
+		Version: sarifVersion,
+		Runs:    []sarifRun{{Tool: sarifTool{driver}, ColumnKind: "unicodeCodePoints", Results: results}},
+	}
 }
 
 func level(s diag.Severity) string {
 	if s == diag.Warning {
-		return sarif.LevelWarning
+		return "warning"
 	}
-	return sarif.LevelError
+	return "error"
 }
 
-// sarifPlace is nil for a place that is in no file. The column counts
+// newSARIFPlace is nil for a place that is in no file. The column counts
 // characters there and bytes here; without the line's text it is left out.
-func sarifPlace(folder string, s diag.Span, source string) *sarif.PhysicalLocation {
+func newSARIFPlace(folder string, s diag.Span, source string) *sarifPlace {
 	if s.File == "" {
 		return nil
 	}
-	place := sarif.NewPhysicalLocation().WithArtifactLocation(artifact(folder, s.File))
+	place := &sarifPlace{ArtifactLocation: artifact(folder, s.File)}
 	if s.Line == 0 {
 		return place
 	}
-	region := sarif.NewRegion().WithStartLine(s.Line)
+	place.Region = &sarifRegion{StartLine: s.Line}
 	if before := s.Column - 1; before >= 0 && before <= len(source) && source != "" {
-		region.WithStartColumn(utf8.RuneCountInString(source[:before]) + 1)
+		place.Region.StartColumn = utf8.RuneCountInString(source[:before]) + 1
 	}
-	return place.WithRegion(region)
+	return place
 }
 
 // artifact names a file as a URI, with what a URI does not allow as %XX.
-func artifact(folder, file string) *sarif.ArtifactLocation {
+func artifact(folder, file string) sarifArtifact {
 	if filepath.IsAbs(file) {
 		rel, err := filepath.Rel(folder, file)
 		if folder == "" || err != nil || !filepath.IsLocal(rel) {
 			u := url.URL{Scheme: "file", Path: filepath.ToSlash(file)}
-			return sarif.NewSimpleArtifactLocation(u.String())
+			return sarifArtifact{URI: u.String()}
 		}
 		file = rel
 	}
 	u := url.URL{Path: filepath.ToSlash(filepath.Clean(file))}
-	return sarif.NewSimpleArtifactLocation(u.String()).WithURIBaseID("%SRCROOT%")
+	return sarifArtifact{URI: u.String(), URIBaseID: sarifRoot}
 }

@@ -51,7 +51,6 @@ func params(dir string) testscript.Params {
 			// Nothing of whoever runs the tests shows through.
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
-			env.Setenv("SOURCE_DATE_EPOCH", "0")
 			env.Setenv("ESC", "\x1b")
 			env.Values[serverKey{}] = &server{}
 			env.Values[memoryKey{}] = map[string]string{}

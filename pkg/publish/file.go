@@ -199,7 +199,10 @@ func Same(path string, text *zonefile.Text) (bool, error) {
 	if errors.Is(err, errDiffers) {
 		return false, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return false, fmt.Errorf("compare with what was published: %w", err)
+	}
+	return true, nil
 }
 
 var errDiffers = errors.New("differs")
@@ -214,8 +217,11 @@ func (c *comparer) Write(p []byte) (int, error) {
 	n := 0
 	for n < len(p) {
 		part := p[n:min(len(p), n+len(c.buf))]
-		if _, err := io.ReadFull(c.r, c.buf[:len(part)]); err != nil {
+		switch _, err := io.ReadFull(c.r, c.buf[:len(part)]); {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return n, errDiffers
+		case err != nil:
+			return n, err
 		}
 		if !bytes.Equal(part, c.buf[:len(part)]) {
 			return n, errDiffers
@@ -223,27 +229,6 @@ func (c *comparer) Write(p []byte) (int, error) {
 		n += len(part)
 	}
 	return n, nil
-}
-
-// Write replaces a file by a text in one step: a temporary file in the same
-// folder, synced, read again and judged by verify, renamed, and the folder
-// synced. Mode and owner of the old file are kept, and a link is followed to
-// its file. The old file stands whenever there is an error.
-//
-// A file that already has the text is left untouched, and changed is false.
-func Write(path string, text *zonefile.Text, verify func(written *os.File) error) (changed bool, err error) {
-	path, err = target(path)
-	if err != nil {
-		return false, fmt.Errorf("publish %s: %w", path, err)
-	}
-	same, err := Same(path, text)
-	if err != nil || same {
-		return false, err
-	}
-	if err := replace(path, text, verify); err != nil {
-		return false, fmt.Errorf("publish %s: %w", path, err)
-	}
-	return true, nil
 }
 
 // target follows links to the file that is to be replaced, which may not be

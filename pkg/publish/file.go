@@ -234,22 +234,19 @@ func (c *comparer) Write(p []byte) (int, error) {
 // target follows links to the file that is to be replaced, which may not be
 // there yet, and refuses anything but a regular file.
 func target(path string) (string, error) {
-	resolved, err := filepath.EvalSymlinks(path)
+	info, err := os.Stat(path)
 	switch {
-	case err == nil:
-		path = resolved
-	case !errors.Is(err, fs.ErrNotExist):
-		return path, err
-	default:
+	case errors.Is(err, fs.ErrNotExist):
 		if link, linkErr := os.Readlink(path); linkErr == nil {
 			return path, fmt.Errorf("link to %s, which is not there", link)
 		}
-	}
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
+		return path, nil
+	case err != nil:
+		return path, err
+	case !info.Mode().IsRegular():
 		return path, errNotRegular
 	}
-	return path, nil
+	return filepath.EvalSymlinks(path)
 }
 
 // WriteTo writes a text in large pieces.

@@ -55,7 +55,7 @@ const lockSuffix = ".lock"
 func TakeLock(ctx context.Context, path string, wait time.Duration) (*Lock, error) {
 	resolved, err := target(path)
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		return nil, fmt.Errorf("publish %s: %w", path, err)
 	}
 	l := &Lock{target: resolved}
 	deadline := time.Now().Add(wait)
@@ -63,7 +63,7 @@ func TakeLock(ctx context.Context, path string, wait time.Duration) (*Lock, erro
 		held, err := l.try()
 		if err != nil {
 			l.removeFolder()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
+			return nil, fmt.Errorf("publish %s: %w", path, err)
 		}
 		if held {
 			return l, nil

@@ -175,7 +175,7 @@ func (l *Lock) holder() int {
 }
 
 // Release lets others have the lock, and removes the lock file, and the folder
-// if it was made for the lock and nothing came into it. A nil Lock is none.
+// if it was made for the lock and nothing is in it. A nil Lock is none.
 func (l *Lock) Release() error {
 	if l == nil || l.file == nil {
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -128,6 +127,7 @@ type compileCommand struct {
 
 	output string
 	check  bool
+	wait   string
 }
 
 func newCompileCommand(a *app) *cobra.Command {
@@ -155,11 +155,16 @@ the configuration names; what is said about it goes to standard error.`,
 	flags.StringVar(&c.serial, "serial", "", "`HOW` the serial goes on: auto, increment, date, unixtime, keep or a number (default auto)")
 	flags.StringVar(&c.style, "style", "", "`FORM` of the output: source or canonical (default source)")
 	flags.BoolVar(&c.check, "check", false, "write nothing; exit with 3 if something would be written")
+	flags.StringVar(&c.wait, "wait", "", "wait `TIME` for another run that writes the same file, then exit with 6 (default 10s)")
 	return cmd
 }
 
 func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 	conf, err := c.settings(c.stderr)
+	if err != nil {
+		return err
+	}
+	wait, err := c.waitTime()
 	if err != nil {
 		return err
 	}
@@ -185,6 +190,11 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	defer lookup.Close()
 	saveMemory(0)
+	release, err := c.lock(cmd.Context(), jobs, wait)
+	if err != nil {
+		return err
+	}
+	defer release()
 	ctx, cancel := c.limit(cmd.Context(), conf)
 	defer cancel()
 
@@ -279,10 +289,7 @@ func (c *compileCommand) write(ctx context.Context, j *job, r *compile.Result, z
 	switch {
 	case len(j.problems) > 0:
 		z.Diagnostics = j.problems
-		if j.world {
-			return outcomeWorld
-		}
-		return outcomeSource
+		return j.outcome
 	case !r.OK() && r.World:
 		return outcomeWorld
 	case !r.OK():
@@ -317,7 +324,7 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 	if c.check {
 		same, err := publish.Same(j.output, r.Text)
 		if err != nil {
-			z.fail(err, "the old output stands")
+			z.fail(err, heldHint)
 			return outcomeWorld
 		}
 		z.Changed = !same
@@ -327,10 +334,6 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 		return outcomeChanges
 	}
 	meant := publish.Meant{Origin: r.Name, Content: r.Content, Serial: r.Serial, For: j.source.For, Strip: j.source.StripDNSSEC}
-	if err := makeFolder(filepath.Dir(j.output)); err != nil {
-		z.fail(err, "the old output stands")
-		return outcomeWorld
-	}
 	verify := publish.Verify(meant, r.Text, j.buf)
 	changed, err := publish.Write(j.output, r.Text, func(f *os.File) error {
 		if err := verify(f); err != nil {
@@ -339,7 +342,11 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 		return publish.Check(ctx, j.checkers, strings.TrimSuffix(r.Name.String(), "."), f.Name())
 	})
 	if err != nil {
-		z.fail(err, "the old output stands")
+		hint := heldHint
+		if changed {
+			hint = "the new output stands, and may be lost in a power failure"
+		}
+		z.fail(err, hint)
 		return outcomeWorld
 	}
 	z.Written, z.Changed = changed, changed
@@ -349,7 +356,7 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 // published finds what the output holds from the last run: its serial now, and
 // its records once they are asked for.
 func (j *job) published() {
-	if j.output == "-" {
+	if j.output == "-" || len(j.problems) > 0 {
 		return
 	}
 	j.source.Remembers = true
@@ -421,10 +428,15 @@ func (j *job) summarize(options zonefile.Options) (zonefile.Summary, error) {
 }
 
 func (j *job) blocked(err error) {
-	j.world = true
+	j.stopped(diag.CodeUnwritable, err, "name another file with -o, or move that one away")
+}
+
+// stopped says what of the world keeps the output from being written.
+func (j *job) stopped(code diag.Code, err error, hint string) {
+	j.outcome |= outcomeWorld
 	j.problems = append(j.problems, &diag.Diagnostic{
-		Severity: diag.Error, Code: diag.CodeUnwritable, Err: err,
-		Span: diag.Span{Pos: diag.Pos{File: j.output}}, Message: err.Error(), Hint: "name another file with -o, or move that one away",
+		Severity: diag.Error, Code: code, Err: err,
+		Span: diag.Span{Pos: diag.Pos{File: j.output}}, Message: err.Error(), Hint: hint,
 	})
 }
 
@@ -491,15 +503,6 @@ func displayName(n zone.Name) string {
 		return n.String()
 	}
 	return strings.TrimSuffix(n.String(), ".")
-}
-
-// makeFolder makes the folder of an output, but not those above it.
-func makeFolder(dir string) error {
-	err := os.Mkdir(dir, 0o755)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	return err
 }
 
 // isFolder tells whether -o names a folder.

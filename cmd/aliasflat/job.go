@@ -71,8 +71,9 @@ type job struct {
 	expand   func(zone.Name) string // gives output the zone name
 	buf      []byte                 // memory of the source, used again for reading back
 	source   compile.Source
-	problems diag.List // that keep the source from being read
-	world    bool      // they are the world's fault
+	lock     *publish.Lock // of output; nil: it has none
+	problems diag.List     // that keep the source from being read, or the output from being written
+	outcome  outcome       // what comes of the problems
 }
 
 // jobs finds the sources of a command: those named, or all of the
@@ -258,6 +259,7 @@ func (j *job) load(stdin io.Reader, roots roots) {
 	j.source.Name = j.path
 	text, err := j.read(stdin)
 	if err != nil {
+		j.outcome |= outcomeSource
 		j.problems = append(j.problems, &diag.Diagnostic{
 			Severity: diag.Error, Code: diag.CodeUnreadable, Err: err,
 			Span: diag.Span{Pos: diag.Pos{File: j.path}}, Message: plainError(err),

@@ -62,6 +62,7 @@ const (
 	CodeNoZoneName     Code = "no-zone-name"
 	CodeUnreadable     Code = "unreadable"
 	CodeUnwritable     Code = "unwritable"
+	CodeLocked         Code = "locked"
 )
 
 // Zone: what the records say together.

@@ -315,6 +315,14 @@ that is no zone file and is not overwritten for that, or a checker of verify-wit
 refused the new file.
 
     aliasflat compile -o /var/lib/bind/example.com.db example.com.zone`},
+	{CodeLocked, Error, "another run is at work on the output", `
+One run at a time reads what was published, decides, and writes: two would overwrite each
+other's work. This one has waited for as long as --wait says, 10s without it. The message
+tells the process that has the lock, a hidden file beside the output. The lock ends with
+its process, however that ends; a file that is left behind locks nothing, and the next
+run removes it.
+
+    aliasflat compile --wait 1m -o example.com.db example.com.zone`},
 
 	// Zone.
 	{CodeNoSOA, Error, "the zone has no SOA record", `

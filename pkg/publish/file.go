@@ -199,7 +199,10 @@ func Same(path string, text *zonefile.Text) (bool, error) {
 	if errors.Is(err, errDiffers) {
 		return false, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return false, fmt.Errorf("compare with what was published: %w", err)
+	}
+	return true, nil
 }
 
 var errDiffers = errors.New("differs")
@@ -214,8 +217,11 @@ func (c *comparer) Write(p []byte) (int, error) {
 	n := 0
 	for n < len(p) {
 		part := p[n:min(len(p), n+len(c.buf))]
-		if _, err := io.ReadFull(c.r, c.buf[:len(part)]); err != nil {
+		switch _, err := io.ReadFull(c.r, c.buf[:len(part)]); {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return n, errDiffers
+		case err != nil:
+			return n, err
 		}
 		if !bytes.Equal(part, c.buf[:len(part)]) {
 			return n, errDiffers
@@ -225,46 +231,22 @@ func (c *comparer) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write replaces a file by a text in one step: a temporary file in the same
-// folder, synced, read again and judged by verify, renamed, and the folder
-// synced. Mode and owner of the old file are kept, and a link is followed to
-// its file. The old file stands whenever there is an error.
-//
-// A file that already has the text is left untouched, and changed is false.
-func Write(path string, text *zonefile.Text, verify func(written *os.File) error) (changed bool, err error) {
-	path, err = target(path)
-	if err != nil {
-		return false, fmt.Errorf("publish %s: %w", path, err)
-	}
-	same, err := Same(path, text)
-	if err != nil || same {
-		return false, err
-	}
-	if err := replace(path, text, verify); err != nil {
-		return false, fmt.Errorf("publish %s: %w", path, err)
-	}
-	return true, nil
-}
-
 // target follows links to the file that is to be replaced, which may not be
 // there yet, and refuses anything but a regular file.
 func target(path string) (string, error) {
-	resolved, err := filepath.EvalSymlinks(path)
+	info, err := os.Stat(path)
 	switch {
-	case err == nil:
-		path = resolved
-	case !errors.Is(err, fs.ErrNotExist):
-		return path, err
-	default:
+	case errors.Is(err, fs.ErrNotExist):
 		if link, linkErr := os.Readlink(path); linkErr == nil {
 			return path, fmt.Errorf("link to %s, which is not there", link)
 		}
-	}
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
+		return path, nil
+	case err != nil:
+		return path, err
+	case !info.Mode().IsRegular():
 		return path, errNotRegular
 	}
-	return path, nil
+	return filepath.EvalSymlinks(path)
 }
 
 // WriteTo writes a text in large pieces.

@@ -6,61 +6,38 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 
-	"github.com/google/renameio/v2"
-
-	"github.com/aliasflat/aliasflat/pkg/zonefile"
+	"github.com/gofrs/flock"
 )
 
-// newMode is the mode of a file that was not there: name servers run as
-// another user.
-const newMode = 0o644
+// noFollow refuses to open a link, and does not wait at a FIFO: a name beside an
+// output may have been taken by somebody.
+const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
-func replace(path string, text *zonefile.Text, verify func(*os.File) error) error {
-	dir := filepath.Dir(path)
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir), renameio.WithPermissions(newMode), renameio.WithExistingPermissions())
+// keepMode gives a file mode, owner and group of an old one. Who may not give
+// files away keeps the group where possible, and else goes on: the file is
+// theirs already.
+func keepMode(f *os.File, old fs.FileInfo) error {
+	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	defer f.Cleanup() //nolint:errcheck // the file is gone after the rename, and a failed removal changes nothing
-	if err := keepOwner(path, f.File); err != nil {
-		return err
+	if info.Mode().Perm() != old.Mode().Perm() {
+		if err := f.Chmod(old.Mode().Perm()); err != nil {
+			return err
+		}
 	}
-	if err := WriteTo(f, text); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := verify(f.File); err != nil {
-		return err
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// keepOwner gives the new file the owner and group of the old one. Who may not
-// give files away keeps the group where possible, and else goes on: the file
-// is theirs already.
-func keepOwner(path string, f *os.File) error {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	old, ok := info.Sys().(*syscall.Stat_t)
+	was, ok := old.Sys().(*syscall.Stat_t)
 	if !ok {
 		return nil
 	}
-	err = f.Chown(int(old.Uid), int(old.Gid))
+	if is, ok := info.Sys().(*syscall.Stat_t); ok && is.Uid == was.Uid && is.Gid == was.Gid {
+		return nil
+	}
+	err = f.Chown(int(was.Uid), int(was.Gid))
 	if errors.Is(err, fs.ErrPermission) {
-		err = f.Chown(-1, int(old.Gid))
+		err = f.Chown(-1, int(was.Gid))
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return nil
@@ -68,11 +45,22 @@ func keepOwner(path string, f *os.File) error {
 	return err
 }
 
-// syncDir makes the rename last over a power failure.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
+// openFolder opens a folder, to sync it.
+func openFolder(path string) (*os.File, error) { return os.Open(path) }
+
+// noLinks tells whether a file cannot have a second name for reasons that are
+// no fault: the file system, or the other folder, or whose file it is.
+func noLinks(err error) bool {
+	for _, e := range []syscall.Errno{syscall.EPERM, syscall.EXDEV, syscall.EMLINK, syscall.ENOSYS, syscall.EOPNOTSUPP} {
+		if errors.Is(err, e) {
+			return true
+		}
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return false
+}
+
+// removeLocked removes a lock file, and only then lets go of it: whoever gets
+// the lock next finds that the file is gone, and makes a new one.
+func removeLocked(file *flock.Flock) error {
+	return errors.Join(os.Remove(file.Path()), file.Unlock())
 }

@@ -1,33 +1,35 @@
 package publish
 
 import (
-	"errors"
+	"io/fs"
 	"os"
-	"path/filepath"
 
-	"github.com/aliasflat/aliasflat/pkg/zonefile"
+	"github.com/gofrs/flock"
 )
 
-// replace is the same in steps that Windows has: it knows no owner to keep and
-// no folder to sync.
-func replace(path string, text *zonefile.Text, verify func(*os.File) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"*")
-	if err != nil {
-		return err
-	}
-	err = WriteTo(f, text)
+// noFollow is nothing that Windows has.
+const noFollow = 0
+
+// keepMode does nothing: a new file has the rights of its folder.
+func keepMode(*os.File, fs.FileInfo) error { return nil }
+
+// folder stands for a folder, which Windows does not sync.
+type folder struct{}
+
+func (folder) Sync() error  { return nil }
+func (folder) Close() error { return nil }
+
+func openFolder(string) (folder, error) { return folder{}, nil }
+
+// noLinks tells whether a file cannot have a second name: any error may mean it.
+func noLinks(err error) bool { return err != nil }
+
+// removeLocked lets go of a lock file and removes it. Where somebody else has
+// opened it by then, Windows does not remove it, and it stays theirs.
+func removeLocked(file *flock.Flock) error {
+	err := file.Unlock()
 	if err == nil {
-		err = f.Sync()
+		_ = os.Remove(file.Path()) // as said
 	}
-	if err == nil {
-		err = verify(f)
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return err
 }

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -33,8 +34,7 @@ func (b *bind) words(command string) []string {
 
 func (b *bind) tool() *program { return &program{args: b.words("reload")} }
 
-// status is what rndc zonestatus says of a zone, of which there is nothing where
-// rndc does not reach named or named does not know the zone.
+// status is what rndc zonestatus says of a zone.
 type status struct {
 	dynamic bool
 	inline  bool
@@ -59,29 +59,36 @@ func parseStatus(text string) status {
 	return s
 }
 
-func (b *bind) status(ctx context.Context) status {
+func (b *bind) status(ctx context.Context) (status, error) {
 	p := program{args: b.words("zonestatus")}
 	said, err := p.run(ctx)
 	if err != nil {
-		return status{} // the reload will tell why
+		return status{}, errors.New(p.failure(said, err))
 	}
-	return parseStatus(said)
+	return parseStatus(said), nil
 }
 
 func (b *bind) look(ctx context.Context) (word, error) {
-	s := b.status(ctx)
+	s, err := b.status(ctx)
 	if s.dynamic && !s.inline {
 		return word{}, problemDynamic(b.reloading)
 	}
-	return b.serving(ctx, s), nil
+	return b.serving(ctx, s, err), nil
 }
 
-func (b *bind) ask(ctx context.Context) word { return b.serving(ctx, b.status(ctx)) }
+func (b *bind) ask(ctx context.Context) word {
+	s, err := b.status(ctx)
+	return b.serving(ctx, s, err)
+}
 
-// serving is the serial of the file that named serves.
-func (b *bind) serving(ctx context.Context, s status) word {
+// serving is the serial of the file that named serves. What it answers is not
+// known to be that without its status.
+func (b *bind) serving(ctx context.Context, s status, err error) word {
 	w := askSOA(ctx, b.Reload.Server, b.Zone)
-	if w.serves && s.inline && s.known {
+	switch {
+	case w.serves && err != nil:
+		return word{err: err}
+	case w.serves && s.inline && s.known:
 		w.serial = s.serial
 	}
 	return w

@@ -68,21 +68,51 @@ func TestReload(t *testing.T) {
 			})
 		}
 	})
-	if len(found.cells) == len(columns)*len(situations) && !t.Failed() {
-		compareFailures(t, table(columns, found))
+	t.Run("any server", func(t *testing.T) {
+		for _, s := range anywhere {
+			t.Run(s.title, func(t *testing.T) {
+				t.Parallel()
+				found.add(s.title, "", s.run(t))
+			})
+		}
+	})
+	if len(found.cells) == len(columns)*len(situations)+len(anywhere) && !t.Failed() {
+		compareFailures(t, page(columns, found))
 	}
 }
 
-// table gives a table in Markdown.
-func table(columns []string, f *findings) string {
+const explained = `# What happens on each failure
+
+Every cell was found by a test that let it happen to the real server (go test
+./pkg/publish -run TestReload), which fails where this page says something else.
+
+- **served**: exit 0. The server was asked until it had the new zone.
+- **refused**: exit 4. The old file stands, and the server was told nothing.
+- **rolled back**: exit 4. The previous file is in its place again with a new time,
+  and the server answers from it.
+- **stays**: exit 4. The new file is in its place, and the reload or the hook is owed:
+  ` + "`aliasflat compile --reload`" + ` runs it again although nothing changed.
+- **IXFR**, **AXFR**: what a secondary gets that asks for the change alone.
+
+## For each server
+
+`
+
+// page is docs/failures.md.
+func page(columns []string, f *findings) string {
 	var b strings.Builder
-	b.WriteString("| | " + strings.Join(columns, " | ") + " |\n|---" + strings.Repeat("|---", len(columns)) + "|\n")
+	b.WriteString(explained)
+	b.WriteString("| what happens | " + strings.Join(columns, " | ") + " |\n|---" + strings.Repeat("|---", len(columns)) + "|\n")
 	for _, s := range situations {
 		b.WriteString("| " + s.title)
 		for _, c := range columns {
 			b.WriteString(" | " + f.cells[[2]string{s.title, c}])
 		}
 		b.WriteString(" |\n")
+	}
+	b.WriteString("\n## For any server\n\n| what happens | what comes of it |\n|---|---|\n")
+	for _, s := range anywhere {
+		b.WriteString("| " + s.title + " | " + f.cells[[2]string{s.title, ""}] + " |\n")
 	}
 	return b.String()
 }

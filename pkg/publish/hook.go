@@ -74,6 +74,7 @@ func (d *Delivery) told(args []string) *program {
 			"ALIASFLAT_REASON=" + d.reason(),
 		},
 		stdin: append(text, '\n'),
+		grace: d.grace,
 	}
 }
 

@@ -55,6 +55,8 @@ type Delivery struct {
 	Generated    []Addresses
 	Changed      []string // the RRsets that differ, as "www.example.com. A"; for hooks
 	Owed         Owed     // by an earlier run
+
+	grace time.Duration // of programs, as in program
 }
 
 // Owed is what is still to be done for a zone that is published. The zero Owed

@@ -144,20 +144,20 @@ func codes(list diag.List) []string {
 	return words
 }
 
-// kind is what came of a delivery, in a word of the table.
+// kind is what came of a delivery, in a word that docs/failures.md explains.
 func kind(done Delivered, err error) string {
 	var refused *diag.Diagnostic
 	switch {
 	case errors.As(err, &refused):
-		return "exit 4, `" + string(refused.Code) + "`; nothing is written, the server is told nothing"
+		return "refused: `" + string(refused.Code) + "`"
 	case err != nil:
 		return err.Error()
 	case done.RolledBack:
-		return "exit 4, `" + strings.Join(codes(done.Problems), ", ") + "`; the previous file is back and served"
+		return "rolled back: `" + strings.Join(codes(done.Problems), ", ") + "`"
 	case len(done.Problems) > 0:
-		return "exit 4, `" + strings.Join(codes(done.Problems), ", ") + "`; the new file stays"
+		return "stays: `" + strings.Join(codes(done.Problems), ", ") + "`"
 	default:
-		return "exit 0; the new zone is served"
+		return "served"
 	}
 }
 
@@ -270,7 +270,7 @@ func notLater(t *testing.T, b *bench, serial zone.Serial) string {
 
 func slow(t *testing.T, b *bench) string {
 	return unconfirmed(t, b, func(d *Delivery) {
-		const script = `case "$*" in *reload*) sleep 30;; esac; exec "$@"`
+		const script = `case " $* " in *" reload "* | *" zone-reload "*) sleep 30 ;; esac; exec "$@"`
 		d.Reload.Command = append([]string{"sh", "-c", script, "sh"}, b.server.Control...)
 	})
 }

@@ -106,19 +106,23 @@ func Deliver(ctx context.Context, d *Delivery, text *zonefile.Text, verify func(
 	r := newReloading(d)
 	wanted := r.driver != nil && (d.Moved || d.Owed.Reload)
 	if wanted {
-		if err := r.before(ctx); err != nil {
-			return Delivered{}, err
+		if refused := r.before(ctx); refused != nil {
+			return Delivered{}, refused
 		}
 	}
-	changed, previous, err := writeKept(d.File, text, verify)
+	var done Delivered
+	var err error
+	if wanted {
+		done.Changed, r.previous, err = writeKept(d.File, text, verify)
+		defer r.previous.drop()
+	} else {
+		done.Changed, err = Write(d.File, text, verify)
+	}
 	if err != nil {
 		return Delivered{}, err
 	}
-	defer previous.drop()
-	done := Delivered{Changed: changed}
 	if wanted {
-		r.previous = previous
-		r.run(ctx, changed, &done)
+		r.run(ctx, &done)
 		if done.Outcome != Confirmed {
 			return done, nil
 		}
@@ -219,8 +223,8 @@ type verdict struct {
 
 // run makes the server load the file, and puts the previous one back where it
 // cannot.
-func (r *reloading) run(ctx context.Context, changed bool, done *Delivered) {
-	if !changed {
+func (r *reloading) run(ctx context.Context, done *Delivered) {
+	if !done.Changed {
 		touch(r.File)
 	}
 	v := r.reload(ctx, goal{good: r.good, judged: true})

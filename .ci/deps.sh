@@ -28,10 +28,10 @@ if [ "${1:-}" = cc ]; then
 	[ -z "$missing" ] || missing="$missing libc6-dev"
 else
 	need bind9 named
-	need bind9-utils named-checkzone named-compilezone
+	need bind9-utils named-checkzone named-compilezone rndc
 	need bind9-dnsutils dig
-	need nsd nsd nsd-checkzone
-	need knot knotd
+	need nsd nsd nsd-checkzone nsd-control
+	need knot knotd knotc
 	need knot-dnsutils kdig
 	need knot-dnssecutils kzonecheck
 	need ldnsutils ldns-read-zone

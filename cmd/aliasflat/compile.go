@@ -128,6 +128,7 @@ type compileCommand struct {
 	output string
 	check  bool
 	wait   string
+	reload bool
 }
 
 func newCompileCommand(a *app) *cobra.Command {
@@ -154,6 +155,7 @@ the configuration names; what is said about it goes to standard error.`,
 	c.lookupFlags.add(cmd)
 	flags.StringVar(&c.serial, "serial", "", "`HOW` the serial goes on: auto, increment, date, unixtime, keep or a number (default auto)")
 	flags.StringVar(&c.style, "style", "", "`FORM` of the output: source or canonical (default source)")
+	flags.BoolVar(&c.reload, "reload", false, "run the configured reload and hooks although nothing changed")
 	flags.BoolVar(&c.check, "check", false, "write nothing; exit with 3 if something would be written")
 	flags.StringVar(&c.wait, "wait", "", "wait `TIME` for another run that writes the same file, then exit with 6 (default 10s)")
 	return cmd
@@ -173,6 +175,9 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if err := c.outputs(jobs); err != nil {
+		return err
+	}
+	if err := c.deliveries(jobs); err != nil {
 		return err
 	}
 	if err := c.reportApart(jobs); err != nil {
@@ -335,22 +340,17 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 	}
 	meant := publish.Meant{Origin: r.Name, Content: r.Content, Serial: r.Serial, For: j.source.For, Strip: j.source.StripDNSSEC}
 	verify := publish.Verify(meant, r.Text, j.buf)
-	changed, err := publish.Write(j.output, r.Text, func(f *os.File) error {
+	done, err := j.publish(ctx, r, func(f *os.File) error {
 		if err := verify(f); err != nil {
 			return err
 		}
 		return publish.Check(ctx, j.checkers, strings.TrimSuffix(r.Name.String(), "."), f.Name())
 	})
 	if err != nil {
-		hint := heldHint
-		if changed {
-			hint = "the new output stands, and may be lost in a power failure"
-		}
-		z.fail(err, hint)
+		z.failed(err)
 		return outcomeWorld
 	}
-	z.Written, z.Changed = changed, changed
-	return 0
+	return z.delivered(&done)
 }
 
 // published finds what the output holds from the last run: its serial now, and

@@ -68,6 +68,7 @@ type job struct {
 	view     string
 	settings config.Settings
 	checkers [][]string
+	delivery delivery
 	expand   func(zone.Name) string // gives output the zone name
 	buf      []byte                 // memory of the source, used again for reading back
 	source   compile.Source
@@ -156,7 +157,7 @@ func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
 }
 
 func configured(z *config.Zone) *job {
-	return &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith}
+	return &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith, delivery: deliveryOf(z)}
 }
 
 // apply lets flags win over the configuration and turns words into values.

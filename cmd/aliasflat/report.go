@@ -17,6 +17,7 @@ import (
 	"github.com/fatih/color"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/publish"
 )
 
 const (
@@ -40,6 +41,10 @@ type ZoneReport struct {
 	Written bool // Output holds the result
 	Changed bool // the result differs from what Output held before
 	Refused bool // its warnings keep it from being written (--fail-on warning)
+
+	Reload     publish.Outcome // of the name server
+	RolledBack bool            // Output holds what it held before
+	Owed       publish.Owed    // to the name server and hooks
 
 	OldSerial *uint32 // nil: none is known
 	NewSerial *uint32 // nil: the zone was only checked, or failed
@@ -220,6 +225,9 @@ func (z *ZoneReport) summary() string {
 	if z.Output != "" && z.Output != "-" && !z.Changed {
 		b.WriteString(", unchanged")
 	}
+	if z.Reload == publish.Confirmed {
+		b.WriteString(", reloaded")
+	}
 	return b.String()
 }
 
@@ -274,8 +282,15 @@ type jsonZone struct {
 	Status      string           `json:"status"`
 	Serial      jsonSerial       `json:"serial"`
 	Alias       jsonAlias        `json:"alias"`
+	Reload      *jsonReload      `json:"reload,omitempty"` // left out where there was none
 	Explicit    []jsonNote       `json:"explicit,omitempty"`
 	Diagnostics []jsonDiagnostic `json:"diagnostics"`
+}
+
+type jsonReload struct {
+	Outcome    string        `json:"outcome"`
+	RolledBack bool          `json:"rolledBack"`
+	Owed       *publish.Owed `json:"owed,omitempty"`
 }
 
 type jsonSerial struct {
@@ -334,6 +349,7 @@ func (r *report) renderJSON(w io.Writer) error {
 				Entries: z.Aliases, A: z.Addresses4, AAAA: z.Addresses6,
 				TTL: z.MinTTL, TTLTarget: z.MinTTLTarget, Stale: z.Stale,
 			},
+			Reload:      z.jsonReload(),
 			Explicit:    jsonNotes(z.Explicit),
 			Diagnostics: jsonDiagnostics(z.Diagnostics),
 		})
@@ -342,6 +358,17 @@ func (r *report) renderJSON(w io.Writer) error {
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(out)
+}
+
+func (z *ZoneReport) jsonReload() *jsonReload {
+	if z.Reload == publish.NotReloaded && !z.Owed.Any() {
+		return nil
+	}
+	out := &jsonReload{Outcome: z.Reload.String(), RolledBack: z.RolledBack}
+	if z.Owed.Any() {
+		out.Owed = &z.Owed
+	}
+	return out
 }
 
 func jsonDiagnostics(list diag.List) []jsonDiagnostic {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -73,13 +74,16 @@ const (
 
 // Zone is one source with what is to be made of it.
 type Zone struct {
-	Name       zone.Name // the zero Name: the source tells
-	View       string    // zones of one name are told apart by it
-	Source     string
-	Output     string     // may hold {zone}: use OutputFor; empty: none
-	VerifyWith [][]string // argument lists of external checkers, which may hold {zone} and {file}
-	Settings   Settings
-	Span       diag.Span // the entry in the file
+	Name        zone.Name // the zero Name: the source tells
+	View        string    // zones of one name are told apart by it
+	Source      string
+	Output      string     // may hold {zone}: use OutputFor; empty: none
+	VerifyWith  [][]string // argument lists of external checkers, which may hold {zone} and {file}
+	Reload      publish.Reload
+	Hooks       [][]string    // argument lists, run behind a verified reload
+	HookTimeout time.Duration // of each hook
+	Settings    Settings
+	Span        diag.Span // the entry in the file
 }
 
 // OutputFor is the output with {zone} replaced by the name, lower case and

@@ -57,11 +57,14 @@ type writtenSettings struct {
 }
 
 type writtenZone struct {
-	Name            string     `mapstructure:"name"`
-	View            string     `mapstructure:"view"`
-	Source          string     `mapstructure:"source"`
-	Output          string     `mapstructure:"output"`
-	VerifyWith      [][]string `mapstructure:"verify-with"`
+	Name            string        `mapstructure:"name"`
+	View            string        `mapstructure:"view"`
+	Source          string        `mapstructure:"source"`
+	Output          string        `mapstructure:"output"`
+	VerifyWith      [][]string    `mapstructure:"verify-with"`
+	Reload          writtenReload `mapstructure:"reload"`
+	Hooks           [][]string    `mapstructure:"hooks"`
+	HookTimeout     string        `mapstructure:"hook-timeout"`
 	writtenSettings `mapstructure:",squash"`
 }
 
@@ -300,6 +303,7 @@ func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, nam
 		in.add(diag.CodeConfigZone, z.Span, "the zone has no source", "")
 		return nil
 	}
+	in.deliver(prefix, &z, w)
 	in.bounds(prefix+".", z.Settings)
 	if own.ECS != "" {
 		in.privacy(prefix+".", z.Settings)

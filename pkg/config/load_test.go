@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
@@ -110,6 +111,12 @@ zones:
     check-names: fail
     ecs: none
     verify-with: [[named-checkzone, -q, "{zone}", "{file}"], [true, 0x10]]
+    reload: {driver: bind, server: 192.0.2.1, timeout: 1m, command: [rndc, -p, 953], view: 1}
+    hooks: [[notify, 010], [true]]
+    hook-timeout: 10s
+  - {source: a.zone, output: a.db, reload: knot}
+  - {source: b.zone, output: b.db, reload: {driver: exec, command: run}}
+  - {source: c.zone, output: c.db, reload: , hooks: }
 `)
 	c := mustLoad(t, baseName)
 	if got, want := c.Resolvers, []string{"udp://192.0.2.53", "file:answers.zone"}; !cmp.Equal(got, want) {
@@ -146,6 +153,22 @@ zones:
 	}
 	if diff := cmp.Diff([][]string{{"named-checkzone", "-q", "{zone}", "{file}"}, {"true", "0x10"}}, z.VerifyWith); diff != "" {
 		t.Error(diff)
+	}
+	reload := publish.Reload{Driver: publish.DriverBIND, Server: "192.0.2.1:53", Timeout: time.Minute, Command: []string{"rndc", "-p", "953"}, View: "1"}
+	if diff := cmp.Diff(reload, z.Reload); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([][]string{{"notify", "010"}, {"true"}}, z.Hooks); diff != "" || z.HookTimeout != 10*time.Second {
+		t.Errorf("%s, hook timeout %v", diff, z.HookTimeout)
+	}
+	for i, want := range []publish.Reload{
+		{Driver: publish.DriverKnot, Server: publish.DefaultServer, Timeout: 30 * time.Second},
+		{Driver: publish.DriverExec, Command: []string{"run"}, Timeout: 30 * time.Second},
+		{Driver: publish.DriverNone, Timeout: 30 * time.Second},
+	} {
+		if diff := cmp.Diff(want, c.Zones[i+1].Reload); diff != "" {
+			t.Error(diff)
+		}
 	}
 }
 
@@ -235,6 +258,19 @@ func TestMistakes(t *testing.T) {
 		{"output is a source", "zones: [{source: a.zone, output: ./a.zone}]\n", `aliasflat.yaml:1:9 config-zone the output a.zone is a source ()`},
 		{"pattern without file", "zones: [{source: \"none/*.zone\"}]\n", `aliasflat.yaml:1:18 config-zone no file matches "none/*.zone" ()`},
 		{"verify-with is one command", "zones: [{source: a.zone, verify-with: [kzonecheck]}]\n", `aliasflat.yaml:1:40 config-value verify-with takes lists of arguments, not "kzonecheck" (write [["named-checkzone", "{zone}", "{file}"]])`},
+		{"bad driver", "zones: [{source: a.zone, output: a.db, reload: bnd}]\n", `aliasflat.yaml:1:48 config-value driver: "bnd" is none of bind, nsd, knot, exec, none (did you mean bind?)`},
+		{"bad key of reload", "zones: [{source: a.zone, output: a.db, reload: {driver: bind, sever: 127.0.0.1}}]\n", `aliasflat.yaml:1:63 config-unknown-key unknown key "sever" (did you mean server?)`},
+		{"reload is a list", "zones: [{source: a.zone, output: a.db, reload: [bind]}]\n", `aliasflat.yaml:1:48 config-value keys with values belong here, not a list ()`},
+		{"reload of no driver", "zones: [{source: a.zone, output: a.db, reload: {timeout: 3s}}]\n", `aliasflat.yaml:1:48 config-zone reload has no driver (write reload: {driver: bind, ...}, or nsd, knot or exec)`},
+		{"server by name", "zones: [{source: a.zone, output: a.db, reload: {driver: nsd, server: localhost}}]\n", `aliasflat.yaml:1:70 config-value server: "localhost" is no address with a port (write it as 127.0.0.1:53 or [::1]:53)`},
+		{"no time to reload", "zones: [{source: a.zone, output: a.db, reload: {driver: nsd, timeout: 0s}}]\n", `aliasflat.yaml:1:71 config-value timeout: nothing is done in no time ()`},
+		{"exec of nothing", "zones: [{source: a.zone, output: a.db, reload: exec}]\n", `aliasflat.yaml:1:48 config-zone reload: exec has no command (write reload: {driver: exec, command: ["program", "argument"]})`},
+		{"view of nsd", "zones: [{source: a.zone, output: a.db, reload: {driver: nsd, view: inside}}]\n", `aliasflat.yaml:1:68 config-zone reload: only bind has views ()`},
+		{"serial keep and bind", "zones: [{source: a.zone, output: a.db, serial: keep, reload: bind}]\n", `aliasflat.yaml:1:48 config-zone serial: keep does not go with reload: bind, which takes a change under a later serial only (keep is for servers that number the zone themselves, such as Knot with zonefile-load: difference-no-serial)`},
+		{"serial keep of all and nsd", "serial: keep\nzones: [{source: a.zone, output: a.db, reload: nsd}]\n", `aliasflat.yaml:2:48 config-zone serial: keep does not go with reload: nsd, which takes a change under a later serial only (keep is for servers that number the zone themselves, such as Knot with zonefile-load: difference-no-serial)`},
+		{"reload of no file", "zones: [{source: a.zone, reload: knot, hooks: [[true]]}]\n", `aliasflat.yaml:1:34 config-zone reload needs an output, a file that the server reads ()` + "\n" + `aliasflat.yaml:1:47 config-zone hooks need an output, a file that was written ()`},
+		{"hook is one command", "zones: [{source: a.zone, output: a.db, hooks: [notify]}]\n", `aliasflat.yaml:1:48 config-value hooks takes lists of arguments, not "notify" (write [["program", "argument"]])`},
+		{"hook of nothing", "zones: [{source: a.zone, output: a.db, hooks: [[]]}]\n", `aliasflat.yaml:1:48 config-value hooks takes lists of arguments, not a list (write [["program", "argument"]])`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -19,6 +19,7 @@ const (
 	list         // of scalars; one scalar alone is a list of one
 	lists        // of argument lists
 	zones        // of zone entries
+	reload       // a driver, or keys with values
 )
 
 // key is one key of the file.
@@ -71,7 +72,21 @@ func zoneKeys() []key {
 		{"source", scalar, checkSource},
 		{"output", scalar, checkFilled},
 		{"verify-with", lists, checkFilled},
+		{"reload", reload, nil},
+		{"hooks", lists, checkFilled},
+		{"hook-timeout", scalar, checkWait},
 	}, settingKeys()...)
+}
+
+// reloadKeys are those of a reload that says more than its driver.
+func reloadKeys() []key {
+	return []key{
+		{"driver", scalar, oneOf(driverWords)},
+		{"server", scalar, checkServer},
+		{"timeout", scalar, checkWait},
+		{"command", list, checkFilled},
+		{"view", scalar, checkFilled},
+	}
 }
 
 // inspector walks the nodes of a file, which know their places, before viper
@@ -118,7 +133,11 @@ func inspect(file string, text []byte) *inspector {
 // asStrings takes the types away that YAML reads into plain words: the argument
 // true is the word "true", and a view 010 is not 8.
 func asStrings(node *yaml.Node) {
-	if node.Kind == yaml.ScalarNode && node.Tag != "!!null" {
+	switch {
+	case node.Kind != yaml.ScalarNode:
+	case node.Tag == "!!null":
+		node.Value = "null" // nothing at all may be written as an empty string
+	default:
 		node.SetString(node.Value)
 	}
 	for _, n := range node.Content {
@@ -210,6 +229,8 @@ func (in *inspector) value(path string, k key, node *yaml.Node) {
 		// A key without value is as good as left out.
 	case k.shape == scalar || k.shape == list && node.Kind == yaml.ScalarNode:
 		in.scalar(k, node)
+	case k.shape == reload:
+		in.reload(path, k, node)
 	case node.Kind != yaml.SequenceNode:
 		in.add(diag.CodeConfigValue, in.span(node), fmt.Sprintf("%s takes a list, not %s", k.name, kindWord(node)), "")
 	case k.shape == list:
@@ -229,10 +250,23 @@ func (in *inspector) value(path string, k key, node *yaml.Node) {
 	}
 }
 
+// reload takes a driver alone for a mapping of one key.
+func (in *inspector) reload(path string, k key, node *yaml.Node) {
+	if node.Kind == yaml.ScalarNode {
+		name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "driver", Line: node.Line, Column: node.Column}
+		driver := *node
+		*node = yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: node.Line, Column: node.Column, Content: []*yaml.Node{name, &driver}}
+	}
+	in.mapping(path+".", node, reloadKeys())
+}
+
 func (in *inspector) arguments(k key, node *yaml.Node) {
 	if node.Kind != yaml.SequenceNode || len(node.Content) == 0 {
-		in.add(diag.CodeConfigValue, in.span(node), fmt.Sprintf("%s takes lists of arguments, not %s", k.name, kindWord(node)),
-			`write [["named-checkzone", "{zone}", "{file}"]]`)
+		example := `write [["program", "argument"]]`
+		if k.name == "verify-with" {
+			example = `write [["named-checkzone", "{zone}", "{file}"]]`
+		}
+		in.add(diag.CodeConfigValue, in.span(node), fmt.Sprintf("%s takes lists of arguments, not %s", k.name, kindWord(node)), example)
 		return
 	}
 	for _, item := range node.Content {

@@ -26,6 +26,7 @@ var (
 	agreeWords      = []string{"equal", "overlap"}
 	freshWords      = []string{"cached", "authoritative"}
 	boolWords       = []string{"true", "false"}
+	driverWords     = []string{"bind", "nsd", "knot", "exec", "none"}
 	checkNamesWords = []string{string(CheckNamesFail), string(CheckNamesWarn)}
 )
 

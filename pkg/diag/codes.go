@@ -178,6 +178,16 @@ const (
 	CodeSerialGeneric          Code = "serial-generic"
 )
 
+// Reload: what the name server made of a new file.
+const (
+	CodeReloadDynamic     Code = "reload-dynamic"
+	CodeReloadSerial      Code = "reload-serial"
+	CodeReloadUnconfirmed Code = "reload-unconfirmed"
+	CodeReloadFailed      Code = "reload-failed"
+	CodeReloadWithdrawn   Code = "reload-withdrawn"
+	CodeHookFailed        Code = "hook-failed"
+)
+
 // Configuration: mistakes in aliasflat.yaml.
 const (
 	CodeConfigSyntax     Code = "config-syntax"

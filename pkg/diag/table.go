@@ -889,6 +889,51 @@ form.
 
     @ SOA ns.example.com. hostmaster.example.com. 1 7200 3600 1209600 300`},
 
+	// Reload.
+	{CodeReloadDynamic, Error, "the zone is dynamic, so its file belongs to the server", `
+A BIND zone with allow-update or update-policy lives in named and its journal, and
+named refuses to reload a file that somebody else has written. Nothing was written.
+Make the zone static, let named sign it with inline-signing, where the file stays
+ours, or send it updates in place of a file.
+
+    zone "example.com" { type primary; file "example.com.db"; inline-signing yes; };`},
+	{CodeReloadSerial, Error, "the server has a serial that is not earlier", `
+Before a file is written the server is asked for its serial. What it serves came from
+somewhere else and is not earlier than the serial that would be published, so that
+BIND would refuse the file or secondaries would keep the old zone for good. Nothing was
+written. Go on from what the server has; where it numbers the zone itself, as Knot does
+with zonefile-load: difference-no-serial, use serial: keep.
+
+    aliasflat compile --serial-from dns://192.0.2.1 -o example.com.db example.com.zone`},
+	{CodeReloadUnconfirmed, Error, "nobody knows whether the server took the new file", `
+The file is written and the server was told, but within the timeout it was not seen to
+serve the new serial or a later one. It may be slow, stopped, unreachable, or read
+another file, so the file is left in place: time alone is no reason to go back. The
+reload, and the hooks behind it, can be run again.
+
+    aliasflat compile --reload --zone example.com`},
+	{CodeReloadFailed, Error, "the server says that it cannot load the new file", `
+The server still has the old zone and is done with the new file, or answers SERVFAIL.
+The file that stood there before was put back, with a new time, and loaded. The log of
+the server tells what is wrong. Its own checker, run before the file goes out, finds
+most of it.
+
+    verify-with: [["named-checkzone", "{zone}", "{file}"]]`},
+	{CodeReloadWithdrawn, Error, "the server served the new zone and then no more", `
+The server answered with the new serial and lost the zone after that. Secondaries may
+have the new serial, so the old file under its old serial would leave them alone with
+what they have. The way is forward: the old records under a later serial, which is what
+a compile of the old source gives.
+
+    git checkout HEAD~1 example.com.zone && aliasflat compile`},
+	{CodeHookFailed, Error, "a hook failed, and the zone is published", `
+A hook did not end with 0, or not in time. The zone stays published. A hook is an
+argument list without a shell; it runs in a process group of its own that ends with it,
+and the first 64 KiB that it prints are shown. It can be run again although nothing
+changed.
+
+    aliasflat compile --reload --zone example.com`},
+
 	// Configuration.
 	{CodeConfigSyntax, Error, "the configuration is no YAML", `
 The file cannot be read as YAML, so none of its settings are known. Indentation by

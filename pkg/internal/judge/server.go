@@ -32,6 +32,10 @@ type Server struct {
 	Addr string // 127.0.0.1:port, UDP and TCP
 	Name string // the program: named, nsd, knotd or pdns_server
 
+	// Control is the tool that steers the server, with the arguments that make
+	// it reach this one; nil where the server was started without.
+	Control []string
+
 	log    *buffer
 	exited chan struct{} // closed when the process has gone
 }

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/aliasflat/aliasflat/pkg/compile"
+	"github.com/aliasflat/aliasflat/pkg/config"
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/publish"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+	"github.com/aliasflat/aliasflat/pkg/zonefile"
+)
+
+// delivery is what is done behind the writing of an output.
+type delivery struct {
+	reload publish.Reload
+	hooks  [][]string
+	config *config.Zone // nil: nothing is
+	owed   publish.Owed // by an earlier run
+}
+
+func deliveryOf(z *config.Zone) delivery {
+	return delivery{reload: z.Reload, hooks: z.Hooks, config: z}
+}
+
+// any tells whether there is anything to do.
+func (d *delivery) any() bool {
+	return d.reload.Driver != "" && d.reload.Driver != publish.DriverNone || len(d.hooks) > 0
+}
+
+// deliveries settles what is done with the outputs. A server reads the file that
+// the configuration names, so that one of -o is only written.
+func (c *compileCommand) deliveries(jobs []*job) error {
+	found := false
+	for _, j := range jobs {
+		if c.output != "" {
+			j.delivery = delivery{}
+		}
+		driver := j.delivery.reload.Driver
+		if j.source.Serial.Style == zone.SerialKeep && (driver == publish.DriverBIND || driver == publish.DriverNSD) {
+			return usageError{
+				message: fmt.Sprintf("--serial keep does not go with reload: %s, which takes a change under a later serial only", driver),
+				hint:    "keep is for servers that number the zone themselves",
+			}
+		}
+		if c.reload {
+			j.delivery.owed.Reload = j.delivery.any()
+		}
+		found = found || j.delivery.any()
+	}
+	switch {
+	case c.reload && c.check:
+		return usageError{message: "--reload does not go with --check, which does nothing"}
+	case c.reload && c.output != "":
+		return usageError{message: "--reload does not go with -o", hint: "a name server reads the file that the configuration names as output"}
+	case c.reload && !found:
+		return usageError{message: "--reload: no zone of this run has a reload or hooks", hint: "they are keys of a zone in the configuration"}
+	}
+	return nil
+}
+
+// publish writes a result, and does what is to be done behind that.
+func (j *job) publish(ctx context.Context, r *compile.Result, verify func(*os.File) error) (publish.Delivered, error) {
+	d := publish.Delivery{
+		Zone: r.Name, File: j.output, Reload: j.delivery.reload, Hooks: j.delivery.hooks,
+		New: r.Serial, Moved: true, SelfNumbered: j.source.Serial.Style == zone.SerialKeep, Owed: j.delivery.owed,
+	}
+	if j.delivery.config != nil {
+		d.HookTimeout = j.delivery.config.HookTimeout
+	}
+	if p := j.source.Published; p != nil {
+		d.Old, d.Moved = &p.Serial, r.Changed || p.Serial != r.Serial
+	}
+	for i := range r.Flattened {
+		res := &r.Flattened[i]
+		for _, rr := range res.RRsets {
+			d.Generated = append(d.Generated, publish.Addresses{Owner: res.Rule.Owner, Type: rr.Type, Addresses: rr.Addresses})
+		}
+	}
+	if r.Changed && (d.Reload.Driver == publish.DriverExec || len(d.Hooks) > 0) {
+		old, err := publish.Read(j.output, nil)
+		if err != nil {
+			return publish.Delivered{}, err
+		}
+		options := zonefile.Options{Origin: r.Name, For: j.source.For}
+		d.Changed = changedRRsets(zonefile.Read(j.output, old, options), zonefile.Read(j.output, r.Text.Bytes(), options))
+	}
+	return publish.Deliver(ctx, &d, r.Text, verify)
+}
+
+// delivered reports what came of a delivery.
+func (z *ZoneReport) delivered(done *publish.Delivered) outcome {
+	z.Written, z.Changed = done.Changed, done.Changed
+	z.Reload, z.RolledBack, z.Owed = done.Outcome, done.RolledBack, done.Owed
+	z.Diagnostics = append(z.Diagnostics, done.Problems...)
+	if done.RolledBack {
+		z.NewSerial = nil
+	}
+	if len(done.Problems) > 0 {
+		return outcomeWorld
+	}
+	return 0
+}
+
+// failed reports what kept an output from being written.
+func (z *ZoneReport) failed(err error) {
+	if refused, ok := errors.AsType[*diag.Diagnostic](err); ok {
+		z.Diagnostics = append(z.Diagnostics, refused)
+		z.NewSerial = nil
+		return
+	}
+	z.fail(err, "the old output stands")
+}
+
+// rrset is what tells RRsets apart.
+type rrset struct {
+	owner zone.Name
+	typ   uint16
+}
+
+// changedRRsets names the RRsets in which two zones differ, the serial apart, in
+// canonical order.
+func changedRRsets(old, now *zonefile.Zone) []string {
+	before, after := rrsets(old), rrsets(now)
+	var changed []rrset
+	for key, sum := range after {
+		if other, ok := before[key]; !ok || other != sum {
+			changed = append(changed, key)
+		}
+	}
+	for key := range before {
+		if _, ok := after[key]; !ok {
+			changed = append(changed, key)
+		}
+	}
+	slices.SortFunc(changed, func(a, b rrset) int {
+		if c := a.owner.Compare(b.owner); c != 0 {
+			return c
+		}
+		return int(a.typ) - int(b.typ)
+	})
+	names := make([]string, 0, len(changed))
+	for _, c := range changed {
+		names = append(names, strings.Join([]string{c.owner.String(), zonefile.TypeName(c.typ)}, " "))
+	}
+	return names
+}
+
+// rrsets gives the RRsets of a zone with the sums of their records.
+func rrsets(z *zonefile.Zone) map[rrset]uint64 {
+	records := z.Canonical(nil, nil)
+	sums := map[rrset]uint64{}
+	for i := range records {
+		sums[rrset{records[i].Owner, records[i].Type}] += records[i : i+1].Content().Sum
+	}
+	return sums
+}

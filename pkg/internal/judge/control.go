@@ -1,0 +1,107 @@
+package judge
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Steered is a zone of a server that can be told to load it anew.
+type Steered struct {
+	File    string
+	Options string // more lines for the zone in the server's configuration
+}
+
+// StartSteeredNamed starts named as [StartNamed] does, with a control channel.
+// There is a dnssec-policy of the name "test".
+func StartSteeredNamed(tb testing.TB, zones map[string]Steered) *Server {
+	tb.Helper()
+	var control []string
+	server := start(tb, "named", files(zones), func(dir string, port int, paths map[string]string) ([]string, error) {
+		args, err := namedConfig(dir, port, nil)
+		if err != nil {
+			return nil, err
+		}
+		const key = "key \"test\" { algorithm hmac-sha256; secret \"dGhpcyBpcyBubyBzZWNyZXQgYXQgYWxs\"; };\n"
+		keyFile, err := writeConfig(dir, "rndc.key", key)
+		if err != nil {
+			return nil, err
+		}
+		at := freePort(tb)
+		steer := fmt.Sprintf("controls { inet 127.0.0.1 port %d allow { 127.0.0.1; } keys { \"test\"; }; };\n", at)
+		text := key + steer + `dnssec-policy "test" { keys { csk lifetime unlimited algorithm ecdsap256sha256; }; };` + "\n"
+		for zone, path := range paths {
+			text += fmt.Sprintf("zone \"%s\" { type primary; file \"%s\"; %s };\n", zone, path, zones[zone].Options)
+		}
+		control = []string{findTool(tb, "rndc"), "-s", "127.0.0.1", "-p", fmt.Sprint(at), "-k", keyFile}
+		return args, amend(filepath.Join(dir, "named.conf"), "controls { };\n", text)
+	})
+	server.Control = control
+	return server
+}
+
+// StartSteeredNSD starts nsd as [StartNSD] does, with nsd-control over a Unix
+// socket.
+func StartSteeredNSD(tb testing.TB, zones map[string]Steered) *Server {
+	tb.Helper()
+	var control []string
+	server := start(tb, "nsd", files(zones), func(dir string, port int, paths map[string]string) ([]string, error) {
+		args, err := nsdConfig(dir, port, nil)
+		if err != nil {
+			return nil, err
+		}
+		text := fmt.Sprintf("\tcontrol-enable: yes\n\tcontrol-interface: \"%s\"\n", filepath.Join(dir, "nsd.sock"))
+		for zone, path := range paths {
+			text += fmt.Sprintf("zone:\n\tname: \"%s\"\n\tzonefile: \"%s\"\n\tprovide-xfr: 127.0.0.1 NOKEY\n%s", zone, path, zones[zone].Options)
+		}
+		file := filepath.Join(dir, "nsd.conf")
+		control = []string{findTool(tb, "nsd-control"), "-c", file}
+		return args, amend(file, "\tcontrol-enable: no\n", text)
+	})
+	server.Control = control
+	return server
+}
+
+// StartSteeredKnot starts knotd as [StartKnot] does; it always has a control
+// socket.
+func StartSteeredKnot(tb testing.TB, zones map[string]Steered) *Server {
+	tb.Helper()
+	var control []string
+	server := start(tb, "knotd", files(zones), func(dir string, port int, paths map[string]string) ([]string, error) {
+		args, err := knotConfig(dir, port, nil)
+		if err != nil {
+			return nil, err
+		}
+		var text strings.Builder
+		text.WriteString("zone:\n")
+		for zone, path := range paths {
+			fmt.Fprintf(&text, "  - domain: \"%s\"\n    file: \"%s\"\n%s", zone, path, zones[zone].Options)
+		}
+		control = []string{findTool(tb, "knotc"), "-s", filepath.Join(dir, "knot.sock")}
+		return args, amend(filepath.Join(dir, "knot.conf"), "zone:\n", text.String())
+	})
+	server.Control = control
+	return server
+}
+
+func files(zones map[string]Steered) map[string]string {
+	paths := make(map[string]string, len(zones))
+	for zone, s := range zones {
+		paths[zone] = s.File
+	}
+	return paths
+}
+
+// amend replaces a part of a configuration that was written, which must be in it.
+func amend(file, part, by string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(string(text), part) {
+		return fmt.Errorf("%s has no %q", file, part)
+	}
+	return os.WriteFile(file, []byte(strings.Replace(string(text), part, by, 1)), 0o600)
+}

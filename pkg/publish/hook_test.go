@@ -1,0 +1,373 @@
+package publish
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/internal/judge"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// anywhere is what happens whatever the server, the second table of
+// docs/failures.md.
+var anywhere = []struct {
+	title string
+	run   func(t *testing.T) string
+}{
+	{"the zone is dynamic and BIND does not sign it inline", dynamicZone},
+	{"a large zone loads for longer than the timeout", largeZone},
+	{"the server's serial is 2^31 away", incomparable},
+	{"the server serves the new zone and then SERVFAIL", withdrawn},
+	{"it answered SERVFAIL before too", servfailBefore},
+	{"the first file ever does not load", firstFile},
+	{"the records stay, comments and layout change", layoutOnly},
+	{"a hook ends with another status than 0", hook("exit 3")},
+	{"a hook cannot be started", hookMissing},
+	{"a hook hangs and ignores SIGTERM", hookHangs},
+	{"a hook prints without end", hook("echo this first; yes")},
+	{"a hook leaves a child behind", hookChild},
+	{"a hook reads no standard input", hook("exec <&-; true")},
+}
+
+// scripted is a name server that gives one answer after the other, and goes on
+// with the last. An answer is a serial, or SERVFAIL where it is 0.
+func scripted(t *testing.T, serials ...uint32) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int32
+	server := &dns.Server{PacketConn: c, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		m.Authoritative = true
+		serial := serials[min(int(asked.Add(1)), len(serials))-1]
+		if serial == 0 {
+			m.Rcode = dns.RcodeServerFailure
+		} else {
+			rr, err := dns.NewRR(fmt.Sprintf("%s 300 IN SOA ns.example.com. hostmaster.example.com. %d 1 1 1 1", q.Question[0].Name, serial))
+			if err != nil {
+				panic(err)
+			}
+			m.Answer = []dns.RR{rr}
+		}
+		_ = w.WriteMsg(m) // who asked may be gone
+	})}
+	done := make(chan error, 1)
+	go func() { done <- server.ActivateAndServe() }()
+	t.Cleanup(func() {
+		_ = c.Close()
+		<-done
+	})
+	return c.LocalAddr().String()
+}
+
+// plain is a delivery of example.com, whose file has serial 10, by a program
+// that does nothing.
+func plain(t *testing.T, server string) *Delivery {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "example.com.db")
+	if err := os.WriteFile(file, made(t, "example.com", zoneText("example.com", 10, 1, ""), "").Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	old := zone.Serial(10)
+	return &Delivery{
+		Zone: zone.MustParseName("example.com."), File: file, Old: &old, New: 11, Moved: true, Changed: []string{"www.example.com. A"},
+		Reload: Reload{Driver: DriverExec, Command: []string{"true"}, Server: server, Timeout: slowTool},
+		grace:  100 * time.Millisecond,
+	}
+}
+
+func deliver(t *testing.T, d *Delivery) (Delivered, error) {
+	t.Helper()
+	return Deliver(t.Context(), d, made(t, "example.com", zoneText("example.com", d.New, 2, ""), ""), nothing)
+}
+
+func withdrawn(t *testing.T) string {
+	d := plain(t, scripted(t, 10, 11, 0))
+	done, err := deliver(t, d)
+	if err != nil || done.Outcome != Withdrawn || done.RolledBack || !done.Owed.Reload || !strings.Contains(done.Problems[0].Hint, "later serial") {
+		t.Fatalf("%+v, %v; %v", done, err, done.Problems.Err())
+	}
+	if !strings.Contains(content(t, d.File), " 11 ") {
+		t.Error("the new file does not stand")
+	}
+	return kind(done, err)
+}
+
+func servfailBefore(t *testing.T) string {
+	done, err := deliver(t, plain(t, scripted(t, 0)))
+	if err != nil || done.Outcome != Unconfirmed || done.RolledBack {
+		t.Fatalf("%+v, %v; %v", done, err, done.Problems.Err())
+	}
+	return kind(done, err)
+}
+
+func firstFile(t *testing.T) string {
+	d := plain(t, scripted(t, 10, 0))
+	d.Old = nil
+	if err := os.Remove(d.File); err != nil {
+		t.Fatal(err)
+	}
+	done, err := deliver(t, d)
+	if err != nil || done.Outcome != LoadFailed || done.RolledBack || !strings.Contains(done.Problems[0].Message, "no earlier file") {
+		t.Fatalf("%+v, %v; %v", done, err, done.Problems.Err())
+	}
+	return kind(done, err)
+}
+
+func incomparable(t *testing.T) string {
+	d := plain(t, scripted(t, 11+1<<31))
+	before := content(t, d.File)
+	done, err := deliver(t, d)
+	if refused, ok := errors.AsType[*diag.Diagnostic](err); !ok || refused.Code != diag.CodeReloadSerial || content(t, d.File) != before {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	return kind(done, err)
+}
+
+func layoutOnly(t *testing.T) string {
+	d := plain(t, nobody(t))
+	d.Moved, d.New, d.Changed = false, 10, nil
+	d.Reload.Command, d.Hooks = []string{"false"}, [][]string{{"false"}}
+	done, err := deliver(t, d)
+	if err != nil || !done.Changed || done.Outcome != NotReloaded || done.Owed.Any() {
+		t.Fatalf("%+v, %v; %v", done, err, done.Problems.Err())
+	}
+	return "exit 0; written, and nothing is reloaded or run"
+}
+
+func dynamicZone(t *testing.T) string {
+	b := steered(t, []setUp{{title: "dynamic", zone: "dynamic.test", driver: DriverBIND, options: "allow-update { 127.0.0.1; };"}}, judge.StartSteeredNamed)[0]
+	before := content(t, b.file)
+	done, err := b.deliver(t, b.delivery(), "")
+	refused, ok := errors.AsType[*diag.Diagnostic](err)
+	if !ok || refused.Code != diag.CodeReloadDynamic || !strings.Contains(refused.Hint, "update://") || content(t, b.file) != before {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	return kind(done, err)
+}
+
+// largeZone goes on loading when the time is up, which named tells apart from a
+// load that failed.
+func largeZone(t *testing.T) string {
+	b := steered(t, namedSetUps[:1], judge.StartSteeredNamed)[0]
+	var more strings.Builder
+	for i := range 400000 {
+		fmt.Fprintf(&more, "h%d A 192.0.2.%d\n", i, i%256)
+	}
+	d := b.delivery()
+	d.Reload.Timeout = slowTool * 3 / 4
+	text := made(t, b.zone, zoneText(b.zone, d.New, b.last, more.String()), "")
+	done, err := Deliver(t.Context(), d, text, nothing)
+	if err != nil || done.Outcome != Unconfirmed || done.RolledBack {
+		t.Fatalf("%+v, %v; %v", done, err, done.Problems.Err())
+	}
+	again := *d
+	again.Owed, again.Moved, again.Reload.Timeout = done.Owed, false, time.Minute
+	owed, err := Deliver(t.Context(), &again, text, nothing)
+	if err != nil || owed.Outcome != Confirmed {
+		t.Fatalf("what is owed: %+v, %v; %v", owed, err, owed.Problems.Err())
+	}
+	return kind(done, nil)
+}
+
+// withHook delivers what a hook is run for, between two that do what they
+// should: one that fails keeps no other from running.
+func withHook(t *testing.T, args ...string) Delivered {
+	t.Helper()
+	d := plain(t, "")
+	d.HookTimeout = slowTool
+	ran := filepath.Join(t.TempDir(), "ran")
+	note := []string{"sh", "-c", "echo $ALIASFLAT_NEW_SERIAL >> " + ran}
+	d.Hooks = [][]string{note, args, note}
+	done, err := deliver(t, d)
+	if err != nil || done.Outcome != Confirmed || done.RolledBack || !strings.Contains(content(t, d.File), " 11 ") {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if got := content(t, ran); got != "11\n11\n" {
+		t.Errorf("the other hooks ran as %q", got)
+	}
+	if failed := len(done.Problems) > 0; failed != slices.Equal(done.Owed.Hooks, []int{1}) || done.Owed.Reload {
+		t.Errorf("%v is owed; %v", done.Owed, done.Problems.Err())
+	}
+	for _, p := range done.Problems {
+		if len(p.Message) > maxOutput+1000 {
+			t.Errorf("a message of %d bytes", len(p.Message))
+		}
+	}
+	// What is owed is run alone.
+	again := *d
+	again.Moved, again.Owed = false, Owed{Hooks: []int{2}}
+	if owed, err := deliver(t, &again); err != nil || owed.Owed.Any() || content(t, ran) != "11\n11\n11\n" {
+		t.Errorf("what is owed: %+v, %v, ran %q", owed, err, content(t, ran))
+	}
+	return done
+}
+
+func hook(script string) func(*testing.T) string {
+	return func(t *testing.T) string { return kind(withHook(t, "sh", "-c", script), nil) }
+}
+
+func hookMissing(t *testing.T) string {
+	return kind(withHook(t, filepath.Join(t.TempDir(), "nothing")), nil)
+}
+
+func hookHangs(t *testing.T) string {
+	began := time.Now()
+	pid := filepath.Join(t.TempDir(), "pid")
+	done := withHook(t, "sh", "-c", "trap '' TERM; echo $$ > "+pid+"; while :; do sleep 1; done")
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	ended(t, pid)
+	return kind(done, nil)
+}
+
+func hookChild(t *testing.T) string {
+	pid := filepath.Join(t.TempDir(), "pid")
+	done := withHook(t, "sh", "-c", "(trap '' TERM HUP; sleep 600) & echo $! > "+pid)
+	ended(t, pid)
+	return kind(done, nil)
+}
+
+// ended fails where the process runs on. One that nobody waits for stays in the
+// table as a zombie.
+func ended(t *testing.T, file string) {
+	t.Helper()
+	pid, err := strconv.Atoi(strings.TrimSpace(content(t, file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := ""
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return
+		}
+		_, after, _ := strings.Cut(string(text), ") ")
+		if state = after[:1]; state == "Z" {
+			return
+		}
+	}
+	t.Errorf("process %d is in state %s", pid, state)
+}
+
+// TestHookInput is what a hook is given.
+func TestHookInput(t *testing.T) {
+	t.Setenv("ALIASFLAT_STATE", "of aliasflat alone")
+	t.Setenv("SECRET", "of others")
+	dir := t.TempDir()
+	d := plain(t, "")
+	d.Hooks = [][]string{{"sh", "-c", `env > "$1/env"; cat > "$1/stdin"; echo "$2" > "$1/argument"`, "hook", dir, "$(id); `id` *"}}
+	for i := range 1000 {
+		d.Changed = append(d.Changed, fmt.Sprintf("h%d.example.com. A", i))
+	}
+	if done, err := deliver(t, d); err != nil || len(done.Problems) > 0 {
+		t.Fatal(err, done.Problems.Err())
+	}
+	var got []string
+	for line := range strings.Lines(content(t, filepath.Join(dir, "env"))) {
+		if strings.HasPrefix(line, "ALIASFLAT_") || strings.HasPrefix(line, "SECRET") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	slices.Sort(got)
+	want := []string{
+		"ALIASFLAT_CHANGED=1001", "ALIASFLAT_FILE=" + d.File, "ALIASFLAT_NEW_SERIAL=11",
+		"ALIASFLAT_OLD_SERIAL=10", "ALIASFLAT_REASON=records", "ALIASFLAT_ZONE=example.com",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := content(t, filepath.Join(dir, "argument")); got != "$(id); `id` *\n" {
+		t.Errorf("the argument arrived as %q", got)
+	}
+	var in hookInput
+	if err := json.Unmarshal([]byte(content(t, filepath.Join(dir, "stdin"))), &in); err != nil {
+		t.Fatal(err)
+	}
+	if in.Schema != hookSchema || in.Zone != "example.com" || *in.OldSerial != 10 || in.NewSerial != 11 || in.Changed.Count != 1001 || len(in.Changed.RRsets) != maxNamed {
+		t.Errorf("%+v", in)
+	}
+}
+
+func TestReason(t *testing.T) {
+	old := zone.Serial(10)
+	for want, d := range map[string]Delivery{
+		"records": {Moved: true, Old: &old, Changed: []string{"www.example.com. A"}},
+		"serial":  {Moved: true, Old: &old},
+		"owed":    {Old: &old, Owed: Owed{Reload: true}},
+	} {
+		if got := d.reason(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestExec takes the word of the program where no server is named.
+func TestExec(t *testing.T) {
+	t.Parallel()
+	d := plain(t, "")
+	d.Reload.Command = []string{"sh", "-c", "echo it is broken; exit 1"}
+	done, err := deliver(t, d)
+	if err != nil || done.Outcome != Unconfirmed || !strings.Contains(done.Problems[0].Message, "it is broken") {
+		t.Errorf("%+v, %v; %v", done, err, done.Problems.Err())
+	}
+	// A later serial than ours is as good, and the server's own.
+	d = plain(t, scripted(t, 10, 12))
+	if done, err = deliver(t, d); err != nil || done.Outcome != Confirmed {
+		t.Errorf("%+v, %v; %v", done, err, done.Problems.Err())
+	}
+}
+
+func TestParseStatus(t *testing.T) {
+	for text, want := range map[string]status{
+		"name: example.com\ntype: primary\nserial: 4294967295\ndynamic: yes\nfrozen: no\n":              {dynamic: true, serial: 1<<32 - 1, known: true},
+		"serial: 7\nsigned serial: 9\ninline signing: yes\nkey maintenance: automatic\ndynamic: no\r\n": {inline: true, serial: 7, known: true},
+		"serial: x\nreconfigurable via modzone: no":                                                     {},
+		"": {},
+	} {
+		if got := parseStatus(text); got != want {
+			t.Errorf("%q: %+v, want %+v", text, got, want)
+		}
+	}
+}
+
+// TestKnotFailed tells what knotd says of a zone from what keeps knotc from
+// asking it.
+func TestKnotFailed(t *testing.T) {
+	k := &knot{&reloading{Delivery: &Delivery{Zone: zone.MustParseName("example.com.")}}}
+	failed := errors.New("exit status 1")
+	for said, want := range map[string]bool{
+		"error: [example.com] (failed)":                                    true,
+		"error: [example.com.] (value is out of range)":                    true,
+		"error: [example.com] (not exists)":                                true,
+		"error: [example.com] (no such zone found)":                        false,
+		"error: [example.org] (failed)":                                    false,
+		"error: failed to connect to socket '/run/knot.sock' (not exists)": false,
+		"error: failed to control (connection timeout)":                    false,
+		"": false,
+	} {
+		if got := k.failed(t.Context(), said, failed); got != want {
+			t.Errorf("%q: %v", said, got)
+		}
+	}
+	if k.failed(t.Context(), "error: [example.com] (failed)", nil) {
+		t.Error("a knotc that ended with 0 counts as failed")
+	}
+}

@@ -1,0 +1,80 @@
+package publish
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+)
+
+func problem(code diag.Code, message, hint string) *diag.Diagnostic {
+	return &diag.Diagnostic{Severity: diag.Error, Code: code, Message: message, Hint: hint}
+}
+
+// byHand makes up for a reload or a hook that is owed, where nobody remembers
+// it.
+const byHand = "aliasflat compile --reload runs it again although nothing changed"
+
+func problemDynamic(r *reloading) *diag.Diagnostic {
+	return problem(diag.CodeReloadDynamic,
+		fmt.Sprintf("%s is a dynamic zone of BIND, whose file only named may write", displayName(r.Zone.String())),
+		"take allow-update and update-policy away from the zone, let it have inline-signing yes, or send it updates: publish: update://"+r.Reload.Server)
+}
+
+func problemServedSerial(r *reloading) *diag.Diagnostic {
+	order := "is later than"
+	switch {
+	case r.New == r.had.serial:
+		order = "is already"
+	case r.New.Incomparable(r.had.serial):
+		order = "has no order (2^31 apart) to"
+	}
+	return problem(diag.CodeReloadSerial,
+		fmt.Sprintf("%s serves %s with serial %d, which %s the serial %d that would be published; its secondaries would never transfer it",
+			r.Reload.Server, displayName(r.Zone.String()), r.had.serial, order, r.New),
+		fmt.Sprintf("go on from what it serves with --serial-from dns://%s, or use serial: keep where the server numbers the zone itself", r.Reload.Server))
+}
+
+// tail is what the tool did, where that explains something.
+func (v *verdict) tail() string {
+	if v.toolErr == nil && v.said == "" {
+		return ""
+	}
+	return "; " + v.tool.failure(v.said, v.toolErr)
+}
+
+func problemUnconfirmed(r *reloading, v *verdict) *diag.Diagnostic {
+	server := r.Reload.Server
+	message := fmt.Sprintf("%s: the new file is in place, and %s was not seen to serve serial %d within %s: it %v",
+		displayName(r.Zone.String()), server, r.New, r.timeout, v.last)
+	switch {
+	case server == "":
+		message = fmt.Sprintf("%s: the new file is in place, and its reload failed", displayName(r.Zone.String()))
+	case r.SelfNumbered:
+		message = fmt.Sprintf("%s: the new file is in place, and %s was not seen to serve its addresses within %s: it %v",
+			displayName(r.Zone.String()), server, r.timeout, v.last)
+	case strings.Contains(v.said, "zone reload up-to-date"):
+		message += "; BIND says that its file has not changed, so it reads another one than " + r.File
+	}
+	return problem(diag.CodeReloadUnconfirmed, message+v.tail(), byHand)
+}
+
+func problemLoadFailed(r *reloading, v *verdict, then string) *diag.Diagnostic {
+	return problem(diag.CodeReloadFailed,
+		fmt.Sprintf("%s: %s did not load the new file with serial %d: %s; %s%s",
+			displayName(r.Zone.String()), r.Reload.Server, r.New, v.why, then, v.tail()),
+		"the log of the name server says why; verify-with runs its own checker before a file goes out")
+}
+
+func problemWithdrawn(r *reloading, v *verdict) *diag.Diagnostic {
+	return problem(diag.CodeReloadWithdrawn,
+		fmt.Sprintf("%s: %s served serial %d and then no more: %s; secondaries may have it, so the old file under its old serial would be no way back%s",
+			displayName(r.Zone.String()), r.Reload.Server, r.New, v.why, v.tail()),
+		"put the old records into the source and run aliasflat compile: they go out under a later serial")
+}
+
+func problemHook(d *Delivery, what string) *diag.Diagnostic {
+	return problem(diag.CodeHookFailed,
+		fmt.Sprintf("%s is published, and a hook failed: %s", displayName(d.Zone.String()), what),
+		byHand)
+}

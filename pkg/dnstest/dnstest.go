@@ -11,7 +11,8 @@
 // All that looks random comes from a seed and from what is asked, never from the order in
 // which goroutines run: a test that fails does so again.
 //
-// It does no transfers and no DNSSEC, and it caches only where a fault says so.
+// It does no DNSSEC, and it caches only where a fault says so. It does no transfers either:
+// these are what a [Primary] is for.
 package dnstest
 
 import (

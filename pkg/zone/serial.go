@@ -86,6 +86,7 @@ var (
 type Choice struct {
 	Serial   Serial
 	FellBack SerialStyle // the style that would have gone backwards; SerialAuto where none did
+	Clock    SerialStyle // the style whose serial of the time it is; SerialAuto where it is no such one
 }
 
 // Choose gives the serial of a zone to be published. published is the last
@@ -121,12 +122,12 @@ func (p Policy) Choose(source Serial, published *Serial, changed bool, now time.
 	}
 	style := p.Style
 	if style == SerialAuto {
-		style = styleOf(base, now)
+		style = StyleOf(base, now)
 	}
 	c := Choice{Serial: last.Next()}
 	if wanted, ok := style.at(now); ok {
 		if wanted.After(last) {
-			c.Serial = wanted
+			c.Serial, c.Clock = wanted, style
 		} else if style == SerialUnixTime || last.After(wanted+99) {
 			c.FellBack = style
 		}
@@ -150,7 +151,7 @@ func (p Policy) first(source Serial, now time.Time) (Choice, error) {
 	case source.After(wanted):
 		return Choice{Serial: source, FellBack: p.Style}, nil
 	}
-	return Choice{Serial: wanted}, nil
+	return Choice{Serial: wanted, Clock: p.Style}, nil
 }
 
 func (p Policy) fixed(last Serial, changed bool) (Choice, error) {
@@ -183,8 +184,9 @@ func (s SerialStyle) String() string {
 	return [...]string{"auto", "increment", "date", "unixtime", "keep", "number"}[s]
 }
 
-// styleOf recognizes the style of a serial.
-func styleOf(s Serial, now time.Time) SerialStyle {
+// StyleOf recognizes the style of a serial: a date that may be, a time that has
+// been, or else a number that counts up.
+func StyleOf(s Serial, now time.Time) SerialStyle {
 	day, month, year := int(s/100%100), int(s/10000%100), int(s/1000000)
 	if year >= 1990 && year <= now.Year()+1 && month >= 1 && month <= 12 && day >= 1 && day <= 31 {
 		return SerialDate

@@ -90,6 +90,9 @@ func TestChoose(t *testing.T) {
 		if !errors.Is(err, c.err) || err == nil && got.Serial != c.want || (got.FellBack != SerialAuto) != c.fellBack {
 			t.Errorf("%s: %d, fell back %v, %v; want %d, %v, %v", c.name, got.Serial, got.FellBack, err, c.want, c.fellBack, c.err)
 		}
+		if clock, ok := got.Clock.at(now); got.Clock != SerialAuto && (!ok || clock != got.Serial) {
+			t.Errorf("%s: %d is not the %s of the time", c.name, got.Serial, got.Clock)
+		}
 		if err == nil && c.published != nil && c.changed && p.Style != SerialKeep && !got.Serial.After(*c.published) {
 			t.Errorf("%s: %d is not later than %d", c.name, got.Serial, *c.published)
 		}
@@ -100,6 +103,29 @@ func TestParsePolicyRefuses(t *testing.T) {
 	for _, s := range []string{"0", "4294967296", "-1", "hash", "1h"} {
 		if p, err := ParsePolicy(s); err == nil {
 			t.Errorf("%q is %+v", s, p)
+		}
+	}
+}
+
+// TestChooseTellsClock holds the choices that hang on the time of the run.
+func TestChooseTellsClock(t *testing.T) {
+	now := time.Date(2026, 11, 22, 23, 30, 0, 0, time.UTC)
+	last := Serial(2026112107)
+	for _, c := range []struct {
+		policy    SerialStyle
+		published *Serial
+		changed   bool
+		want      SerialStyle
+	}{
+		{SerialAuto, &last, true, SerialDate},
+		{SerialAuto, &last, false, SerialAuto},
+		{SerialIncrement, &last, true, SerialAuto},
+		{SerialUnixTime, &last, true, SerialAuto}, // it falls back
+		{SerialUnixTime, nil, true, SerialUnixTime},
+	} {
+		got, err := Policy{Style: c.policy}.Choose(7, c.published, c.changed, now)
+		if err != nil || got.Clock != c.want {
+			t.Errorf("%s, changed %v: %d by %s, %v; want %s", c.policy, c.changed, got.Serial, got.Clock, err, c.want)
 		}
 	}
 }

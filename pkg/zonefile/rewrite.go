@@ -289,11 +289,16 @@ func (r *reader) appendRDATAText(dst []byte, e *Entry, h *head) []byte {
 	if verified && fault == nil {
 		return AppendRDATAText(dst, h.typ, wire)
 	}
+	return appendTokens(dst, r.text, tokens)
+}
+
+// appendTokens appends tokens as they are written, with a blank between them.
+func appendTokens(dst, text []byte, tokens []Token) []byte {
 	for i, tok := range tokens {
 		if i > 0 {
 			dst = append(dst, ' ')
 		}
-		dst = append(dst, tok.raw(r.text)...)
+		dst = append(dst, tok.raw(text)...)
 	}
 	return dst
 }

@@ -99,9 +99,9 @@ var ErrNotServed = errors.New("does not serve the zone")
 func ServedSerial(ctx context.Context, server string, name zone.Name) (zone.Serial, error) {
 	var problem error
 	for _, ask := range asks {
-		answer, err := exchange(ctx, ask.network, ask.limit, server, name)
+		answer, err := askSerial(ctx, ask.network, ask.limit, server, name)
 		if err == nil && answer.Truncated {
-			answer, err = exchange(ctx, "tcp", tcpLimit, server, name)
+			answer, err = askSerial(ctx, "tcp", tcpLimit, server, name)
 		}
 		if err == nil {
 			serial, err := serialIn(answer, name)
@@ -119,7 +119,7 @@ func ServedSerial(ctx context.Context, server string, name zone.Name) (zone.Seri
 }
 
 // exchange sends one query for the SOA.
-func exchange(ctx context.Context, network string, limit time.Duration, server string, name zone.Name) (*dns.Msg, error) {
+func askSerial(ctx context.Context, network string, limit time.Duration, server string, name zone.Name) (*dns.Msg, error) {
 	query := new(dns.Msg).SetQuestion(name.String(), dns.TypeSOA)
 	query.RecursionDesired = false
 	query.SetEdns0(1232, false)

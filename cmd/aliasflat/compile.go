@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -124,6 +123,7 @@ type compileCommand struct {
 	*app
 	sourceFlags
 	lookupFlags
+	memoryFlags
 
 	output string
 	check  bool
@@ -153,6 +153,7 @@ the configuration names; what is said about it goes to standard error.`,
 	flags.StringVarP(&c.output, "output", "o", "", "write to `FILE`, or to a file of the source's name in DIR/")
 	c.sourceFlags.add(cmd)
 	c.lookupFlags.add(cmd)
+	c.memoryFlags.add(cmd)
 	flags.StringVar(&c.serial, "serial", "", "`HOW` the serial goes on: auto, increment, date, unixtime, keep or a number (default auto)")
 	flags.StringVar(&c.style, "style", "", "`FORM` of the output: source or canonical (default source)")
 	flags.BoolVar(&c.reload, "reload", false, "run the configured reload and hooks although nothing changed")
@@ -205,23 +206,32 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 
 	roots := roots{}
 	defer roots.close()
-	now := time.Now()
+	known, found, failed := c.openMemory(conf, c.check, wait)
+	if failed != 0 {
+		return c.finish(c.stderr, &report{Diagnostics: found}, failed)
+	}
+	defer known.close()
 	sources := make([]compile.Source, 0, len(jobs))
 	text := 0
 	for _, j := range jobs {
-		j.published()
+		known.recall(j, j.published())
 		j.load(c.stdin, roots)
 		sources = append(sources, j.source)
 		text += len(j.source.Text)
 	}
 	saveMemory(text)
 	progress, done := c.progress()
-	results := compile.Run(ctx, sources, compile.Options{Advise: publish.LargePages, Lookup: lookup.Lookuper(), Policy: policy, Pref64s: lookup.Pref64s, InFlight: lookup.InFlight(), Now: now, Progress: progress})
+	options := compile.Options{
+		Advise: publish.LargePages, Lookup: lookup.Lookuper(), Policy: policy, Pref64s: lookup.Pref64s, InFlight: lookup.InFlight(), Progress: progress,
+		Confirm: lookup.Confirm, Distrust: func() string { return distrust(lookup) }, Force: c.force, Preview: c.check,
+	}
+	known.options(&options)
+	results := compile.Run(ctx, sources, options)
 	done()
 	if err := cmd.Context().Err(); err != nil {
 		return err
 	}
-	return c.deliver(ctx, jobs, results, lookup.Problems())
+	return c.deliver(ctx, known, jobs, results, append(found, lookup.Problems()...))
 }
 
 // outputs settles where each result goes: never to a source of the run, nor to
@@ -277,13 +287,13 @@ func (c *compileCommand) outputOf(j *job, jobs int, folder bool) error {
 
 // deliver writes what can be written, and reports, the problems of the resolvers
 // first.
-func (c *compileCommand) deliver(ctx context.Context, jobs []*job, results []compile.Result, problems diag.List) error {
+func (c *compileCommand) deliver(ctx context.Context, known *recollection, jobs []*job, results []compile.Result, problems diag.List) error {
 	rep := &report{Diagnostics: problems}
 	var o outcome
 	for i, j := range jobs {
 		r := &results[i]
 		z := zoneReport(j, r)
-		o |= c.write(ctx, j, r, &z)
+		o |= c.write(ctx, j, r, &z) | known.remember(j, r, &z)
 		rep.Zones = append(rep.Zones, z)
 	}
 	return c.finish(c.stderr, rep, o)
@@ -295,6 +305,8 @@ func (c *compileCommand) write(ctx context.Context, j *job, r *compile.Result, z
 	case len(j.problems) > 0:
 		z.Diagnostics = j.problems
 		return j.outcome
+	case !r.OK() && r.Guarded:
+		return outcomeGuarded
 	case !r.OK() && r.World:
 		return outcomeWorld
 	case !r.OK():
@@ -306,10 +318,11 @@ func (c *compileCommand) write(ctx context.Context, j *job, r *compile.Result, z
 	serial := uint32(r.Serial)
 	z.NewSerial = &serial
 	z.Output = j.output
+	o := z.held(r, c.check)
 	if j.output == "-" {
-		return c.writeOut(r, z)
+		return o | c.writeOut(r, z)
 	}
-	return c.writeFile(ctx, j, r, z)
+	return o | c.writeFile(ctx, j, r, z)
 }
 
 func (c *compileCommand) writeOut(r *compile.Result, z *ZoneReport) outcome {
@@ -354,19 +367,19 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 }
 
 // published finds what the output holds from the last run: its serial now, and
-// its records once they are asked for.
-func (j *job) published() {
+// its records once they are asked for. It gives the beginning of the output.
+func (j *job) published() []byte {
 	if j.output == "-" || len(j.problems) > 0 {
-		return
+		return nil
 	}
 	j.source.Remembers = true
 	head, err := publish.ReadHead(j.output)
 	if err != nil {
 		j.blocked(err)
-		return
+		return nil
 	}
 	if len(head) == 0 {
-		return // not there, or made empty for what is to come
+		return nil // not there, or made empty for what is to come
 	}
 	options := zonefile.Options{Origin: j.zoneName(head), For: j.source.For}
 	serial, ok := zonefile.FindSerial(j.output, head, options)
@@ -374,12 +387,22 @@ func (j *job) published() {
 		old, err := j.summarize(options)
 		if err != nil {
 			j.blocked(err)
-			return
+			return nil
 		}
 		serial = old.Serial
 	}
+	var size int64
+	if info, err := os.Stat(j.output); err == nil {
+		size = info.Size()
+	}
 	j.source.Published = &compile.Published{
 		Serial: serial,
+		Last:   j.lastGood(),
+		Size:   size,
+		Count: func() (int, error) {
+			old, err := j.summarize(options)
+			return old.Count, err
+		},
 		Same: func(draft *zonefile.Text, content zonefile.Content) (bool, error) {
 			same, err := j.sameRecords(draft, content, options)
 			if err != nil {
@@ -388,6 +411,7 @@ func (j *job) published() {
 			return same, err
 		},
 	}
+	return head
 }
 
 // sameRecords compares the output of the last run with a draft of this one.

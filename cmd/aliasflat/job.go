@@ -157,7 +157,9 @@ func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
 }
 
 func configured(z *config.Zone) *job {
-	return &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith, delivery: deliveryOf(z)}
+	j := &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith, delivery: deliveryOf(z)}
+	j.source.Guards = &z.Guards
+	return j
 }
 
 // apply lets flags win over the configuration and turns words into values.

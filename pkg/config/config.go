@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/flatten"
 	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -32,6 +33,7 @@ type Config struct {
 
 	Resolvers     []string          // in order of preference; empty: those of the system
 	IncludeRoot   string            // empty: the folder of each source
+	State         string            // folder; empty: nothing is remembered beside the outputs
 	MaxAddresses  int               // for one target and type
 	GenerateLimit int               // records that one $GENERATE may make
 	AllowNet      []resolve.NetRule // published although refused or reported by default
@@ -80,6 +82,7 @@ type Zone struct {
 	Output      string     // may hold {zone}: use OutputFor; empty: none
 	VerifyWith  [][]string // argument lists of external checkers, which may hold {zone} and {file}
 	Reload      publish.Reload
+	Guards      flatten.Guards
 	Hooks       [][]string    // argument lists, run behind a verified reload
 	HookTimeout time.Duration // of each hook
 	Settings    Settings

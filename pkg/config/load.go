@@ -27,6 +27,7 @@ const (
 type written struct {
 	Resolvers       []string `mapstructure:"resolvers"`
 	IncludeRoot     string   `mapstructure:"include-root"`
+	State           string   `mapstructure:"state"`
 	MaxAddresses    string   `mapstructure:"max-addresses"`
 	GenerateLimit   string   `mapstructure:"generate-limit"`
 	AllowNet        []string `mapstructure:"allow-net"`
@@ -63,6 +64,7 @@ type writtenZone struct {
 	Output          string        `mapstructure:"output"`
 	VerifyWith      [][]string    `mapstructure:"verify-with"`
 	Reload          writtenReload `mapstructure:"reload"`
+	Guard           writtenGuard  `mapstructure:"guard"`
 	Hooks           [][]string    `mapstructure:"hooks"`
 	HookTimeout     string        `mapstructure:"hook-timeout"`
 	writtenSettings `mapstructure:",squash"`
@@ -180,6 +182,7 @@ func (in *inspector) build(path string, w *written) *Config {
 		AllowNet:      nets(w.AllowNet),
 		DenyNet:       nets(w.DenyNet),
 		IncludeRoot:   beside(path, w.IncludeRoot),
+		State:         beside(path, w.State),
 		Agree:         number(w.Agree, DefaultAgree),
 		AgreeMode:     or(w.AgreeMode, agreeWords[0]),
 		RequireAD:     w.RequireAD == boolWords[0],
@@ -294,6 +297,7 @@ func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, nam
 		Output:     beside(path, w.Output),
 		VerifyWith: w.VerifyWith,
 		Settings:   own.settings(base),
+		Guards:     w.Guard.guards(),
 		Span:       in.places[prefix],
 	}
 	if w.Name != "" {

@@ -20,6 +20,7 @@ const (
 	lists        // of argument lists
 	zones        // of zone entries
 	reload       // a driver, or keys with values
+	guard        // keys with values
 )
 
 // key is one key of the file.
@@ -51,6 +52,7 @@ func topKeys() []key {
 	return append([]key{
 		{"resolvers", list, checkFilled},
 		{"include-root", scalar, checkFilled},
+		{"state", scalar, checkFilled},
 		{"max-addresses", scalar, count(1, 100)},
 		{"generate-limit", scalar, count(1, 1<<31-1)},
 		{"allow-net", list, checkNet},
@@ -75,6 +77,7 @@ func zoneKeys() []key {
 		{"reload", reload, nil},
 		{"hooks", lists, checkFilled},
 		{"hook-timeout", scalar, checkWait},
+		{"guard", guard, nil},
 	}, settingKeys()...)
 }
 
@@ -231,6 +234,8 @@ func (in *inspector) value(path string, k key, node *yaml.Node) {
 		in.scalar(k, node)
 	case k.shape == reload:
 		in.reload(path, k, node)
+	case k.shape == guard:
+		in.mapping(path+".", node, guardKeys())
 	case node.Kind != yaml.SequenceNode:
 		in.add(diag.CodeConfigValue, in.span(node), fmt.Sprintf("%s takes a list, not %s", k.name, kindWord(node)), "")
 	case k.shape == list:

@@ -161,6 +161,13 @@ const (
 	CodeDropForbidden        Code = "drop-forbidden"
 )
 
+// State: what is remembered from one run to the next.
+const (
+	CodeStateUnusable Code = "state-unusable"
+	CodeStateLost     Code = "state-lost"
+	CodeOutputEdited  Code = "output-edited"
+)
+
 // Guards: what the world did at once that looks like no operator's work.
 const (
 	CodeGuardChange      Code = "guard-change"

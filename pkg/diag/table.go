@@ -832,6 +832,24 @@ their place, or so many targets fail at once that the fault is probably on this 
 They are kept until the target or the source is mended.
 
     ns1 ALIAS host.example.net.      ; give ns1 fixed addresses`},
+	{CodeStateUnusable, Error, "the state cannot be read or written", `
+The folder of --state cannot be used, or was written by a later release. Where that is
+found before anything was written, the old outputs stand; where a run could not be
+remembered, its output stands and the message says so.
+
+    aliasflat compile --state /var/lib/aliasflat -o example.com.db example.com.zone`},
+	{CodeStateLost, Warning, "what was remembered is damaged", `
+The state was damaged and is put aside. Last good addresses and serials go on from the
+outputs, so no serial goes back; how old the addresses are, TTL estimates and held
+changes are not known any more.
+
+    aliasflat state export --state /var/lib/aliasflat > backup.jsonl`},
+	{CodeOutputEdited, Error, "the output is not the one that was written last", `
+Somebody has changed the output, or another file was put in its place, so that what is
+remembered of it is not true any more. It is not overwritten, since the changes would
+be lost. Bring them into the source, then say --adopt once.
+
+    aliasflat compile --adopt --state /var/lib/aliasflat -o example.com.db example.com.zone`},
 	{CodeGuardChange, Error, "too many targets changed at once", `
 More than 30 % of a zone's targets, of at least 10, have addresses at once that none of
 them ever had. That looks like a resolver that lies rather than like their owners'

@@ -36,6 +36,15 @@ type Result struct {
 	Stale   bool     // they are held past max-stale, or held in spite of what the rule says
 	Guarded bool     // a guard holds back what was answered
 	Gone    bool     // nothing stands in its place, because its last good addresses went
+	Changes []Change // against what was published last, as far as it is known
+}
+
+// Change is a type whose addresses are others than were published last.
+type Change struct {
+	Type     uint16
+	From, To []netip.Addr
+	Answer   *resolve.Answer // by which; nil: what is known inside of the run
+	Why      string          // in a clause; empty: that is what was answered
 }
 
 // Memory is what is known from before. Its functions may be nil, and give nil where nothing

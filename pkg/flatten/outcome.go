@@ -1,6 +1,7 @@
 package flatten
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/miekg/dns"
@@ -57,6 +58,33 @@ func (d *decision) decide() {
 	}
 	if none && !d.result.Failed && d.asks() {
 		d.noAddresses()
+	}
+	d.compare()
+}
+
+// compare tells what is not as it was published last.
+func (d *decision) compare() {
+	for i, qtype := range qtypes {
+		of := d.types[i]
+		if of == nil {
+			continue
+		}
+		var before []netip.Addr
+		if of.has() && (!of.known.Gone || d.rule.OnEmpty == alias.EmptyKeep) {
+			before = of.known.Addresses
+		}
+		if slices.Equal(before, of.addresses) {
+			continue
+		}
+		change := Change{Type: qtype, From: before, To: of.addresses, Answer: of.found.answer}
+		switch {
+		case !of.dropped:
+		case of.past:
+			change.Why = "past max-stale"
+		default:
+			change.Why = "confirmed gone"
+		}
+		d.result.Changes = append(d.result.Changes, change)
 	}
 }
 

@@ -183,7 +183,7 @@ type Answer struct {
 	// first name and recurses too gives the rest of a chain from its cache.
 	Authoritative bool
 	// Confirmed says that a second resolver gave the same kind of negative answer, see
-	// [Client.Confirm].
+	// [Client.Confirm], or that the answer is of a world that knows all there is.
 	Confirmed bool
 	// SubnetUnused says that the resolver refused the client subnet, so that the answer is
 	// for nobody in particular.

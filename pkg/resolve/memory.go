@@ -159,6 +159,7 @@ func (m *Memory) Lookup(_ context.Context, target zone.Name, qtype uint16) Answe
 	if f != nil {
 		return a.failed(*f)
 	}
+	a.Confirmed = a.Outcome == NoData || a.Outcome == NXDomain // there is nobody else to ask
 	return a
 }
 

@@ -1,0 +1,311 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aliasflat/aliasflat/pkg/compile"
+	"github.com/aliasflat/aliasflat/pkg/config"
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/publish"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/state"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+	"github.com/aliasflat/aliasflat/pkg/zonefile"
+)
+
+// memoryFlags are the flags that say what is remembered, and what is let through.
+type memoryFlags struct {
+	state string
+	force bool
+	adopt bool
+}
+
+func (f *memoryFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.state, "state", "", "remember answers, serials and changes in `DIR` (default: the output alone is remembered)")
+	flags.BoolVar(&f.force, "force", false, "publish what a guard would hold back")
+	flags.BoolVar(&f.adopt, "adopt", false, "take an output that somebody else has changed for what was published last")
+}
+
+// recollection is what earlier runs have left.
+type recollection struct {
+	store     *state.Store // nil: nothing is remembered but what the outputs show
+	estimates resolve.Estimates
+	now       time.Time
+	adopt     bool
+	preview   bool
+	saved     bool // the estimates are
+}
+
+// openMemory opens the state, where one was asked for. A preview only reads it, and takes one
+// that is not there for an empty one.
+func (f *memoryFlags) openMemory(c *config.Config, preview bool, wait time.Duration) (*recollection, diag.List, outcome) {
+	m := &recollection{now: time.Now(), adopt: f.adopt, preview: preview}
+	dir := c.State
+	override(&dir, f.state)
+	if dir == "" {
+		return m, nil, 0
+	}
+	store, err := state.Open(dir, state.Options{ReadOnly: preview, Wait: wait})
+	switch {
+	case preview && errors.Is(err, fs.ErrNotExist):
+		return m, nil, 0
+	case preview && errors.Is(err, state.ErrCorrupt):
+		return m, diag.List{warnStateLost(dir, err)}, 0
+	case errors.Is(err, state.ErrLocked):
+		return m, diag.List{problemStateLocked(dir, err)}, outcomeLocked
+	case err != nil:
+		return m, diag.List{problemState(dir, err)}, outcomeWorld
+	}
+	m.store, m.now = store, store.Clamp(m.now)
+	m.estimates = store.Estimates()
+	if m.estimates == nil {
+		m.estimates = resolve.Estimates{}
+	}
+	if err := store.Problem(); err != nil {
+		return m, diag.List{warnStateLost(dir, err)}, 0
+	}
+	return m, nil, 0
+}
+
+func (m *recollection) close() {
+	if m.store != nil {
+		_ = m.store.Close() // what was committed is on disk
+	}
+}
+
+// known gives what is remembered of a question.
+func (m *recollection) known(q resolve.Question) *resolve.Known {
+	known, _ := m.store.Known(q)
+	return known
+}
+
+// options adds what is remembered to the options of a run.
+func (m *recollection) options(to *compile.Options) {
+	to.Now = m.now
+	if m.store != nil {
+		to.Known, to.Estimates = m.known, m.estimates
+	}
+}
+
+// outputKey names the output of a job in the state: the same file under every name. Standard
+// output has none.
+func (j *job) outputKey() string {
+	if j.output == "-" {
+		return ""
+	}
+	return realPath(j.output)
+}
+
+// recall lays what is remembered of a zone over what its output shows.
+func (m *recollection) recall(j *job, head []byte) {
+	if m.store == nil || len(j.problems) > 0 {
+		return
+	}
+	j.source.Remembers = true
+	last, ok := m.store.Zone(j.zoneName(head), j.view, j.outputKey())
+	if !ok {
+		return
+	}
+	if len(last.Owed) > 0 {
+		var owed publish.Owed
+		if err := json.Unmarshal(last.Owed, &owed); err == nil && j.delivery.any() {
+			j.delivery.owed.Reload = j.delivery.owed.Reload || owed.Reload
+			j.delivery.owed.Hooks = owed.Hooks
+		}
+	}
+	shown := j.source.Published
+	if shown == nil {
+		j.source.Published = &compile.Published{
+			Serial: last.Serial,
+			Same: func(_ *zonefile.Text, content zonefile.Content) (bool, error) {
+				return content.Raw == last.Sum && content.Lines == last.Count, nil
+			},
+		}
+		return
+	}
+	if !j.edited(&last) {
+		return
+	}
+	if !m.adopt {
+		j.problems = append(j.problems, problemEdited(j, &last))
+		j.outcome |= outcomeWorld
+		return
+	}
+	if last.Serial.After(shown.Serial) {
+		// What was published under that serial is not what the file has.
+		shown.Serial = last.Serial
+		shown.Same = func(*zonefile.Text, zonefile.Content) (bool, error) { return false, nil }
+	}
+}
+
+// edited tells whether an output is not the one that was written last. Only one that was
+// touched since is read for that.
+func (j *job) edited(last *state.Zone) bool {
+	info, err := os.Stat(j.output)
+	if err != nil {
+		return false // who reads it will say so
+	}
+	if info.Size() != last.Size || j.source.Published.Serial != last.Serial {
+		return true
+	}
+	if !info.ModTime().After(last.Published) {
+		return false
+	}
+	now, err := j.summarize(zonefile.Options{Origin: last.Name, For: j.source.For})
+	return err == nil && (now.Sum != last.Sum || now.Count != last.Count)
+}
+
+// remember keeps what came of a zone. What a run has published stands even where that cannot
+// be kept.
+func (m *recollection) remember(j *job, r *compile.Result, z *ZoneReport) outcome {
+	if m.store == nil || m.preview || z.RolledBack || r.Remember == nil {
+		return 0
+	}
+	u := state.Update{Known: r.Remember(), Now: m.now}
+	if !m.saved {
+		u.Estimates = m.estimates
+	}
+	last, ok := m.store.Zone(r.Name, j.view, j.outputKey())
+	if z.Written || !ok || len(last.Owed) > 0 || z.Owed.Any() {
+		u.Zone = m.zone(j, r, z, &last)
+	}
+	if z.Written && r.Changed {
+		u.Changes = m.changes(j, r)
+	}
+	if err := m.store.Commit(u); err != nil {
+		z.Diagnostics = append(z.Diagnostics, problemRemember(m.store.Path(), err))
+		return outcomeWorld
+	}
+	m.saved = true
+	return 0
+}
+
+func (m *recollection) zone(j *job, r *compile.Result, z *ZoneReport, last *state.Zone) *state.Zone {
+	kept := &state.Zone{
+		Name: r.Name, View: j.view, Output: j.outputKey(),
+		Serial: r.Serial, Sum: r.Content.Raw, Count: r.Content.Lines, Size: r.Text.Len(),
+		Published: last.Published,
+	}
+	if z.Written || kept.Published.IsZero() {
+		kept.Published = m.store.Clamp(time.Now())
+	}
+	if z.Owed.Any() {
+		kept.Owed, _ = json.Marshal(z.Owed) // it is made of booleans and numbers
+	}
+	return kept
+}
+
+// changes gives the address RRsets of a zone that were published in another form than before.
+func (m *recollection) changes(j *job, r *compile.Result) []state.Change {
+	var list []state.Change
+	for i := range r.Flattened {
+		res := &r.Flattened[i]
+		for _, change := range res.Changes {
+			c := state.Change{
+				Time: m.now, Zone: r.Name, View: j.view, Owner: res.Rule.Owner, Type: change.Type,
+				From: change.From, To: change.To, NewSerial: r.Serial, Target: res.Rule.Target, Reason: change.Why,
+			}
+			if j.source.Published != nil {
+				c.OldSerial = j.source.Published.Serial
+			}
+			if change.Answer != nil {
+				c.Chain, c.Resolver = change.Answer.Chain, change.Answer.Resolver
+			}
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// distrust is why a run may not believe its resolvers that something is gone.
+func distrust(lookup *compile.Resolvers) string {
+	if len(lookup.Problems()) > 0 {
+		return "a resolver of this run invents addresses"
+	}
+	return ""
+}
+
+// held tells what a result holds back, for the exit status.
+func (z *ZoneReport) held(r *compile.Result, preview bool) outcome {
+	var o outcome
+	if r.Guarded && !preview {
+		o |= outcomeGuarded
+	}
+	if r.Stale {
+		o |= outcomeStale
+	}
+	z.Stale = r.Held
+	return o
+}
+
+func place(path string) diag.Span { return diag.Span{Pos: diag.Pos{File: path}} }
+
+func problemState(dir string, err error) *diag.Diagnostic {
+	return &diag.Diagnostic{
+		Severity: diag.Error, Code: diag.CodeStateUnusable, Err: err, Span: place(dir),
+		Message: "the state cannot be used: " + err.Error(), Hint: "nothing was written; without --state the output alone is remembered",
+	}
+}
+
+func problemStateLocked(dir string, err error) *diag.Diagnostic {
+	message := "another process has the state open"
+	if locked, ok := errors.AsType[*state.LockedError](err); ok && locked.PID != 0 {
+		message += fmt.Sprintf(": process %d", locked.PID)
+	}
+	return &diag.Diagnostic{
+		Severity: diag.Error, Code: diag.CodeLocked, Err: err, Span: place(dir),
+		Message: message, Hint: "nothing was written; --wait says how long to wait for the other process",
+	}
+}
+
+func warnStateLost(dir string, err error) *diag.Diagnostic {
+	return &diag.Diagnostic{
+		Severity: diag.Warning, Code: diag.CodeStateLost, Err: err, Span: place(dir),
+		Message: "what was remembered is lost: " + err.Error(), Hint: "addresses and serials go on from the outputs; nothing that is published is changed by this",
+	}
+}
+
+func problemRemember(path string, err error) *diag.Diagnostic {
+	return &diag.Diagnostic{
+		Severity: diag.Error, Code: diag.CodeStateUnusable, Err: err, Span: place(path),
+		Message: "the run is not remembered: " + err.Error(), Hint: "the new output stands; the next run takes it for edited: --adopt",
+	}
+}
+
+func problemEdited(j *job, last *state.Zone) *diag.Diagnostic {
+	message := "the output is not the one that was written last"
+	if j.source.Published.Serial != last.Serial {
+		message += fmt.Sprintf(": its serial is %d, not %d", j.source.Published.Serial, last.Serial)
+	}
+	return &diag.Diagnostic{
+		Severity: diag.Error, Code: diag.CodeOutputEdited, Span: place(j.output),
+		Message: message + " (" + filepath.Base(j.output) + " was changed by hand or by another program)",
+		Hint:    "changes belong into the source; --adopt goes on from the file as it is, and overwrites it",
+	}
+}
+
+// lastGood gives what the output of a job shows of the targets.
+func (j *job) lastGood() func(owner, target zone.Name, qtype uint16) *resolve.Known {
+	var last func(owner, target zone.Name, qtype uint16) *resolve.Known
+	return func(owner, target zone.Name, qtype uint16) *resolve.Known {
+		if last == nil {
+			f, err := os.Open(j.output)
+			if err != nil {
+				return nil // who compares with it will say so
+			}
+			defer f.Close()
+			last = compile.LastOf(f)
+			last(zone.Root, zone.Root, 0) // it is read now
+		}
+		return last(owner, target, qtype)
+	}
+}

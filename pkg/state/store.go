@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -48,7 +49,8 @@ type Options struct {
 	// Wait is how long to wait for another process that holds the store; 0 means not at all.
 	Wait time.Duration
 
-	noSync bool // for tests that open very many
+	noSync   bool // for tests that open very many
+	pageSize int  // for tests that want a small file; 0: that of the machine
 }
 
 // Store is what is remembered in one folder. One process may write to it at a time. Its
@@ -57,8 +59,10 @@ type Options struct {
 type Store struct {
 	path    string
 	db      *bbolt.DB
+	file    *os.File // that db has open
 	holder  *os.File // nil where a reader found none
 	options Options
+	broken  atomic.Bool // db must not be used any more
 
 	mu      sync.Mutex // guards what follows
 	newest  time.Time
@@ -115,7 +119,13 @@ func (s *Store) bolt(path string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		ReadOnly: s.options.ReadOnly,
 		NoSync:   s.options.noSync,
+		PageSize: s.options.pageSize,
 		Timeout:  max(s.options.Wait, time.Second), // only a program that is not ours can hold it
+		OpenFile: func(path string, flag int, mode fs.FileMode) (*os.File, error) {
+			var err error
+			s.file, err = os.OpenFile(path, flag, mode)
+			return s.file, err
+		},
 	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, &LockedError{Path: path}
@@ -223,7 +233,12 @@ func (s *Store) Close() error {
 	if s == nil {
 		return nil
 	}
-	err := s.db.Close()
+	var err error
+	if s.broken.Load() {
+		err = s.file.Close()
+	} else {
+		err = s.db.Close()
+	}
 	if err != nil {
 		err = fmt.Errorf("close the state %s: %w", s.path, err)
 	}

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,7 +121,9 @@ func (s *Store) bolt(path string) (*bbolt.DB, error) {
 		ReadOnly: s.options.ReadOnly,
 		NoSync:   s.options.noSync,
 		PageSize: s.options.pageSize,
-		Timeout:  max(s.options.Wait, time.Second), // only a program that is not ours can hold it
+
+		InitialMmapSize: s.options.room(),
+		Timeout:         max(s.options.Wait, time.Second), // only a program that is not ours can hold it
 		OpenFile: func(path string, flag int, mode fs.FileMode) (*os.File, error) {
 			var err error
 			s.file, err = os.OpenFile(path, flag, mode)
@@ -134,6 +137,15 @@ func (s *Store) bolt(path string) (*bbolt.DB, error) {
 		return nil, fmt.Errorf("open the state %s: %w", path, err)
 	}
 	return db, nil
+}
+
+// room is how much memory is mapped from the beginning, in bytes: when a file outgrows what is
+// mapped within a transaction, bbolt copies all of it that was changed, again and again.
+func (o *Options) room() int {
+	if o.ReadOnly || runtime.GOOS == "windows" { // where a file is made as long as what is mapped
+		return 0
+	}
+	return 128 << 20
 }
 
 // create makes an empty store under another name first: a run that is killed meanwhile leaves

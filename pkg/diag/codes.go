@@ -154,6 +154,18 @@ const (
 	CodeTargetNotValidated   Code = "target-not-validated"
 	CodeTargetNoServer       Code = "target-no-server"
 	CodeTargetSubnet         Code = "target-subnet"
+	CodeTargetNotLocked      Code = "target-not-locked"
+)
+
+// Memory: what is kept between runs, in a lock file or a state.
+const (
+	CodeLockSyntax   Code = "lock-syntax"
+	CodeLockDiffers  Code = "lock-differs"
+	CodeStateLocked  Code = "state-locked"
+	CodeStateCorrupt Code = "state-corrupt"
+	CodeStateVersion Code = "state-version"
+	CodeStateImport  Code = "state-import"
+	CodeStateSerial  Code = "state-serial"
 )
 
 // Serial: the number that tells secondaries to transfer.

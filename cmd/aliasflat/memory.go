@@ -250,8 +250,12 @@ func (z *ZoneReport) held(r *compile.Result, preview bool) outcome {
 func place(path string) diag.Span { return diag.Span{Pos: diag.Pos{File: path}} }
 
 func problemState(dir string, err error) *diag.Diagnostic {
+	code := diag.CodeStateUnusable
+	if errors.Is(err, state.ErrVersion) {
+		code = diag.CodeStateVersion
+	}
 	return &diag.Diagnostic{
-		Severity: diag.Error, Code: diag.CodeStateUnusable, Err: err, Span: place(dir),
+		Severity: diag.Error, Code: code, Err: err, Span: place(dir),
 		Message: "the state cannot be used: " + err.Error(), Hint: "nothing was written; without --state the output alone is remembered",
 	}
 }
@@ -262,14 +266,14 @@ func problemStateLocked(dir string, err error) *diag.Diagnostic {
 		message += fmt.Sprintf(": process %d", locked.PID)
 	}
 	return &diag.Diagnostic{
-		Severity: diag.Error, Code: diag.CodeLocked, Err: err, Span: place(dir),
+		Severity: diag.Error, Code: diag.CodeStateLocked, Err: err, Span: place(dir),
 		Message: message, Hint: "nothing was written; --wait says how long to wait for the other process",
 	}
 }
 
 func warnStateLost(dir string, err error) *diag.Diagnostic {
 	return &diag.Diagnostic{
-		Severity: diag.Warning, Code: diag.CodeStateLost, Err: err, Span: place(dir),
+		Severity: diag.Warning, Code: diag.CodeStateCorrupt, Err: err, Span: place(dir),
 		Message: "what was remembered is lost: " + err.Error(), Hint: "addresses and serials go on from the outputs; nothing that is published is changed by this",
 	}
 }

@@ -407,6 +407,7 @@ func faultAnswer(kind string) (resolve.Answer, bool) {
 		"disagree":        {resolve.ReasonDisagree, "the resolvers do not agree: udp://192.0.2.53 has 192.0.2.1; udp://198.51.100.53 has none"},
 		"not-validated":   {resolve.ReasonNotValidated, "the answer is not validated: its AD bit is clear"},
 		"no-server":       {resolve.ReasonNoServer, "no authoritative server of example.net. has an answer: 192.0.2.54 REFUSED"},
+		"not-locked":      {resolve.ReasonNotLocked, "not in the lock file zone.db.lock"},
 	}
 	f, ok := failures[kind]
 	return resolve.Answer{Outcome: resolve.Failure, Reason: f.reason, Detail: f.detail}, ok
@@ -628,6 +629,15 @@ var reportedElsewhere = map[diag.Code]string{
 	diag.CodeConfigValue:      "pkg/config",
 	diag.CodeConfigZone:       "pkg/config",
 	diag.CodeConfigPrivacy:    "pkg/config",
+	diag.CodeLockSyntax:       "cmd/aliasflat",
+	diag.CodeLockDiffers:      "cmd/aliasflat",
+	diag.CodeStateLocked:      "cmd/aliasflat",
+	diag.CodeStateCorrupt:     "cmd/aliasflat",
+	diag.CodeStateVersion:     "cmd/aliasflat",
+	diag.CodeStateImport:      "cmd/aliasflat",
+	diag.CodeStateSerial:      "cmd/aliasflat",
+	diag.CodeStateUnusable:    "cmd/aliasflat",
+	diag.CodeOutputEdited:     "cmd/aliasflat",
 	diag.CodeUnreadable:       "cmd/aliasflat: files that cannot be read",
 	diag.CodeUnwritable:       "cmd/aliasflat: outputs that cannot be written",
 }

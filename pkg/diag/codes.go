@@ -155,16 +155,23 @@ const (
 	CodeTargetNotValidated   Code = "target-not-validated"
 	CodeTargetNoServer       Code = "target-no-server"
 	CodeTargetSubnet         Code = "target-subnet"
+	CodeTargetNotLocked      Code = "target-not-locked"
 	CodeTargetPastMaxStale   Code = "target-past-max-stale"
 	CodeTargetGone           Code = "target-gone"
 	CodeTargetDropped        Code = "target-dropped"
 	CodeDropForbidden        Code = "drop-forbidden"
 )
 
-// State: what is remembered from one run to the next.
+// Memory: what is kept between runs, in a lock file or a state.
 const (
+	CodeLockSyntax    Code = "lock-syntax"
+	CodeLockDiffers   Code = "lock-differs"
+	CodeStateLocked   Code = "state-locked"
+	CodeStateCorrupt  Code = "state-corrupt"
+	CodeStateVersion  Code = "state-version"
 	CodeStateUnusable Code = "state-unusable"
-	CodeStateLost     Code = "state-lost"
+	CodeStateImport   Code = "state-import"
+	CodeStateSerial   Code = "state-serial"
 	CodeOutputEdited  Code = "output-edited"
 )
 

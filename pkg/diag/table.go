@@ -804,6 +804,63 @@ The zone has an ecs setting, and the resolver refuses queries with a client subn
 resolver's own network. Use a resolver that passes the subnet on.
 
     ecs: 198.51.100.0/24`},
+	{CodeTargetNotLocked, Error, "the lock file does not list the target", `
+With --locked no resolver is asked, and everything comes from the lock file. The
+target, or one of its address types, is not in it: the ALIAS was added, or its target,
+types or client subnet were changed, after the lock file was written. Write it anew
+where the network can be asked, and commit both files together.
+
+    aliasflat compile --update-lock example.com.zone`},
+
+	// Memory.
+	{CodeLockSyntax, Error, "the lock file cannot be read", `
+A line of the lock file is none that aliasflat writes, or does not fit to those above
+it: the records below a target have to lead from its name to its addresses. A merge
+that was not finished and an edit by hand are the usual causes. Mend the line, or
+write the file anew.
+
+    ; target: cdn.example.net. A AAAA
+    cdn.example.net. 300 IN CNAME edge.example.net.
+    edge.example.net. 60 IN A 192.0.2.1`},
+	{CodeLockDiffers, Error, "the targets have other addresses than the lock file lists", `
+What the resolvers say differs from the lock file, so that what was reviewed is not
+what would be published. Each line with - is listed and not true any more; each with +
+is true and not listed. Look at them, then write the lock file anew and commit it.
+
+    aliasflat compile --update-lock example.com.zone`},
+	{CodeStateLocked, Error, "another process has the state open", `
+One process at a time may write to a state, and none may read it meanwhile. The pid of
+who holds it is in the message. A daemon holds its state as long as it runs; another
+run ends soon. Nothing has to be cleaned up after a process that was killed: the lock
+ends with it.
+
+    ps -fp 4711      # with the pid from the message`},
+	{CodeStateCorrupt, Warning, "the state is damaged", `
+The file of the state is not as it was written: it was cut short, overwritten, or the
+disk gave other bytes than it was given. Nothing in it is used. It is put aside as
+state.db.corrupt-N, of which three are kept, and an empty one takes its place; last
+good addresses and serials are taken from the outputs. An export brings back the rest.
+
+    aliasflat state import --state /var/lib/aliasflat < state.jsonl`},
+	{CodeStateVersion, Error, "the state was written by a later release", `
+The state says a version of its format that this release does not know. It is left as
+it is, since what it remembers would be lost otherwise. Run the release that wrote it,
+or let that one export the state and this one import it into another folder.
+
+    aliasflat state export --state /var/lib/aliasflat > state.jsonl`},
+	{CodeStateImport, Error, "a line of the import cannot be taken in", `
+Each line of an import is one JSON object of the form that state export writes. Names
+are absolute, address sets sorted, times between 1970 and tomorrow, and fields that
+are not known are refused. Nothing is taken in while a single line is wrong.
+
+    {"schema":"aliasflat/state/v1"}
+    {"kind":"zone","zone":"example.com.","output":"out/db","serial":7}`},
+	{CodeStateSerial, Error, "the import would set a serial back", `
+The state remembers that a zone was published with a later serial than the import has
+for it (RFC 1982). Secondaries that have that one would not transfer the zone any more.
+If that is meant, because the servers were set back too, say so.
+
+    aliasflat state import --lower-serials --state /var/lib/aliasflat < state.jsonl`},
 
 	// Serial.
 	{CodeTargetPastMaxStale, Error, "an ALIAS is held past max-stale", `
@@ -838,18 +895,12 @@ found before anything was written, the old outputs stand; where a run could not 
 remembered, its output stands and the message says so.
 
     aliasflat compile --state /var/lib/aliasflat -o example.com.db example.com.zone`},
-	{CodeStateLost, Warning, "what was remembered is damaged", `
-The state was damaged and is put aside. Last good addresses and serials go on from the
-outputs, so no serial goes back; how old the addresses are, TTL estimates and held
-changes are not known any more.
-
-    aliasflat state export --state /var/lib/aliasflat > backup.jsonl`},
 	{CodeOutputEdited, Error, "the output is not the one that was written last", `
 Somebody has changed the output, or another file was put in its place, so that what is
 remembered of it is not true any more. It is not overwritten, since the changes would
 be lost. Bring them into the source, then say --adopt once.
 
-    aliasflat compile --adopt --state /var/lib/aliasflat -o example.com.db example.com.zone`},
+    aliasflat compile --adopt --state mem -o example.com.db example.com.zone`},
 	{CodeGuardChange, Error, "too many targets changed at once", `
 More than 30 % of a zone's targets, of at least 10, have addresses at once that none of
 them ever had. That looks like a resolver that lies rather than like their owners'

@@ -50,6 +50,7 @@ var failureCodes = map[resolve.Reason]diag.Code{
 	resolve.ReasonDisagree:         diag.CodeTargetDisagree,
 	resolve.ReasonNotValidated:     diag.CodeTargetNotValidated,
 	resolve.ReasonNoServer:         diag.CodeTargetNoServer,
+	resolve.ReasonNotLocked:        diag.CodeTargetNotLocked,
 }
 
 func problemFailed(r *alias.Rule, qtype uint16, g *found) *diag.Diagnostic {
@@ -106,6 +107,8 @@ func failureHint(reason resolve.Reason) string {
 		return "either the target is not signed with DNSSEC or the resolver does not validate; without --require-ad the answer would be taken"
 	case resolve.ReasonNoServer:
 		return "--fresh cached takes the word of the resolvers"
+	case resolve.ReasonNotLocked:
+		return "aliasflat compile --update-lock, with the same source, asks the resolvers and lists it"
 	case resolve.ReasonMalformed, resolve.ReasonLame, resolve.ReasonNoSOA, resolve.ReasonTruncated:
 	}
 	return "--resolver names another resolver; aliasflat resolve --trace TARGET shows every query"

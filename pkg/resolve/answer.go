@@ -79,6 +79,7 @@ const (
 	ReasonCanceled                           // the context ended, or the client was closed
 	ReasonCertificate                        // the resolver does not prove to be the one asked for
 	ReasonHTTP                               // an HTTP status that is no answer (RFC 8484 §4.2.1)
+	ReasonNotLocked                          // a lock file does not list the target
 )
 
 // reasonText is indexed by Reason.
@@ -108,6 +109,7 @@ var reasonText = [...]string{
 	"canceled",
 	"certificate refused",
 	"HTTP error",
+	"not locked",
 }
 
 // String names the kind in a word or two.

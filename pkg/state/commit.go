@@ -109,7 +109,7 @@ func (s *Store) change(now time.Time, fill func(*writer) error) error {
 		return fmt.Errorf("change the state %s: %w", s.path, ErrReadOnly)
 	}
 	h := newHead()
-	err := guarded(func() error {
+	err := s.guarded(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
 			h = newHead()
 			if err := h.read(tx.Bucket([]byte(bucketMeta)).Get([]byte(headKey))); err != nil {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"os"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -105,13 +107,28 @@ func inspect(path string) (head, error) {
 	if err != nil {
 		return head{}, fmt.Errorf("read the state: %w", err)
 	}
+	h, err := verify(file, info.Size())
+	switch {
+	case errors.Is(err, errPages):
+		return head{}, &CorruptError{Path: path, Why: strings.TrimPrefix(err.Error(), errPages.Error()+": ")}
+	case err != nil:
+		return head{}, fmt.Errorf("read the state: %w", err)
+	case h.Version > Version:
+		return head{}, &VersionError{Path: path, Version: h.Version}
+	}
+	return h, nil
+}
+
+// verify is the work of inspect. Of a later version it looks at no more than the pages and the
+// head; an error that is errPages means that the file is damaged.
+func verify(r io.ReaderAt, size int64) (head, error) {
 	var (
 		h         head
 		headValue []byte
 		wrong     bool
 		found     = map[string]tally{}
 	)
-	err = verifyPages(file, info.Size(), func(bucket string, key, value []byte) {
+	err := verifyPages(r, size, func(bucket string, key, value []byte) {
 		if bucket == bucketMeta && string(key) == headKey {
 			headValue = append([]byte(nil), value...)
 			return
@@ -128,30 +145,26 @@ func inspect(path string) (head, error) {
 		err = h.read(headValue)
 	}
 	switch {
-	case errors.Is(err, errPages):
-		return head{}, &CorruptError{Path: path, Why: err.Error()[len(errPages.Error()+": "):]}
-	case err != nil:
-		return head{}, fmt.Errorf("read the state: %w", err)
-	case h.Version > Version:
-		return head{}, &VersionError{Path: path, Version: h.Version}
+	case err != nil || h.Version > Version:
+		return h, err
 	case h.Version < 1:
-		return head{}, &CorruptError{Path: path, Why: fmt.Sprintf("format version %d", h.Version)}
+		return h, badPage("format version %d", h.Version)
 	case wrong:
-		return head{}, &CorruptError{Path: path, Why: "the checksum of an entry is wrong"}
+		return h, badPage("the checksum of an entry is wrong")
 	}
-	return h, h.compare(path, found)
+	return h, h.compare(found)
 }
 
 // compare holds what was found in the buckets against the tallies.
-func (h *head) compare(path string, found map[string]tally) error {
+func (h *head) compare(found map[string]tally) error {
 	for _, bucket := range buckets {
 		if want := h.Tally[bucket]; found[bucket] != want {
-			return &CorruptError{Path: path, Why: fmt.Sprintf("%d of %d entries of %q are as they were written", found[bucket].Count, want.Count, bucket)}
+			return badPage("%d of %d entries of %q are as they were written", found[bucket].Count, want.Count, bucket)
 		}
 		delete(found, bucket)
 	}
 	if len(found) > 0 {
-		return &CorruptError{Path: path, Why: "there is a bucket that is not known"}
+		return badPage("there is a bucket that is not known")
 	}
 	return nil
 }

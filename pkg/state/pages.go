@@ -36,7 +36,7 @@ const (
 	firstDataPage = 2
 )
 
-var errPages = errors.New("pages")
+var errPages = errors.New("damaged")
 
 func badPage(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{errPages}, args...)...)

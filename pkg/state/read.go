@@ -129,7 +129,7 @@ func (s *Store) view(read func(*bbolt.Tx) error) {
 	if s == nil {
 		return
 	}
-	if err := guarded(func() error { return s.db.View(read) }); err != nil {
+	if err := s.guarded(func() error { return s.db.View(read) }); err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.problem == nil {
@@ -139,20 +139,27 @@ func (s *Store) view(read func(*bbolt.Tx) error) {
 }
 
 // guarded makes an error of it when mapped memory has gone, because the file was cut short
-// meanwhile or cannot be read.
-func guarded(use func() error) (err error) {
+// meanwhile or cannot be read. bbolt may hold locks of its own at that moment, so it is not
+// called any more from then on.
+func (s *Store) guarded(use func() error) (err error) {
+	if s.broken.Load() {
+		return errGone
+	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		switch fault := recover().(type) {
 		case nil:
-		case interface{ Addr() uintptr }:
-			err = fmt.Errorf("%w: the file has changed under us: %v", ErrCorrupt, fault)
+		case interface{ Addr() uintptr }: // a [runtime.Error] of an access to memory
+			s.broken.Store(true)
+			err = errGone
 		default:
 			panic(fault)
 		}
 	}()
 	return use()
 }
+
+var errGone = fmt.Errorf("%w: the file was changed while it was open, or cannot be read", ErrCorrupt)
 
 // badEntry is an entry whose checksum or form is wrong.
 func badEntry(bucket string, key []byte) error {

@@ -17,10 +17,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -48,7 +50,8 @@ type Options struct {
 	// Wait is how long to wait for another process that holds the store; 0 means not at all.
 	Wait time.Duration
 
-	noSync bool // for tests that open very many
+	noSync   bool // for tests that open very many
+	pageSize int  // for tests that want a small file; 0: that of the machine
 }
 
 // Store is what is remembered in one folder. One process may write to it at a time. Its
@@ -57,8 +60,10 @@ type Options struct {
 type Store struct {
 	path    string
 	db      *bbolt.DB
+	file    *os.File // that db has open
 	holder  *os.File // nil where a reader found none
 	options Options
+	broken  atomic.Bool // db must not be used any more
 
 	mu      sync.Mutex // guards what follows
 	newest  time.Time
@@ -115,7 +120,15 @@ func (s *Store) bolt(path string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		ReadOnly: s.options.ReadOnly,
 		NoSync:   s.options.noSync,
-		Timeout:  max(s.options.Wait, time.Second), // only a program that is not ours can hold it
+		PageSize: s.options.pageSize,
+
+		InitialMmapSize: s.options.room(),
+		Timeout:         max(s.options.Wait, time.Second), // only a program that is not ours can hold it
+		OpenFile: func(path string, flag int, mode fs.FileMode) (*os.File, error) {
+			var err error
+			s.file, err = os.OpenFile(path, flag, mode)
+			return s.file, err
+		},
 	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, &LockedError{Path: path}
@@ -124,6 +137,15 @@ func (s *Store) bolt(path string) (*bbolt.DB, error) {
 		return nil, fmt.Errorf("open the state %s: %w", path, err)
 	}
 	return db, nil
+}
+
+// room is how much memory is mapped from the beginning, in bytes: when a file outgrows what is
+// mapped within a transaction, bbolt copies all of it that was changed, again and again.
+func (o *Options) room() int {
+	if o.ReadOnly || runtime.GOOS == "windows" { // where a file is made as long as what is mapped
+		return 0
+	}
+	return 128 << 20
 }
 
 // create makes an empty store under another name first: a run that is killed meanwhile leaves
@@ -223,7 +245,12 @@ func (s *Store) Close() error {
 	if s == nil {
 		return nil
 	}
-	err := s.db.Close()
+	var err error
+	if s.broken.Load() {
+		err = s.file.Close()
+	} else {
+		err = s.db.Close()
+	}
 	if err != nil {
 		err = fmt.Errorf("close the state %s: %w", s.path, err)
 	}

@@ -126,8 +126,10 @@ func (m *recollection) recall(j *job, head []byte) {
 	if shown == nil {
 		j.source.Published = &compile.Published{
 			Serial: last.Serial,
-			Same: func(_ *zonefile.Text, content zonefile.Content) (bool, error) {
-				return content.Raw == last.Sum && content.Lines == last.Count, nil
+			Same: func(draft *zonefile.Text, _ zonefile.Content) (bool, error) {
+				// Nothing is left to compare with but a checksum of the text.
+				_, apart := draft.Checksums()
+				return apart == uint32(last.Sum>>32), nil
 			},
 		}
 		return
@@ -160,8 +162,15 @@ func (j *job) edited(last *state.Zone) bool {
 	if !info.ModTime().After(last.Published) {
 		return false
 	}
-	now, err := j.summarize(zonefile.Options{Origin: last.Name, For: j.source.For})
-	return err == nil && (now.Sum != last.Sum || now.Count != last.Count)
+	sum, err := publish.Checksum(j.output)
+	return err == nil && sum != uint32(last.Sum)
+}
+
+// sumOf is by what a text that was published is known again: CRC-32C of the text in the low
+// half, and without its serial in the high half.
+func sumOf(text *zonefile.Text) uint64 {
+	whole, apart := text.Checksums()
+	return uint64(apart)<<32 | uint64(whole)
 }
 
 // remember keeps what came of a zone. What a run has published stands even where that cannot
@@ -192,7 +201,7 @@ func (m *recollection) remember(j *job, r *compile.Result, z *ZoneReport) outcom
 func (m *recollection) zone(j *job, r *compile.Result, z *ZoneReport, last *state.Zone) *state.Zone {
 	kept := &state.Zone{
 		Name: r.Name, View: j.view, Output: j.outputKey(),
-		Serial: r.Serial, Sum: r.Content.Raw, Count: r.Content.Lines, Size: r.Text.Len(),
+		Serial: r.Serial, Sum: sumOf(r.Text), Count: r.Content.Lines, Size: r.Text.Len(),
 		Published: last.Published,
 	}
 	if z.Written || kept.Published.IsZero() {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -87,6 +88,20 @@ func Summarize(path string, options zonefile.Options) (found zonefile.Summary, k
 		return found, false, fmt.Errorf("read what was published: %s: %w", path, err)
 	}
 	return found, known, nil
+}
+
+// Checksum is the CRC-32C of a file.
+func Checksum(path string) (uint32, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return 0, fmt.Errorf("compare with what was published: %w", err)
+	}
+	defer f.Close()
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	if _, err := io.Copy(sum, f); err != nil {
+		return 0, fmt.Errorf("compare with what was published: %s: %w", path, err)
+	}
+	return sum.Sum32(), nil
 }
 
 // ReadRegular reads a regular file whole, into buf if it fits.

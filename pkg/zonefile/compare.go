@@ -55,7 +55,7 @@ func (t *Text) SetSerial(s zone.Serial) bool {
 // block's and differ as the block does. Which bytes of the old text are taken
 // for a block is a guess: a wrong one leaves bytes that do not fit.
 func (t *Text) SameRecords(old io.Reader) (same, known bool, err error) {
-	if t.serial == 0 {
+	if t.serial == 0 || t.zone == nil {
 		return false, false, nil
 	}
 	c := &comparison{text: t, old: bufio.NewReaderSize(old, compareLen), same: true}

@@ -1,6 +1,7 @@
 package zonefile
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -74,6 +75,7 @@ func (s CanonicalSet) Content() Content {
 // Text is the set as a zone file: one record a line, absolute, without control
 // entries. serial, if not nil, replaces that of the SOA.
 func (s CanonicalSet) Text(serial *zone.Serial) *Text {
+	t := &Text{}
 	var out []byte
 	for i := range s {
 		r := &s[i]
@@ -84,13 +86,17 @@ func (s CanonicalSet) Text(serial *zone.Serial) *Text {
 		case r.text != "":
 			out = append(out, r.text...)
 		case r.Type == dns.TypeSOA && serial != nil:
-			out = AppendRDATAText(out, r.Type, withSerial([]byte(r.rdata), *serial))
+			text := AppendRDATAText(nil, r.Type, withSerial([]byte(r.rdata), *serial))
+			fields := bytes.SplitAfterN(text, []byte(" "), 4)
+			t.add(append(append(out, fields[0]...), fields[1]...))
+			t.add(bytes.TrimSuffix(fields[2], []byte(" ")))
+			t.serial = len(t.parts)
+			out = append([]byte(" "), fields[3]...)
 		default:
 			out = AppendRDATAText(out, r.Type, []byte(r.rdata))
 		}
 		out = append(out, '\n')
 	}
-	t := &Text{}
 	t.add(out)
 	return t
 }

@@ -3,6 +3,7 @@ package zonefile
 import (
 	"bytes"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"slices"
 	"strconv"
@@ -31,6 +32,19 @@ type Text struct {
 
 // Len is the length in bytes.
 func (t *Text) Len() int64 { return t.size }
+
+// Checksums gives a CRC-32C of the text, and one of the text without its serial. Without a
+// serial in a part of its own they are the same.
+func (t *Text) Checksums() (whole, apart uint32) {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	for i, p := range t.parts {
+		whole = crc32.Update(whole, table, p)
+		if i != t.serial-1 {
+			apart = crc32.Update(apart, table, p)
+		}
+	}
+	return whole, apart
+}
 
 // WriteTo writes the text.
 func (t *Text) WriteTo(w io.Writer) (int64, error) {

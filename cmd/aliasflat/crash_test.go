@@ -92,8 +92,10 @@ func (w *workshop) text(turn int) string {
 
 // next are the arguments of the run that publishes the next turn.
 func (w *workshop) next() []string {
-	return []string{w.program, "compile", "-q", "--resolver", "demo:", "--wait", w.waited,
-		"--serial", fmt.Sprint(firstSerial + w.turn + 1), "-o", w.output, w.source(w.turn + 1)}
+	return []string{
+		w.program, "compile", "-q", "--resolver", "demo:", "--wait", w.waited,
+		"--serial", fmt.Sprint(firstSerial + w.turn + 1), "-o", w.output, w.source(w.turn + 1),
+	}
 }
 
 // execute runs a program to its end, and tells its exit status, -1 where a
@@ -259,8 +261,10 @@ func needStrace(t *testing.T) {
 func (w *workshop) traced(call, wrong string, n int) (status int, said, trace string) {
 	w.t.Helper()
 	log := filepath.Join(w.dir, "trace")
-	args := []string{"strace", "-f", "-y", "-s", "0", "-o", log, "-e", "trace=" + call,
-		"-e", fmt.Sprintf("inject=%s:%s:when=%d", call, wrong, n)}
+	args := []string{
+		"strace", "-f", "-y", "-s", "0", "-o", log, "-e", "trace=" + call,
+		"-e", fmt.Sprintf("inject=%s:%s:when=%d", call, wrong, n),
+	}
 	status, said = w.execute(w.t.Context(), append(args, w.next()...)...)
 	text, err := os.ReadFile(log)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

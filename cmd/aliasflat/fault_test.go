@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -43,7 +44,11 @@ var harmless = []struct {
 	// A folder may be closed to reading.
 	{"openat", "EACCES", "O_DIRECTORY"},
 	{"getdents64", "EACCES", ""},
-	// The length is only a hint of how much there is to read.
+	// Whether two paths lead to one file is told from the paths where the files
+	// do not tell.
+	{"newfstatat", "", ""},
+	{"readlinkat", "", ""},
+	// Only the mode of a descriptor is asked for.
 	{"fcntl", "", ""},
 }
 
@@ -162,6 +167,48 @@ func (w *workshop) failing(call, fault string, n int) (lines []string, status in
 		w.publish()
 	}
 	return lines, status
+}
+
+// TestNoLinks publishes where a file cannot have a second name.
+func TestNoLinks(t *testing.T) {
+	needStrace(t)
+	w := newWorkshop(t)
+	for _, fault := range []string{"EPERM", "EMLINK", "EOPNOTSUPP", "ENOSYS"} {
+		status, said, trace := w.traced("linkat", "error="+fault, 1)
+		if len(injected(trace)) != 1 || status != 0 || !w.settle(fault) {
+			t.Errorf("%s: exit status %d: %s%s", fault, status, said, trace)
+		}
+		w.alone()
+	}
+}
+
+// TestOtherOwner publishes as somebody who may write to the folder and has
+// neither the output nor the lock file that a dead run of root has left.
+func TestOtherOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: only root may become somebody else")
+	}
+	w := newWorkshop(t)
+	lock := filepath.Join(filepath.Dir(w.output), ".example.com.db.lock")
+	err := errors.Join(
+		os.Chown(filepath.Dir(w.output), 65534, 65534),
+		os.Chown(w.output, 0, 0),
+		os.Chmod(w.output, 0o644),
+		os.WriteFile(lock, []byte("4242\n"), 0o644),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(w.dir, "bin", "aliasflat")
+	if out, err := exec.Command("install", "-D", w.program, program).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	w.program = program
+	args := append([]string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"}, w.next()...)
+	if status, said := w.execute(t.Context(), args...); status != 0 || !w.settle("as somebody else") {
+		t.Errorf("exit status %d: %s", status, said)
+	}
+	w.alone()
 }
 
 // TestDiskFull publishes to real file systems that have no room, no inodes and

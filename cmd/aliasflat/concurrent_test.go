@@ -24,6 +24,7 @@ func TestConcurrentRuns(t *testing.T) {
 	if deep {
 		rounds = 20
 	}
+	t.Parallel()
 	w := newWorkshop(t)
 	for v := range variants {
 		source := fmt.Sprintf("$ORIGIN example.com.\n$TTL 300\n@ SOA ns hostmaster 1 7200 900 1209600 300\n NS ns\nns A 192.0.2.53\n@ ALIAS cdn.example.net.\nv TXT \"variant %d\"\n", v)

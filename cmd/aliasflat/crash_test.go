@@ -203,6 +203,7 @@ func TestKilledAtRandom(t *testing.T) {
 	if deep {
 		kills = 1000
 	}
+	t.Parallel()
 	w := newWorkshop(t)
 	begin := time.Now()
 	w.publish()
@@ -311,6 +312,7 @@ func (w *workshop) firstOf() map[string]int {
 // TestKilledAtEveryCall kills runs as they make each of their calls to files.
 func TestKilledAtEveryCall(t *testing.T) {
 	needStrace(t)
+	t.Parallel()
 	w := newWorkshop(t)
 	first := w.firstOf()
 	names := writing
@@ -351,6 +353,44 @@ func TestKilledAtEveryCall(t *testing.T) {
 	}
 	t.Logf("%d kills: %d old, %d new; %d have left something, and nothing is left", old+published, old, published, left)
 	if old == 0 || published == 0 || left == 0 {
+		t.Error("the kills do not go through the whole of a run")
+	}
+}
+
+// TestKilledAtFirst kills runs that write an output for the first time: there is
+// none, or it is whole.
+func TestKilledAtFirst(t *testing.T) {
+	needStrace(t)
+	t.Parallel()
+	w := newWorkshop(t)
+	names := []string{"fsync", "renameat"}
+	if deep {
+		names = calls
+	}
+	kills, missing := 0, 0
+	for _, call := range names {
+		for n := 1; ; n++ {
+			if err := os.Remove(w.output); err != nil {
+				t.Fatal(err)
+			}
+			status, _, _ := w.traced(call, "signal=KILL", n)
+			if _, err := os.Stat(w.output); errors.Is(err, fs.ErrNotExist) {
+				missing++
+			} else if !w.settle(fmt.Sprintf("killed at %s %d", call, n)) {
+				t.Fatalf("%s %d: the output is one that was removed", call, n)
+			}
+			if status == 0 {
+				break // no thread has made so many
+			}
+			kills++
+			w.publish()
+			if t.Failed() {
+				t.Fatalf("killed at %s %d", call, n)
+			}
+		}
+	}
+	t.Logf("%d kills, %d without an output", kills, missing)
+	if missing == 0 || missing == kills {
 		t.Error("the kills do not go through the whole of a run")
 	}
 }

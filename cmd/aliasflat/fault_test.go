@@ -82,6 +82,7 @@ var brokenRuntime = regexp.MustCompile(`(?m)^(runtime: |fatal error: )`)
 // with 4; the old output stands as it was, and nothing is left beside it.
 func TestEveryCallFails(t *testing.T) {
 	needStrace(t)
+	t.Parallel()
 	w := newWorkshop(t)
 	first := w.firstOf()
 	names := []string{"ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "EACCES", "EMFILE"}
@@ -172,6 +173,7 @@ func (w *workshop) failing(call, fault string, n int) (lines []string, status in
 // TestNoLinks publishes where a file cannot have a second name.
 func TestNoLinks(t *testing.T) {
 	needStrace(t)
+	t.Parallel()
 	w := newWorkshop(t)
 	for _, fault := range []string{"EPERM", "EMLINK", "EOPNOTSUPP", "ENOSYS"} {
 		status, said, trace := w.traced("linkat", "error="+fault, 1)
@@ -188,6 +190,7 @@ func TestOtherOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: only root may become somebody else")
 	}
+	t.Parallel()
 	w := newWorkshop(t)
 	lock := filepath.Join(filepath.Dir(w.output), ".example.com.db.lock")
 	err := errors.Join(

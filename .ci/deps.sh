@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that the programs the tests compare with are installed, and
+# Makes sure that the programs the tests compare and work with are installed, and
 # installs the Debian packages that bring them when one is missing. Quick and
 # silent when all are there. The services in these packages are neither
 # started nor enabled: the tests start their own.
@@ -36,6 +36,10 @@ else
 	need knot-dnssecutils kzonecheck
 	need ldnsutils ldns-read-zone
 	need unbound unbound
+	# They let calls to files fail, and file systems lose their power.
+	need strace strace
+	need e2fsprogs mkfs.ext4
+	need xfsprogs mkfs.xfs
 fi
 if [ "${1:-}" = bench ]; then
 	need dnsperf dnsperf

@@ -357,7 +357,10 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 		if err := verify(f); err != nil {
 			return err
 		}
-		return publish.Check(ctx, j.checkers, strings.TrimSuffix(r.Name.String(), "."), f.Name())
+		if err := publish.Check(ctx, j.checkers, strings.TrimSuffix(r.Name.String(), "."), f.Name()); err != nil {
+			return err
+		}
+		return j.keepOld()
 	})
 	if err != nil {
 		z.failed(err)

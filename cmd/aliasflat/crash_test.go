@@ -92,8 +92,10 @@ func (w *workshop) text(turn int) string {
 
 // next are the arguments of the run that publishes the next turn.
 func (w *workshop) next() []string {
-	return []string{w.program, "compile", "-q", "--resolver", "demo:", "--wait", w.waited,
-		"--serial", fmt.Sprint(firstSerial + w.turn + 1), "-o", w.output, w.source(w.turn + 1)}
+	return []string{
+		w.program, "compile", "-q", "--resolver", "demo:", "--wait", w.waited,
+		"--serial", fmt.Sprint(firstSerial + w.turn + 1), "-o", w.output, w.source(w.turn + 1),
+	}
 }
 
 // execute runs a program to its end, and tells its exit status, -1 where a
@@ -102,7 +104,7 @@ func (w *workshop) execute(ctx context.Context, args ...string) (status int, sai
 	w.t.Helper()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = w.dir
-	cmd.Env = append(os.Environ(), "HOME="+w.dir, "XDG_CONFIG_HOME="+w.dir, "GOMAXPROCS=8")
+	cmd.Env = append(os.Environ(), "HOME="+w.dir, "XDG_CONFIG_HOME="+w.dir, oneThread+"=1")
 	out, err := cmd.CombinedOutput()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode(), string(out)
@@ -201,12 +203,13 @@ func TestKilledAtRandom(t *testing.T) {
 	if deep {
 		kills = 1000
 	}
+	t.Parallel()
 	w := newWorkshop(t)
 	begin := time.Now()
 	w.publish()
 	whole := time.Since(begin)
 	killed, published, left := 0, 0, 0
-	for range kills {
+	for i := range kills {
 		// Most of the run is over when it begins to write.
 		after := whole/4 + rand.N(whole)
 		ctx, cancel := context.WithTimeout(t.Context(), after)
@@ -221,7 +224,9 @@ func TestKilledAtRandom(t *testing.T) {
 		if w.settle(fmt.Sprintf("killed after %v", after)) {
 			published++
 		}
-		w.publish()
+		if deep || i%5 == 4 {
+			w.publish()
+		}
 		if t.Failed() {
 			return
 		}
@@ -247,7 +252,7 @@ func needStrace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many processes")
 	}
-	if out, err := exec.Command("strace", "-o", os.DevNull, "--seccomp-bpf", "-f", "-e", "trace=openat", "true").CombinedOutput(); err != nil {
+	if out, err := exec.Command("strace", "-o", os.DevNull, "-f", "-e", "trace=openat", "true").CombinedOutput(); err != nil {
 		t.Skipf("NOT TESTED: no process can be traced here: %v: %s", err, out)
 	}
 }
@@ -257,8 +262,10 @@ func needStrace(t *testing.T) {
 func (w *workshop) traced(call, wrong string, n int) (status int, said, trace string) {
 	w.t.Helper()
 	log := filepath.Join(w.dir, "trace")
-	args := []string{"strace", "-f", "-y", "-s", "0", "--seccomp-bpf", "-o", log, "-e", "trace=" + call,
-		"-e", fmt.Sprintf("inject=%s:%s:when=%d", call, wrong, n)}
+	args := []string{
+		"strace", "-f", "-y", "-s", "0", "-o", log, "-e", "trace=" + call,
+		"-e", fmt.Sprintf("inject=%s:%s:when=%d", call, wrong, n),
+	}
 	status, said = w.execute(w.t.Context(), append(args, w.next()...)...)
 	text, err := os.ReadFile(log)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -272,7 +279,7 @@ func (w *workshop) traced(call, wrong string, n int) (status int, said, trace st
 func (w *workshop) firstOf() map[string]int {
 	w.t.Helper()
 	log := filepath.Join(w.dir, "trace")
-	args := append([]string{"strace", "-f", "-y", "-s", "0", "--seccomp-bpf", "-o", log, "-e", "trace=" + strings.Join(calls, ",")}, w.next()...)
+	args := append([]string{"strace", "-f", "-y", "-s", "0", "-o", log, "-e", "trace=" + strings.Join(calls, ",")}, w.next()...)
 	if status, said := w.execute(w.t.Context(), args...); status != 0 {
 		w.t.Fatalf("exit status %d: %s", status, said)
 	}
@@ -305,6 +312,7 @@ func (w *workshop) firstOf() map[string]int {
 // TestKilledAtEveryCall kills runs as they make each of their calls to files.
 func TestKilledAtEveryCall(t *testing.T) {
 	needStrace(t)
+	t.Parallel()
 	w := newWorkshop(t)
 	first := w.firstOf()
 	names := writing
@@ -345,6 +353,44 @@ func TestKilledAtEveryCall(t *testing.T) {
 	}
 	t.Logf("%d kills: %d old, %d new; %d have left something, and nothing is left", old+published, old, published, left)
 	if old == 0 || published == 0 || left == 0 {
+		t.Error("the kills do not go through the whole of a run")
+	}
+}
+
+// TestKilledAtFirst kills runs that write an output for the first time: there is
+// none, or it is whole.
+func TestKilledAtFirst(t *testing.T) {
+	needStrace(t)
+	t.Parallel()
+	w := newWorkshop(t)
+	names := []string{"fsync", "renameat"}
+	if deep {
+		names = calls
+	}
+	kills, missing := 0, 0
+	for _, call := range names {
+		for n := 1; ; n++ {
+			if err := os.Remove(w.output); err != nil {
+				t.Fatal(err)
+			}
+			status, _, _ := w.traced(call, "signal=KILL", n)
+			if _, err := os.Stat(w.output); errors.Is(err, fs.ErrNotExist) {
+				missing++
+			} else if !w.settle(fmt.Sprintf("killed at %s %d", call, n)) {
+				t.Fatalf("%s %d: the output is one that was removed", call, n)
+			}
+			if status == 0 {
+				break // no thread has made so many
+			}
+			kills++
+			w.publish()
+			if t.Failed() {
+				t.Fatalf("killed at %s %d", call, n)
+			}
+		}
+	}
+	t.Logf("%d kills, %d without an output", kills, missing)
+	if missing == 0 || missing == kills {
 		t.Error("the kills do not go through the whole of a run")
 	}
 }

@@ -72,9 +72,10 @@ type job struct {
 	expand   func(zone.Name) string // gives output the zone name
 	buf      []byte                 // memory of the source, used again for reading back
 	source   compile.Source
-	lock     *publish.Lock // of output; nil: it has none
-	problems diag.List     // that keep the source from being read, or the output from being written
-	outcome  outcome       // what comes of the problems
+	lock     *publish.Lock       // of output; nil: it has none
+	earlier  publish.Generations // of output
+	problems diag.List           // that keep the source from being read, or the output from being written
+	outcome  outcome             // what comes of the problems
 }
 
 // jobs finds the sources of a command: those named, or all of the

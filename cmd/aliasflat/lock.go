@@ -114,3 +114,12 @@ func (j *job) unlocked(err error) {
 	})
 	j.outcome |= outcomeLocked
 }
+
+// keepOld keeps what is to be replaced among the earlier generations of the
+// output. An output that nobody could read as a zone is none.
+func (j *job) keepOld() error {
+	if j.source.Published == nil {
+		return nil
+	}
+	return j.earlier.Add(j.output, j.source.Published.Serial)
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -18,9 +19,18 @@ import (
 // process of its own.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"aliasflat": func() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"aliasflat": func() {
+			if os.Getenv(oneThread) != "" {
+				runtime.LockOSThread()
+			}
+			os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		},
 	})
 }
+
+// oneThread is a variable that lets a run make its calls to files in one thread:
+// strace counts the calls of each thread.
+const oneThread = "ALIASFLAT_TEST_ONE_THREAD"
 
 const scripts = "../../testdata/script"
 

@@ -25,6 +25,7 @@ const (
 	DefaultMaxAddresses  = 64
 	DefaultGenerateLimit = 65536
 	DefaultAgree         = 1
+	DefaultKeep          = 5
 )
 
 // Config is the whole configuration, every default filled in.
@@ -63,6 +64,7 @@ type Settings struct {
 	For       string         // bind, nsd, knot or any
 	CheckName CheckNamesMode // what a bad host name is
 	ECS       netip.Prefix   // for whom targets are looked up; the zero Prefix: nobody in particular
+	Keep      int            // how many earlier generations of the output are kept with the state
 }
 
 // CheckNamesMode says what an owner of A, AAAA or MX that is no host name does.

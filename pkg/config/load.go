@@ -55,6 +55,7 @@ type writtenSettings struct {
 	For        string   `mapstructure:"for"`
 	CheckNames string   `mapstructure:"check-names"`
 	ECS        string   `mapstructure:"ecs"`
+	Keep       string   `mapstructure:"keep"`
 }
 
 type writtenZone struct {
@@ -223,6 +224,7 @@ func defaults() Settings {
 		Style:     "source",
 		For:       "bind",
 		CheckName: CheckNamesFail,
+		Keep:      DefaultKeep,
 	}
 }
 
@@ -254,6 +256,7 @@ func (w *writtenSettings) settings(base Settings) Settings {
 	if w.ECS != "" {
 		s.ECS, _ = ParseSubnet(w.ECS)
 	}
+	s.Keep = number(w.Keep, s.Keep)
 	return s
 }
 
@@ -275,6 +278,7 @@ func (w writtenSettings) overridden() writtenSettings {
 		{"for", &w.For},
 		{"check-names", &w.CheckNames},
 		{"ecs", &w.ECS},
+		{"keep", &w.Keep},
 	} {
 		if os.Getenv(envName(f.key)) != "" {
 			*f.value = ""

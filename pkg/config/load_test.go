@@ -94,6 +94,7 @@ rate: 250
 ecs: 198.51.100.0/24
 generate-limit: 100
 check-names: warn
+keep: 10
 serial: date
 style: canonical
 for: any
@@ -109,6 +110,7 @@ zones:
     ttl-min: 60
     ttl-max: 1d
     check-names: fail
+    keep: 0
     ecs: none
     verify-with: [[named-checkzone, -q, "{zone}", "{file}"], [true, 0x10]]
     reload: {driver: bind, server: 192.0.2.1, timeout: 1m, command: [rndc, -p, 953], view: 1}
@@ -135,14 +137,14 @@ zones:
 	want := Settings{
 		Types: []string{"A"}, Siblings: "merge", TTLMin: &low, TTLMax: &high, MaxStale: 48 * time.Hour,
 		OnEmpty: "keep", OnStale: "fail", Serial: "date", Style: "canonical", For: "any", CheckName: CheckNamesWarn,
-		ECS: netip.MustParsePrefix("198.51.100.0/24"),
+		ECS: netip.MustParsePrefix("198.51.100.0/24"), Keep: 10,
 	}
 	if diff := cmp.Diff(want, c.Settings, equalNets); diff != "" {
 		t.Errorf("settings for all: %s", diff)
 	}
 	z := c.Zones[0]
 	want.Siblings, want.Serial, want.Style, want.For, want.CheckName = "fallback", "2026112201", "source", "knot", CheckNamesFail
-	want.ECS = netip.Prefix{}
+	want.ECS, want.Keep = netip.Prefix{}, 0
 	zoneLow, zoneHigh := uint32(60), uint32(86400)
 	want.TTLMin, want.TTLMax = &zoneLow, &zoneHigh
 	if diff := cmp.Diff(want, z.Settings, equalNets); diff != "" {
@@ -232,6 +234,7 @@ func TestMistakes(t *testing.T) {
 		{"no mapping", "- a\n", `aliasflat.yaml:1:1 config-value keys with values belong here, not a list ()`},
 		{"bad word", "siblings: fallbck\n", `aliasflat.yaml:1:11 config-value siblings: "fallbck" is none of error, fallback, override, merge (did you mean fallback?)`},
 		{"bad duration", "max-stale: 3 days\n", `aliasflat.yaml:1:12 config-value max-stale: "3 days" is no duration (write seconds, or numbers with units as in 30s, 1h30m or 3d)`},
+		{"keep", "keep: all\n", `aliasflat.yaml:1:7 config-value keep: "all" is no number from 0 to 1000 ()`},
 		{"fraction of a TTL", "ttl-min: 1500ms\n", `aliasflat.yaml:1:10 config-value ttl-min: "1500ms" is no whole number of seconds ()`},
 		{"bounds crossed", "ttl-max: 30\nttl-min: 60\n", `aliasflat.yaml:2:10 config-value ttl-min 60 is above ttl-max 30 ()`},
 		{"bounds crossed over levels", "ttl-max: 30\nzones: [{source: a.zone, ttl-min: 60}]\n", `aliasflat.yaml:2:35 config-value ttl-min 60 is above ttl-max 30 ()`},

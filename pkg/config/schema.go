@@ -45,6 +45,7 @@ func settingKeys() []key {
 		{"for", scalar, oneOf(forWords)},
 		{"check-names", scalar, oneOf(checkNamesWords)},
 		{"ecs", scalar, checkSubnet},
+		{"keep", scalar, count(0, maxKeep)},
 	}
 }
 

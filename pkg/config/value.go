@@ -36,6 +36,7 @@ const noSubnet = "none"
 const (
 	maxAgree = 16  // nobody has more resolvers that are worth it
 	maxRate  = 1e6 // queries a second, which no resolver takes
+	maxKeep  = 1000
 )
 
 const maxTTL = 1<<31 - 1 // RFC 2181 §8

@@ -230,7 +230,7 @@ func (in *inspector) value(path string, k key, node *yaml.Node) {
 	case k.shape == scalar || k.shape == list && node.Kind == yaml.ScalarNode:
 		in.scalar(k, node)
 	case k.shape == reload:
-		in.reload(path, k, node)
+		in.reload(path, node)
 	case node.Kind != yaml.SequenceNode:
 		in.add(diag.CodeConfigValue, in.span(node), fmt.Sprintf("%s takes a list, not %s", k.name, kindWord(node)), "")
 	case k.shape == list:
@@ -251,7 +251,7 @@ func (in *inspector) value(path string, k key, node *yaml.Node) {
 }
 
 // reload takes a driver alone for a mapping of one key.
-func (in *inspector) reload(path string, k key, node *yaml.Node) {
+func (in *inspector) reload(path string, node *yaml.Node) {
 	if node.Kind == yaml.ScalarNode {
 		name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "driver", Line: node.Line, Column: node.Column}
 		driver := *node

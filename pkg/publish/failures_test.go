@@ -82,8 +82,9 @@ func TestReload(t *testing.T) {
 
 const explained = `# What happens on each failure
 
-Every cell was found by a test that let it happen to the real server (go test
-./pkg/publish -run TestReload), which fails where this page says something else.
+Every cell was found by a test that let it happen (go test ./pkg/publish -run
+TestReload) and that fails where this page says something else. The servers of the
+first table are the real ones.
 
 - **served**: exit 0. The server was asked until it had the new zone.
 - **refused**: exit 4. The old file stands, and the server was told nothing.

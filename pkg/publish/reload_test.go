@@ -41,6 +41,7 @@ var nsdSetUps = []setUp{
 
 var knotSetUps = []setUp{
 	{title: "Knot", zone: "plain.test", driver: DriverKnot},
+	{title: "Knot, `difference`", zone: "serial.test", driver: DriverKnot, ixfr: true, options: "    zonefile-load: difference\n    journal-content: all\n"},
 	{title: "Knot, `difference-no-serial`", zone: "difference.test", driver: DriverKnot, selfNumbered: true, ixfr: true, options: "    zonefile-load: difference-no-serial\n    journal-content: all\n"},
 }
 

@@ -99,7 +99,8 @@ type Delivered struct {
 // server until it serves the new zone, and then runs the hooks. A file that a
 // server says it cannot load makes room for the one that was there before.
 //
-// With an error nothing was written; it is a *diag.Diagnostic where the name
+// With an error the server was told nothing, and the old file stands unless
+// [Delivered.Changed] says otherwise. It is a *diag.Diagnostic where the name
 // server is the reason. What goes wrong behind the rename is in
 // [Delivered.Problems].
 func Deliver(ctx context.Context, d *Delivery, text *zonefile.Text, verify func(*os.File) error) (Delivered, error) {
@@ -124,7 +125,7 @@ func Deliver(ctx context.Context, d *Delivery, text *zonefile.Text, verify func(
 		done.Changed, err = Write(d.File, text, verify)
 	}
 	if err != nil {
-		return Delivered{}, err
+		return done, err
 	}
 	if wanted {
 		r.run(ctx, &done)

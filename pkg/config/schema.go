@@ -234,7 +234,7 @@ func (in *inspector) value(path string, k key, node *yaml.Node) {
 	case k.shape == scalar || k.shape == list && node.Kind == yaml.ScalarNode:
 		in.scalar(k, node)
 	case k.shape == reload:
-		in.reload(path, k, node)
+		in.reload(path, node)
 	case k.shape == guard:
 		in.mapping(path+".", node, guardKeys())
 	case node.Kind != yaml.SequenceNode:
@@ -257,7 +257,7 @@ func (in *inspector) value(path string, k key, node *yaml.Node) {
 }
 
 // reload takes a driver alone for a mapping of one key.
-func (in *inspector) reload(path string, k key, node *yaml.Node) {
+func (in *inspector) reload(path string, node *yaml.Node) {
 	if node.Kind == yaml.ScalarNode {
 		name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "driver", Line: node.Line, Column: node.Column}
 		driver := *node

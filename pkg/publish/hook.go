@@ -130,5 +130,5 @@ func (e *execute) ask(ctx context.Context) word {
 	return askSOA(ctx, e.Reload.Server, e.Zone)
 }
 
-// failed is false: a program that fails is no word of the server.
-func (e *execute) failed(context.Context, string, error) bool { return false }
+// progress is unknown: a program that fails is no word of the server.
+func (e *execute) progress(context.Context, string, error) progress { return unknown }

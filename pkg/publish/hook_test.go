@@ -1,10 +1,13 @@
 package publish
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +38,7 @@ var anywhere = []struct {
 	{"it answered SERVFAIL before too", servfailBefore},
 	{"the first file ever does not load", firstFile},
 	{"the records stay, comments and layout change", layoutOnly},
+	{"an earlier run was killed before its reload", killedBefore},
 	{"a hook ends with another status than 0", hook("exit 3")},
 	{"a hook cannot be started", hookMissing},
 	{"a hook hangs and ignores SIGTERM", hookHangs},
@@ -47,33 +51,65 @@ var anywhere = []struct {
 // with the last. An answer is a serial, or SERVFAIL where it is 0.
 func scripted(t *testing.T, serials ...uint32) string {
 	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var asked atomic.Int32
-	server := &dns.Server{PacketConn: c, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		m := new(dns.Msg).SetReply(q)
-		m.Authoritative = true
+	return answering(t, func(m *dns.Msg, _ bool) {
 		serial := serials[min(int(asked.Add(1)), len(serials))-1]
 		if serial == 0 {
 			m.Rcode = dns.RcodeServerFailure
-		} else {
-			rr, err := dns.NewRR(fmt.Sprintf("%s 300 IN SOA ns.example.com. hostmaster.example.com. %d 1 1 1 1", q.Question[0].Name, serial))
-			if err != nil {
-				panic(err)
-			}
-			m.Answer = []dns.RR{rr}
+			return
 		}
+		m.Answer = record(t, fmt.Sprintf("%s 300 IN SOA ns.example.com. hostmaster.example.com. %d 1 1 1 1", m.Question[0].Name, serial))
+	})
+}
+
+func record(t *testing.T, text string) []dns.RR {
+	t.Helper()
+	rr, err := dns.NewRR(text)
+	if err != nil {
+		t.Error(err)
+	}
+	return []dns.RR{rr}
+}
+
+// answering is a name server for UDP and TCP that answers as fill does.
+func answering(t *testing.T, fill func(m *dns.Msg, tcp bool)) string {
+	t.Helper()
+	var failed error
+	for range 3 { // another program may take the port of TCP
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.ListenPacket("udp", l.Addr().String())
+		if err != nil {
+			failed = errors.Join(err, l.Close())
+			continue
+		}
+		serve(t, &dns.Server{PacketConn: c}, fill, false, c)
+		serve(t, &dns.Server{Listener: l}, fill, true, l)
+		return c.LocalAddr().String()
+	}
+	t.Fatal(failed)
+	return ""
+}
+
+func serve(t *testing.T, server *dns.Server, fill func(*dns.Msg, bool), tcp bool, socket io.Closer) {
+	t.Helper()
+	server.Handler = dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		m.Authoritative = true
+		fill(m, tcp)
 		_ = w.WriteMsg(m) // who asked may be gone
-	})}
-	done := make(chan error, 1)
-	go func() { done <- server.ActivateAndServe() }()
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.ActivateAndServe() // the socket is closed under it
+	}()
 	t.Cleanup(func() {
-		_ = c.Close()
+		_ = socket.Close()
 		<-done
 	})
-	return c.LocalAddr().String()
 }
 
 // plain is a delivery of example.com, whose file has serial 10, by a program
@@ -87,7 +123,7 @@ func plain(t *testing.T, server string) *Delivery {
 	old := zone.Serial(10)
 	return &Delivery{
 		Zone: zone.MustParseName("example.com."), File: file, Old: &old, New: 11, Moved: true, Changed: []string{"www.example.com. A"},
-		Reload: Reload{Driver: DriverExec, Command: []string{"true"}, Server: server, Timeout: slowTool},
+		Reload: Reload{Driver: DriverExec, Command: []string{"true"}, Server: server, Timeout: 20 * time.Second},
 		grace:  100 * time.Millisecond,
 	}
 }
@@ -98,6 +134,7 @@ func deliver(t *testing.T, d *Delivery) (Delivered, error) {
 }
 
 func withdrawn(t *testing.T) string {
+	t.Helper()
 	d := plain(t, scripted(t, 10, 11, 0))
 	done, err := deliver(t, d)
 	if err != nil || done.Outcome != Withdrawn || done.RolledBack || !done.Owed.Reload || !strings.Contains(done.Problems[0].Hint, "later serial") {
@@ -110,7 +147,10 @@ func withdrawn(t *testing.T) string {
 }
 
 func servfailBefore(t *testing.T) string {
-	done, err := deliver(t, plain(t, scripted(t, 0)))
+	t.Helper()
+	d := plain(t, scripted(t, 0))
+	d.Reload.Timeout = slowTool
+	done, err := deliver(t, d)
 	if err != nil || done.Outcome != Unconfirmed || done.RolledBack {
 		t.Fatalf("%+v, %v; %v", done, err, done.Problems.Err())
 	}
@@ -118,6 +158,7 @@ func servfailBefore(t *testing.T) string {
 }
 
 func firstFile(t *testing.T) string {
+	t.Helper()
 	d := plain(t, scripted(t, 10, 0))
 	d.Old = nil
 	if err := os.Remove(d.File); err != nil {
@@ -131,6 +172,7 @@ func firstFile(t *testing.T) string {
 }
 
 func incomparable(t *testing.T) string {
+	t.Helper()
 	d := plain(t, scripted(t, 11+1<<31))
 	before := content(t, d.File)
 	done, err := deliver(t, d)
@@ -141,6 +183,7 @@ func incomparable(t *testing.T) string {
 }
 
 func layoutOnly(t *testing.T) string {
+	t.Helper()
 	d := plain(t, nobody(t))
 	d.Moved, d.New, d.Changed = false, 10, nil
 	d.Reload.Command, d.Hooks = []string{"false"}, [][]string{{"false"}}
@@ -151,7 +194,23 @@ func layoutOnly(t *testing.T) string {
 	return "exit 0; written, and nothing is reloaded or run"
 }
 
+// killedBefore finds a server that has an earlier zone than the file, where
+// nobody says that anything is owed.
+func killedBefore(t *testing.T) string {
+	t.Helper()
+	d := plain(t, scripted(t, 9, 9, 10))
+	d.Moved, d.New, d.Changed = false, 10, nil
+	ran := filepath.Join(t.TempDir(), "ran")
+	d.Reload.Command, d.Hooks = []string{"sh", "-c", "echo $ALIASFLAT_REASON >> " + ran}, [][]string{{"sh", "-c", "echo hook >> " + ran}}
+	done, err := Deliver(t.Context(), d, made(t, "example.com", zoneText("example.com", 10, 1, ""), ""), nothing)
+	if err != nil || done.Changed || done.Outcome != Confirmed || content(t, ran) != "owed\nhook\n" {
+		t.Fatalf("%+v, %v; %v", done, err, done.Problems.Err())
+	}
+	return kind(done, err)
+}
+
 func dynamicZone(t *testing.T) string {
+	t.Helper()
 	b := steered(t, []setUp{{title: "dynamic", zone: "dynamic.test", driver: DriverBIND, options: "allow-update { 127.0.0.1; };"}}, judge.StartSteeredNamed)[0]
 	before := content(t, b.file)
 	done, err := b.deliver(t, b.delivery(), "")
@@ -165,6 +224,10 @@ func dynamicZone(t *testing.T) string {
 // largeZone goes on loading when the time is up, which named tells apart from a
 // load that failed.
 func largeZone(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a zone of 400,000 records")
+	}
 	b := steered(t, namedSetUps[:1], judge.StartSteeredNamed)[0]
 	var more strings.Builder
 	for i := range 400000 {
@@ -191,7 +254,7 @@ func largeZone(t *testing.T) string {
 func withHook(t *testing.T, args ...string) Delivered {
 	t.Helper()
 	d := plain(t, "")
-	d.HookTimeout = slowTool
+	d.HookTimeout = 2 * time.Second
 	ran := filepath.Join(t.TempDir(), "ran")
 	note := []string{"sh", "-c", "echo $ALIASFLAT_NEW_SERIAL >> " + ran}
 	d.Hooks = [][]string{note, args, note}
@@ -220,18 +283,23 @@ func withHook(t *testing.T, args ...string) Delivered {
 }
 
 func hook(script string) func(*testing.T) string {
-	return func(t *testing.T) string { return kind(withHook(t, "sh", "-c", script), nil) }
+	return func(t *testing.T) string {
+		t.Helper()
+		return kind(withHook(t, "sh", "-c", script), nil)
+	}
 }
 
 func hookMissing(t *testing.T) string {
+	t.Helper()
 	return kind(withHook(t, filepath.Join(t.TempDir(), "nothing")), nil)
 }
 
 func hookHangs(t *testing.T) string {
+	t.Helper()
 	began := time.Now()
 	pid := filepath.Join(t.TempDir(), "pid")
 	done := withHook(t, "sh", "-c", "trap '' TERM; echo $$ > "+pid+"; while :; do sleep 1; done")
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	ended(t, pid)
@@ -239,6 +307,7 @@ func hookHangs(t *testing.T) string {
 }
 
 func hookChild(t *testing.T) string {
+	t.Helper()
 	pid := filepath.Join(t.TempDir(), "pid")
 	done := withHook(t, "sh", "-c", "(trap '' TERM HUP; sleep 600) & echo $! > "+pid)
 	ended(t, pid)
@@ -328,6 +397,12 @@ func TestExec(t *testing.T) {
 	if err != nil || done.Outcome != Unconfirmed || !strings.Contains(done.Problems[0].Message, "it is broken") {
 		t.Errorf("%+v, %v; %v", done, err, done.Problems.Err())
 	}
+	// A server that is slow is not judged by the program.
+	d = plain(t, scripted(t, 10))
+	d.Reload.Timeout = slowTool
+	if done, err = deliver(t, d); err != nil || done.Outcome != Unconfirmed || done.RolledBack {
+		t.Errorf("%+v, %v; %v", done, err, done.Problems.Err())
+	}
 	// A later serial than ours is as good, and the server's own.
 	d = plain(t, scripted(t, 10, 12))
 	if done, err = deliver(t, d); err != nil || done.Outcome != Confirmed {
@@ -350,7 +425,7 @@ func TestParseStatus(t *testing.T) {
 
 // TestKnotFailed tells what knotd says of a zone from what keeps knotc from
 // asking it.
-func TestKnotFailed(t *testing.T) {
+func TestKnotProgress(t *testing.T) {
 	k := &knot{&reloading{Delivery: &Delivery{Zone: zone.MustParseName("example.com.")}}}
 	failed := errors.New("exit status 1")
 	for said, want := range map[string]bool{
@@ -363,11 +438,150 @@ func TestKnotFailed(t *testing.T) {
 		"error: failed to control (connection timeout)":                    false,
 		"": false,
 	} {
-		if got := k.failed(t.Context(), said, failed); got != want {
-			t.Errorf("%q: %v", said, got)
+		if got := k.progress(t.Context(), said, failed); (got == loadFailed) != want {
+			t.Errorf("%q: %d", said, got)
 		}
 	}
-	if k.failed(t.Context(), "error: [example.com] (failed)", nil) {
+	if k.progress(t.Context(), "error: [example.com] (failed)", nil) != unknown {
 		t.Error("a knotc that ended with 0 counts as failed")
+	}
+}
+
+func TestAskSOA(t *testing.T) {
+	t.Parallel()
+	const soa = "example.com. 300 IN SOA ns.example.com. hostmaster.example.com. 7 1 1 1 1"
+	for want, fill := range map[string]func(m *dns.Msg, tcp bool){
+		"serves serial 7":                          func(m *dns.Msg, _ bool) { m.Answer = record(t, soa) },
+		"answers SERVFAIL":                         func(m *dns.Msg, _ bool) { m.Rcode = dns.RcodeServerFailure },
+		"does not serve it: REFUSED":               func(m *dns.Msg, _ bool) { m.Rcode = dns.RcodeRefused },
+		"does not serve it: its answer has no SOA": func(*dns.Msg, bool) {},
+		"does not serve it: it is no authority for the zone": func(m *dns.Msg, _ bool) {
+			m.Authoritative, m.Answer = false, record(t, soa)
+		},
+	} {
+		if got := askSOA(t.Context(), answering(t, fill), zone.MustParseName("example.com.")).String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	cut := answering(t, func(m *dns.Msg, tcp bool) {
+		if m.Truncated = !tcp; tcp {
+			m.Answer = record(t, soa)
+		}
+	})
+	if w := askSOA(t.Context(), cut, zone.MustParseName("example.com.")); !w.serves || w.serial != 7 {
+		t.Errorf("a cut answer: %v", w)
+	}
+	if w := askSOA(t.Context(), nobody(t), zone.MustParseName("example.com.")); w.serves || w.servfail || w.err == nil {
+		t.Errorf("nobody answers: %v", w)
+	}
+	if got := (word{}).String(); got != "was not asked" {
+		t.Error(got)
+	}
+}
+
+// TestAskAddresses compares sets, whatever their order.
+func TestAskAddresses(t *testing.T) {
+	t.Parallel()
+	server := answering(t, func(m *dns.Msg, _ bool) {
+		m.Answer = append(record(t, "www.example.com. 60 IN A 192.0.2.2"), record(t, "www.example.com. 60 IN A 192.0.2.1")...)
+	})
+	set := func(addresses ...string) []Addresses {
+		a := Addresses{Owner: zone.MustParseName("www.example.com."), Type: dns.TypeA}
+		for _, text := range addresses {
+			a.Addresses = append(a.Addresses, netip.MustParseAddr(text))
+		}
+		return []Addresses{a}
+	}
+	if err := askAddresses(t.Context(), server, set("192.0.2.1", "192.0.2.2")); err != nil {
+		t.Error(err)
+	}
+	for _, other := range [][]Addresses{set("192.0.2.1"), set("192.0.2.1", "192.0.2.3"), set("192.0.2.1", "192.0.2.2", "192.0.2.3")} {
+		if askAddresses(t.Context(), server, other) == nil {
+			t.Errorf("%v was found", other)
+		}
+	}
+	if askAddresses(t.Context(), nobody(t), set("192.0.2.1")) == nil {
+		t.Error("nobody has the addresses")
+	}
+}
+
+// TestRollBackFails tells that the previous file could not be put back.
+func TestRollBackFails(t *testing.T) {
+	t.Parallel()
+	d := plain(t, scripted(t, 10, 0))
+	d.Reload.Command = []string{"sh", "-c", `rm "$ALIASFLAT_FILE" && mkdir "$ALIASFLAT_FILE"`}
+	done, err := deliver(t, d)
+	if err != nil || done.Outcome != LoadFailed || done.RolledBack || !done.Owed.Reload ||
+		!strings.Contains(done.Problems[0].Message, "the previous file could not be put back: ") {
+		t.Fatalf("%+v, %v; %v", done, err, done.Problems.Err())
+	}
+}
+
+// TestRollBackUnseen puts the previous file back for a server that goes on to
+// fail: what is owed is its reload.
+func TestRollBackUnseen(t *testing.T) {
+	t.Parallel()
+	d := plain(t, scripted(t, 10, 0))
+	d.Reload.Timeout = slowTool
+	before := content(t, d.File)
+	done, err := deliver(t, d)
+	if err != nil || !done.RolledBack || !done.Owed.Reload || content(t, d.File) != before ||
+		!strings.Contains(done.Problems[0].Message, "the previous file is back, and the server answers SERVFAIL") {
+		t.Fatalf("%+v, %v; %v", done, err, done.Problems.Err())
+	}
+}
+
+// TestDeliverRefused writes nothing and tells no server when the judge of the
+// file says no.
+func TestDeliverRefused(t *testing.T) {
+	t.Parallel()
+	d := plain(t, scripted(t, 10))
+	before := content(t, d.File)
+	ran := filepath.Join(t.TempDir(), "ran")
+	d.Reload.Command, d.Hooks = []string{"touch", ran}, [][]string{{"touch", ran}}
+	refused := errors.New("no")
+	done, err := Deliver(t.Context(), d, made(t, "example.com", zoneText("example.com", 11, 2, ""), ""), func(*os.File) error { return refused })
+	if !errors.Is(err, refused) || done.Changed || content(t, d.File) != before {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("something was run")
+	}
+	only(t, filepath.Dir(d.File), "example.com.db")
+}
+
+// TestInterrupted ends with the run: the file stays, and its reload is owed.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	d := plain(t, scripted(t, 10))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done, err := Deliver(ctx, d, made(t, "example.com", zoneText("example.com", 11, 2, ""), ""), func(*os.File) error {
+		cancel()
+		return nil
+	})
+	if err != nil || done.Outcome != Unconfirmed || done.RolledBack || !done.Owed.Reload || !strings.Contains(content(t, d.File), " 11 ") {
+		t.Errorf("%+v, %v; %v", done, err, done.Problems.Err())
+	}
+}
+
+// TestToolWords are the arguments of control tools where nothing is configured,
+// and in corners.
+func TestToolWords(t *testing.T) {
+	for want, d := range map[string]Delivery{
+		"rndc reload example.com":                        {Reload: Reload{Driver: DriverBIND}},
+		"rndc reload example.com IN inside":              {Reload: Reload{Driver: DriverBIND, View: "inside"}},
+		"rndc -p 953 reload .":                           {Reload: Reload{Driver: DriverBIND, Command: []string{"rndc", "-p", "953"}}, Zone: zone.Root},
+		"nsd-control reload example.com":                 {Reload: Reload{Driver: DriverNSD}},
+		"knotc -b -- zone-reload example.com":            {Reload: Reload{Driver: DriverKnot}},
+		"knotc -s sock -b -- zone-reload -x.example.com": {Reload: Reload{Driver: DriverKnot, Command: []string{"knotc", "-s", "sock"}}, Zone: zone.MustParseName("-x.example.com.")},
+		"deploy --now":                                   {Reload: Reload{Driver: DriverExec, Command: []string{"deploy", "--now"}}},
+	} {
+		if d.Zone.IsZero() {
+			d.Zone = zone.MustParseName("example.com.")
+		}
+		if got := strings.Join(newReloading(&d).driver.tool().args, " "); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

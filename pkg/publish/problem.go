@@ -53,8 +53,9 @@ func problemUnconfirmed(r *reloading, v *verdict) *diag.Diagnostic {
 	case r.SelfNumbered:
 		message = fmt.Sprintf("%s: the new file is in place, and %s was not seen to serve its addresses within %s: it %v",
 			displayName(r.Zone.String()), server, r.timeout, v.last)
-	case strings.Contains(v.said, "zone reload up-to-date"):
-		message += "; BIND says that its file has not changed, so it reads another one than " + r.File
+	case strings.Contains(v.said, upToDate):
+		message = fmt.Sprintf("%s: the new file is in place, and BIND at %s, which %v, says that its file has not changed: it reads another one than %s",
+			displayName(r.Zone.String()), server, v.last, r.File)
 	}
 	return problem(diag.CodeReloadUnconfirmed, message+v.tail(), byHand)
 }

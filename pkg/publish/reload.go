@@ -99,11 +99,17 @@ type Delivered struct {
 // server until it serves the new zone, and then runs the hooks. A file that a
 // server says it cannot load makes room for the one that was there before.
 //
-// With an error nothing was written; it is a *diag.Diagnostic where the name
+// With an error the server was told nothing, and the old file stands unless
+// [Delivered.Changed] says otherwise. It is a *diag.Diagnostic where the name
 // server is the reason. What goes wrong behind the rename is in
 // [Delivered.Problems].
 func Deliver(ctx context.Context, d *Delivery, text *zonefile.Text, verify func(*os.File) error) (Delivered, error) {
+	own := *d
+	d = &own // what is found to be owed is written there
 	r := newReloading(d)
+	if r.driver != nil && !d.Moved && !d.Owed.Reload {
+		d.Owed.Reload = r.behind(ctx)
+	}
 	wanted := r.driver != nil && (d.Moved || d.Owed.Reload)
 	if wanted {
 		if refused := r.before(ctx); refused != nil {
@@ -119,7 +125,7 @@ func Deliver(ctx context.Context, d *Delivery, text *zonefile.Text, verify func(
 		done.Changed, err = Write(d.File, text, verify)
 	}
 	if err != nil {
-		return Delivered{}, err
+		return done, err
 	}
 	if wanted {
 		r.run(ctx, &done)
@@ -140,11 +146,20 @@ type driver interface {
 	tool() *program
 	// ask asks what the server has.
 	ask(ctx context.Context) word
-	// failed tells whether the server says that it could not load the file; said
-	// is what its tool has said. It is asked while the server serves what it
-	// served before, and may be wrong where that has changed since.
-	failed(ctx context.Context, said string, toolErr error) bool
+	// progress tells how far the server is with the file; said is what its tool
+	// has said. It is asked while the server serves what it served before, and
+	// may be wrong where that has changed since.
+	progress(ctx context.Context, said string, toolErr error) progress
 }
+
+// progress is how far a server is with a file, by its own word.
+type progress uint8
+
+const (
+	unknown    progress = iota // it may be loading, or know nothing of the file
+	loadFailed                 // it could not load the file
+	passedOver                 // it does not want to load anything
+)
 
 // reloading is one reload under way.
 type reloading struct {
@@ -209,6 +224,19 @@ func (r *reloading) before(ctx context.Context) error {
 		return nil
 	}
 	return problemServedSerial(r)
+}
+
+// behind tells whether the server is known to have an earlier zone than the file
+// that stands there: a run was killed before its reload, or nobody remembers
+// that one is owed. A server that does not say is left alone.
+func (r *reloading) behind(ctx context.Context) bool {
+	if r.SelfNumbered || r.Reload.Server == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, behindTime)
+	defer cancel()
+	w := askSOA(ctx, r.Reload.Server, r.Zone)
+	return w.serves && r.New.After(w.serial)
 }
 
 // verdict is what is known of a reload.
@@ -306,6 +334,7 @@ const (
 	firstPause = 20 * time.Millisecond
 	longPause  = time.Second
 	patience   = 100 * time.Millisecond
+	behindTime = 500 * time.Millisecond
 	// A server whose tool has failed may have heard all the same.
 	afterFailure = 2 * time.Second
 )
@@ -354,15 +383,20 @@ func (r *reloading) judge(ctx context.Context, v *verdict, ever bool, broken int
 		v.outcome, v.why = LoadFailed, "it answers SERVFAIL"
 	case ever || pause < patience || !r.stillOld(v.last):
 		return false
-	case r.driver.failed(ctx, v.said, v.toolErr):
+	default:
+		p := r.driver.progress(ctx, v.said, v.toolErr)
+		if p == unknown {
+			return false
+		}
 		// It may have loaded the file while the driver looked.
 		w := r.driver.ask(ctx)
 		if !r.stillOld(w) || r.good(ctx, w, v.toolErr) {
 			return false
 		}
-		v.outcome, v.last, v.why = LoadFailed, w, "it could not load the file"
-	default:
-		return false
+		v.last = w
+		if p == loadFailed {
+			v.outcome, v.why = LoadFailed, "it could not load the file"
+		}
 	}
 	return true
 }

@@ -94,25 +94,34 @@ func (b *bind) serving(ctx context.Context, s status, err error) word {
 	return w
 }
 
-// failed finds out whether named is done with the file that it does not serve:
+// progress finds out whether named is done with the file that it does not serve:
 // for the time of one more rndc reload the file is made older than any load. A
 // load that waits or runs is "queued" then, and otherwise there is nothing to
 // load, so the one that was asked for is over.
-func (b *bind) failed(ctx context.Context, said string, toolErr error) bool {
-	if toolErr != nil || !strings.Contains(said, "zone reload queued") {
-		return false // named was not told, or not yet
+func (b *bind) progress(ctx context.Context, said string, toolErr error) progress {
+	switch {
+	case toolErr == nil && strings.Contains(said, upToDate):
+		return passedOver
+	case toolErr != nil || !strings.Contains(said, "zone reload queued"):
+		return unknown // named was not told, or not yet
 	}
 	info, err := os.Stat(b.File)
 	if err != nil {
-		return false
+		return unknown
 	}
 	old := time.Unix(1, 0)
 	if os.Chtimes(b.File, old, old) != nil {
-		return false
+		return unknown
 	}
 	said, err = b.tool().run(ctx)
 	if os.Chtimes(b.File, info.ModTime(), info.ModTime()) != nil {
 		touch(b.File)
 	}
-	return err == nil && strings.Contains(said, "zone reload up-to-date")
+	if err == nil && strings.Contains(said, upToDate) {
+		return loadFailed
+	}
+	return unknown
 }
+
+// upToDate is what named says of a file that is no newer than the last load.
+const upToDate = "zone reload up-to-date"

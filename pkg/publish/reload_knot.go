@@ -20,15 +20,15 @@ func (k *knot) look(ctx context.Context) (word, error) { return k.ask(ctx), nil 
 
 func (k *knot) ask(ctx context.Context) word { return askSOA(ctx, k.Reload.Server, k.Zone) }
 
-func (k *knot) failed(_ context.Context, said string, toolErr error) bool {
+func (k *knot) progress(_ context.Context, said string, toolErr error) progress {
 	_, about, found := strings.Cut(strings.ToLower(said), "error: ["+strings.TrimSuffix(strings.ToLower(k.Zone.String()), "."))
 	if toolErr == nil || !found {
-		return false
+		return unknown
 	}
 	for _, other := range []string{"no such zone", "timeout", "not allowed", "not permitted"} {
 		if strings.Contains(about, other) {
-			return false
+			return unknown
 		}
 	}
-	return true
+	return loadFailed
 }

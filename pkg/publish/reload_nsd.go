@@ -16,5 +16,5 @@ func (n *nsd) look(ctx context.Context) (word, error) { return n.ask(ctx), nil }
 
 func (n *nsd) ask(ctx context.Context) word { return askSOA(ctx, n.Reload.Server, n.Zone) }
 
-// failed is false: NSD says it with SERVFAIL.
-func (n *nsd) failed(context.Context, string, error) bool { return false }
+// progress is unknown: NSD tells with SERVFAIL that a load failed.
+func (n *nsd) progress(context.Context, string, error) progress { return unknown }

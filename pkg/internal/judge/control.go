@@ -31,12 +31,13 @@ func StartSteeredNamed(tb testing.TB, zones map[string]Steered) *Server {
 		}
 		at := freePort(tb)
 		steer := fmt.Sprintf("controls { inet 127.0.0.1 port %d allow { 127.0.0.1; } keys { \"test\"; }; };\n", at)
-		text := key + steer + `dnssec-policy "test" { keys { csk lifetime unlimited algorithm ecdsap256sha256; }; };` + "\n"
+		var text strings.Builder
+		text.WriteString(key + steer + `dnssec-policy "test" { keys { csk lifetime unlimited algorithm ecdsap256sha256; }; };` + "\n")
 		for zone, path := range paths {
-			text += fmt.Sprintf("zone \"%s\" { type primary; file \"%s\"; %s };\n", zone, path, zones[zone].Options)
+			fmt.Fprintf(&text, "zone \"%s\" { type primary; file \"%s\"; %s };\n", zone, path, zones[zone].Options)
 		}
 		control = []string{findTool(tb, "rndc"), "-s", "127.0.0.1", "-p", fmt.Sprint(at), "-k", keyFile}
-		return args, amend(filepath.Join(dir, "named.conf"), "controls { };\n", text)
+		return args, amend(filepath.Join(dir, "named.conf"), "controls { };\n", text.String())
 	})
 	server.Control = control
 	return server
@@ -52,13 +53,14 @@ func StartSteeredNSD(tb testing.TB, zones map[string]Steered) *Server {
 		if err != nil {
 			return nil, err
 		}
-		text := fmt.Sprintf("\tcontrol-enable: yes\n\tcontrol-interface: \"%s\"\n", filepath.Join(dir, "nsd.sock"))
+		var text strings.Builder
+		fmt.Fprintf(&text, "\tcontrol-enable: yes\n\tcontrol-interface: \"%s\"\n", filepath.Join(dir, "nsd.sock"))
 		for zone, path := range paths {
-			text += fmt.Sprintf("zone:\n\tname: \"%s\"\n\tzonefile: \"%s\"\n\tprovide-xfr: 127.0.0.1 NOKEY\n%s", zone, path, zones[zone].Options)
+			fmt.Fprintf(&text, "zone:\n\tname: \"%s\"\n\tzonefile: \"%s\"\n\tprovide-xfr: 127.0.0.1 NOKEY\n%s", zone, path, zones[zone].Options)
 		}
 		file := filepath.Join(dir, "nsd.conf")
 		control = []string{findTool(tb, "nsd-control"), "-c", file}
-		return args, amend(file, "\tcontrol-enable: no\n", text)
+		return args, amend(file, "\tcontrol-enable: no\n", text.String())
 	})
 	server.Control = control
 	return server

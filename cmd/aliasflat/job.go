@@ -68,6 +68,10 @@ type job struct {
 	view     string
 	settings config.Settings
 	checkers [][]string
+	last     string                 // the file that tells what was published last; empty: none does
+	against  string                 // what --against names; empty: what the output holds
+	asked    string                 // the server that tells the published serial, as dns://HOST; empty: none is asked
+	old      []byte                 // the zone that was transferred from the server that against names
 	expand   func(zone.Name) string // gives output the zone name
 	buf      []byte                 // memory of the source, used again for reading back
 	source   compile.Source
@@ -155,7 +159,7 @@ func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
 }
 
 func configured(z *config.Zone) *job {
-	return &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith}
+	return &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith, asked: z.SerialFrom}
 }
 
 // apply lets flags win over the configuration and turns words into values.

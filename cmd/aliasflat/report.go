@@ -28,6 +28,7 @@ const (
 type report struct {
 	Zones       []ZoneReport
 	Diagnostics diag.List // of the configuration and other things that are no zone's
+	Plan        string    // the sum of what was shown; empty: nothing was
 	Exit        int       // the exit status of the run
 }
 
@@ -40,6 +41,9 @@ type ZoneReport struct {
 	Written bool // Output holds the result
 	Changed bool // the result differs from what Output held before
 	Refused bool // its warnings keep it from being written (--fail-on warning)
+
+	Unplanned bool    // it would be written, but that is not what was planned (--plan)
+	Changes   *change // what diff shows; nil: it was not asked
 
 	OldSerial *uint32 // nil: none is known
 	NewSerial *uint32 // nil: the zone was only checked, or failed
@@ -102,6 +106,8 @@ func (r *report) render(w io.Writer, format string, l look) error {
 		return r.renderGitHub(w, l)
 	case "sarif":
 		return r.renderSARIF(w)
+	case markdownFormat:
+		return r.renderMarkdown(w, l)
 	default:
 		return r.renderText(w, l)
 	}
@@ -109,7 +115,7 @@ func (r *report) render(w io.Writer, format string, l look) error {
 
 // paint holds the colors of one rendering; without color they do nothing.
 type paint struct {
-	err, warning, code, dim, hint *color.Color
+	err, warning, code, dim, hint, gone, come *color.Color
 }
 
 func newPaint(on bool) paint {
@@ -119,8 +125,10 @@ func newPaint(on bool) paint {
 		code:    color.New(color.FgHiBlack),
 		dim:     color.New(color.FgHiBlack),
 		hint:    color.New(color.FgCyan),
+		gone:    color.New(color.FgRed),
+		come:    color.New(color.FgGreen),
 	}
-	for _, c := range []*color.Color{p.err, p.warning, p.code, p.dim, p.hint} {
+	for _, c := range []*color.Color{p.err, p.warning, p.code, p.dim, p.hint, p.gone, p.come} {
 		if on {
 			c.EnableColor()
 		} else {
@@ -145,9 +153,10 @@ func (r *report) renderText(w io.Writer, l look) error {
 					b.WriteString(visible(n.String()+": "+n.Message) + "\n")
 				}
 			}
-			if line := r.Zones[i].summary(); line != "" {
-				b.WriteString(visible(line) + "\n")
-			}
+			r.Zones[i].writeSummary(&b, p)
+		}
+		if r.Plan != "" {
+			b.WriteString("plan " + r.Plan + "\n")
 		}
 		if line := r.counts(); line != "" {
 			b.WriteString(line + "\n")
@@ -185,6 +194,17 @@ func writeDiagnostic(b *strings.Builder, d *diag.Diagnostic, l look, p paint) {
 	}
 }
 
+// writeSummary writes the line that tells what came of a zone, and what changes
+// where that was asked for.
+func (z *ZoneReport) writeSummary(b *strings.Builder, p paint) {
+	if line := z.summary(); line != "" {
+		b.WriteString(visible(line) + "\n")
+	}
+	if z.Changes != nil {
+		z.Changes.writeChanges(b, p)
+	}
+}
+
 // summary is the one line that tells what came of a zone. A zone with errors
 // has none, since its errors tell.
 func (z *ZoneReport) summary() string {
@@ -197,6 +217,10 @@ func (z *ZoneReport) summary() string {
 		return ""
 	case z.Refused:
 		return name + ": not written, because of --fail-on warning"
+	case z.Unplanned:
+		return name + ": not written, because of --plan"
+	case z.Changes != nil:
+		return z.Changes.heading(z)
 	case z.NewSerial == nil && z.Aliases == 0:
 		return name + ": checked, no ALIAS"
 	case z.NewSerial == nil:
@@ -226,7 +250,7 @@ func (z *ZoneReport) summary() string {
 // status is the word for machines.
 func (z *ZoneReport) status() string {
 	switch {
-	case z.Diagnostics.HasErrors() && !z.Written, z.Refused:
+	case z.Diagnostics.HasErrors() && !z.Written, z.Refused, z.Unplanned:
 		return "failed"
 	case z.Written && z.Changed:
 		return "written"
@@ -264,6 +288,7 @@ type jsonReport struct {
 	Version     string           `json:"version"`
 	Zones       []jsonZone       `json:"zones"`
 	Diagnostics []jsonDiagnostic `json:"diagnostics"`
+	Plan        string           `json:"plan,omitempty"` // of diff alone
 	Exit        int              `json:"exit"`
 }
 
@@ -274,6 +299,7 @@ type jsonZone struct {
 	Status      string           `json:"status"`
 	Serial      jsonSerial       `json:"serial"`
 	Alias       jsonAlias        `json:"alias"`
+	Changes     []jsonChange     `json:"changes,omitzero"` // of diff alone
 	Explicit    []jsonNote       `json:"explicit,omitempty"`
 	Diagnostics []jsonDiagnostic `json:"diagnostics"`
 }
@@ -320,6 +346,7 @@ func (r *report) renderJSON(w io.Writer) error {
 		Version:     readVersion().Version,
 		Zones:       make([]jsonZone, 0, len(r.Zones)),
 		Diagnostics: jsonDiagnostics(r.Diagnostics),
+		Plan:        r.Plan,
 		Exit:        r.Exit,
 	}
 	for i := range r.Zones {
@@ -334,6 +361,7 @@ func (r *report) renderJSON(w io.Writer) error {
 				Entries: z.Aliases, A: z.Addresses4, AAAA: z.Addresses6,
 				TTL: z.MinTTL, TTLTarget: z.MinTTLTarget, Stale: z.Stale,
 			},
+			Changes:     z.Changes.json(),
 			Explicit:    jsonNotes(z.Explicit),
 			Diagnostics: jsonDiagnostics(z.Diagnostics),
 		})
@@ -406,6 +434,14 @@ func (r *report) renderGitHub(w io.Writer, l look) error {
 			if line := r.Zones[i].summary(); line != "" {
 				b.WriteString("aliasflat: " + githubLine(visible(line)) + "\n")
 			}
+			if c := r.Zones[i].Changes; c != nil {
+				c.lines(func(sign byte, record string) {
+					b.WriteString(string(sign) + githubLine(visible(record)) + "\n")
+				})
+			}
+		}
+		if r.Plan != "" {
+			b.WriteString("aliasflat: plan " + r.Plan + "\n")
 		}
 	}
 	_, err := io.WriteString(w, b.String())

@@ -42,6 +42,9 @@ var (
 	failOnWords = []string{"warning", "stale"}
 )
 
+// markdownFormat is a form of the report that diff has beside formats.
+const markdownFormat = "markdown"
+
 // outcome is what came of a run. Several can be true at once; one exit status
 // is made of them.
 type outcome uint16
@@ -190,6 +193,7 @@ Knot load. All else comes out as it was written.`,
 	root.AddCommand(
 		newCompileCommand(a),
 		newCheckCommand(a),
+		newDiffCommand(a),
 		newResolveCommand(a),
 		newVersionCommand(a),
 		newExplainCommand(a),
@@ -221,8 +225,12 @@ func (a *app) start(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(formats, a.format) {
-		return wordError("--format", a.format, formats)
+	forms := formats
+	if cmd.Name() == "diff" {
+		forms = append(slices.Clone(forms), markdownFormat)
+	}
+	if !slices.Contains(forms, a.format) {
+		return wordError("--format", a.format, forms)
 	}
 	for _, word := range a.failOn {
 		if !slices.Contains(failOnWords, word) {

@@ -78,6 +78,7 @@ type Zone struct {
 	Source     string
 	Output     string     // may hold {zone}: use OutputFor; empty: none
 	VerifyWith [][]string // argument lists of external checkers, which may hold {zone} and {file}
+	SerialFrom string     // the server whose serial counts as published, as dns://192.0.2.1; empty: none
 	Settings   Settings
 	Span       diag.Span // the entry in the file
 }

@@ -62,6 +62,7 @@ type writtenZone struct {
 	Source          string     `mapstructure:"source"`
 	Output          string     `mapstructure:"output"`
 	VerifyWith      [][]string `mapstructure:"verify-with"`
+	SerialFrom      string     `mapstructure:"serial-from"`
 	writtenSettings `mapstructure:",squash"`
 }
 
@@ -290,6 +291,7 @@ func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, nam
 		Source:     beside(path, w.Source),
 		Output:     beside(path, w.Output),
 		VerifyWith: w.VerifyWith,
+		SerialFrom: w.SerialFrom,
 		Settings:   own.settings(base),
 		Span:       in.places[prefix],
 	}

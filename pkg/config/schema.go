@@ -71,6 +71,7 @@ func zoneKeys() []key {
 		{"source", scalar, checkSource},
 		{"output", scalar, checkFilled},
 		{"verify-with", lists, checkFilled},
+		{"serial-from", scalar, checkSerialFrom},
 	}, settingKeys()...)
 }
 

@@ -162,6 +162,8 @@ const (
 	CodeSerialFallback         Code = "serial-fallback"
 	CodeSerialUnknownPublished Code = "serial-unknown-published"
 	CodeSerialGeneric          Code = "serial-generic"
+	CodePublishedUnknown       Code = "published-unknown"
+	CodePlanDiffers            Code = "plan-differs"
 )
 
 // Configuration: mistakes in aliasflat.yaml.

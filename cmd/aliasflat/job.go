@@ -71,6 +71,7 @@ type job struct {
 	last     string                 // the file that tells what was published last; empty: none does
 	against  string                 // what --against names; empty: what the output holds
 	asked    string                 // the server that tells the published serial, as dns://HOST; empty: none is asked
+	served   *zone.Serial           // what that server serves; nil: it was not asked
 	old      []byte                 // the zone that was transferred from the server that against names
 	expand   func(zone.Name) string // gives output the zone name
 	buf      []byte                 // memory of the source, used again for reading back

@@ -102,6 +102,12 @@ func (j *job) published(ctx context.Context) {
 	if elsewhere != nil {
 		j.later(*elsewhere, "the output "+j.output)
 	}
+	j.ask(ctx)
+}
+
+// ask asks the server for its serial where one is named, and takes it as
+// published too.
+func (j *job) ask(ctx context.Context) {
 	if j.asked == "" || len(j.problems) > 0 {
 		return
 	}
@@ -115,6 +121,7 @@ func (j *job) published(ctx context.Context) {
 		j.unknown(err)
 		return
 	}
+	j.served = &serial
 	j.later(serial, j.asked)
 }
 

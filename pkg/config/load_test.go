@@ -238,7 +238,7 @@ func TestMistakes(t *testing.T) {
 		{"output twice", "zones:\n- {name: example.com, view: a, source: a.zone, output: x.db}\n- {name: example.com, view: b, source: b.zone, output: ./x.db}\n", `aliasflat.yaml:3:3 config-zone two zones have the output x.db ()`},
 		{"output is a source", "zones: [{source: a.zone, output: ./a.zone}]\n", `aliasflat.yaml:1:9 config-zone the output a.zone is a source ()`},
 		{"pattern without file", "zones: [{source: \"none/*.zone\"}]\n", `aliasflat.yaml:1:18 config-zone no file matches "none/*.zone" ()`},
-		{"serial-from is no server", "zones: [{source: a.zone, serial-from: 192.0.2.1}]\n", `aliasflat.yaml:1:40 config-value serial-from: "192.0.2.1" is not dns://HOST[:PORT] (as in dns://192.0.2.1)`},
+		{"serial-from is no server", "zones: [{source: a.zone, serial-from: 192.0.2.1}]\n", `aliasflat.yaml:1:39 config-value serial-from: "192.0.2.1" is not dns://HOST[:PORT] (as in dns://192.0.2.1)`},
 		{"verify-with is one command", "zones: [{source: a.zone, verify-with: [kzonecheck]}]\n", `aliasflat.yaml:1:40 config-value verify-with takes lists of arguments, not "kzonecheck" (write [["named-checkzone", "{zone}", "{file}"]])`},
 	}
 	for _, test := range tests {

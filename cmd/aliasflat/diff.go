@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,6 +47,10 @@ comment that a CI job can find again by its first line and update in place.`,
 // show reports the difference of each zone.
 func (c *diffCommand) show(_ context.Context, jobs []*job, results []compile.Result, problems diag.List) error {
 	rep := &report{Diagnostics: problems}
+	// Differences are full of pointers, and none of them is garbage.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(100)
+	}
 	differences := make([]zone.Difference, len(jobs))
 	var o outcome
 	for i, j := range jobs {
@@ -134,17 +140,7 @@ func (c *change) extent() string {
 	return b.String()
 }
 
-// lines calls f with each line of the difference: what goes before what comes,
-// RRset for RRset, the sign first.
-func (c *change) lines(f func(sign byte, record string)) {
-	for i := range c.difference {
-		d := &c.difference[i]
-		gone, come := d.Records()
-		for _, rdata := range gone {
-			f('-', recordLine(d.Old, rdata))
-		}
-		for _, rdata := range come {
-			f('+', recordLine(d.New, rdata))
-		}
-	}
+// lines calls f with each line of the difference.
+func (c *change) lines(f func(line string)) {
+	diffLines(c.difference, func(_ uint16, d zone.RDATA) zone.RDATA { return d }, func(line string) { f(visible(line)) })
 }

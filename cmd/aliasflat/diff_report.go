@@ -15,14 +15,16 @@ import (
 
 // writeChanges writes the lines of a zone's changes.
 func (c *change) writeChanges(b *strings.Builder, p paint) {
-	c.lines(func(sign byte, record string) {
-		line := string(sign) + visible(record)
-		if sign == '+' {
-			line = p.come.Sprint(line)
-		} else {
-			line = p.gone.Sprint(line)
+	c.lines(func(line string) {
+		switch {
+		case !p.on:
+			b.WriteString(line)
+		case line[0] == '+':
+			b.WriteString(p.come.Sprint(line))
+		default:
+			b.WriteString(p.gone.Sprint(line))
 		}
-		b.WriteString(line + "\n")
+		b.WriteByte('\n')
 	})
 }
 
@@ -100,13 +102,12 @@ func (r *report) renderMarkdown(w io.Writer, l look) error {
 func (c *change) writeMarkdown(b *strings.Builder) {
 	b.WriteString("\n```diff\n")
 	left := 0
-	c.lines(func(sign byte, record string) {
-		line := string(sign) + visible(record) + "\n"
+	c.lines(func(line string) {
 		if left > 0 || b.Len()+len(line) > markdownLimit {
 			left++
 			return
 		}
-		b.WriteString(line)
+		b.WriteString(line + "\n")
 	})
 	b.WriteString("```\n")
 	if left > 0 {

@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aliasflat/aliasflat/pkg/compile"
@@ -104,7 +106,12 @@ func planSum(jobs []*job, results []compile.Result, differences []zone.Differenc
 // addPlan adds what is to come of one zone. Every field has its length in front
 // of it, so that no two plans are one text.
 func (j *job) addPlan(h hash.Hash, r *compile.Result, difference zone.Difference) error {
-	put := func(field string) { fmt.Fprintf(h, "%d:%s", len(field), field) }
+	var length []byte
+	put := func(field string) {
+		length = append(strconv.AppendInt(length[:0], int64(len(field)), 10), ':')
+		_, _ = h.Write(length) // a hash never fails
+		_, _ = io.WriteString(h, field)
+	}
 	put(r.Name.String())
 	put(j.view)
 	if !r.OK() || len(j.problems) > 0 {
@@ -128,21 +135,25 @@ func (j *job) addPlan(h hash.Hash, r *compile.Result, difference zone.Difference
 		serial = r.Clock.String()
 	}
 	put("serial " + serial)
-	for i := range difference {
-		gone, come := difference[i].Records()
-		for _, d := range gone {
-			put("-" + recordLine(difference[i].Old, zonefile.WithoutSerial(difference[i].Old.Type, d)))
-		}
-		for _, d := range come {
-			put("+" + recordLine(difference[i].New, zonefile.WithoutSerial(difference[i].New.Type, d)))
-		}
-	}
+	diffLines(difference, zonefile.WithoutSerial, put)
 	return nil
 }
 
-// recordLine is a record of an RRset in presentation format.
-func recordLine(set *zone.RRset, d zone.RDATA) string {
-	return string(zonefile.AppendRecord(nil, set.Owner, set.Type, set.TTL, d))
+// diffLines calls f with each line of a difference: RRset for RRset what goes
+// before what comes, the sign first. as gives the RDATA to show.
+func diffLines(difference zone.Difference, as func(typ uint16, d zone.RDATA) zone.RDATA, f func(line string)) {
+	var line []byte
+	put := func(sign byte, set *zone.RRset, list []zone.RDATA) {
+		for _, d := range list {
+			line = zonefile.AppendRecord(append(line[:0], sign), set.Owner, set.Type, set.TTL, as(set.Type, d))
+			f(string(line))
+		}
+	}
+	for i := range difference {
+		gone, come := difference[i].Records()
+		put('-', difference[i].Old, gone)
+		put('+', difference[i].New, come)
+	}
 }
 
 func sortedLines(text []byte) []byte {

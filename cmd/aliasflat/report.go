@@ -115,11 +115,14 @@ func (r *report) render(w io.Writer, format string, l look) error {
 
 // paint holds the colors of one rendering; without color they do nothing.
 type paint struct {
+	on bool
+
 	err, warning, code, dim, hint, gone, come *color.Color
 }
 
 func newPaint(on bool) paint {
 	p := paint{
+		on:      on,
 		err:     color.New(color.FgRed, color.Bold),
 		warning: color.New(color.FgYellow, color.Bold),
 		code:    color.New(color.FgHiBlack),
@@ -435,9 +438,7 @@ func (r *report) renderGitHub(w io.Writer, l look) error {
 				b.WriteString("aliasflat: " + githubLine(visible(line)) + "\n")
 			}
 			if c := r.Zones[i].Changes; c != nil {
-				c.lines(func(sign byte, record string) {
-					b.WriteString(string(sign) + githubLine(visible(record)) + "\n")
-				})
+				c.lines(func(line string) { b.WriteString(githubLine(line) + "\n") })
 			}
 		}
 		if r.Plan != "" {

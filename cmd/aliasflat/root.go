@@ -190,6 +190,10 @@ Knot load. All else comes out as it was written.`,
 		"fail on `WHAT` too: "+strings.Join(failOnWords, ", "))
 	flags.BoolVar(&a.noColor, "no-color", false, "print without colors, as with NO_COLOR set")
 	root.SetFlagErrorFunc(flagError)
+	// The only error is that the flag is not there.
+	_ = root.RegisterFlagCompletionFunc("format", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return formatsOf(cmd), cobra.ShellCompDirectiveNoFileComp
+	})
 	root.AddCommand(
 		newCompileCommand(a),
 		newCheckCommand(a),
@@ -226,10 +230,7 @@ func (a *app) start(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	forms := formats
-	if cmd.Name() == "diff" {
-		forms = append(slices.Clone(forms), markdownFormat)
-	}
+	forms := formatsOf(cmd)
 	if !slices.Contains(forms, a.format) {
 		return wordError("--format", a.format, forms)
 	}
@@ -240,6 +241,14 @@ func (a *app) start(cmd *cobra.Command) error {
 	}
 	a.started = true
 	return nil
+}
+
+// formatsOf gives the forms of the report that a command has.
+func formatsOf(cmd *cobra.Command) []string {
+	if cmd.Name() == "diff" {
+		return append(slices.Clone(formats), markdownFormat)
+	}
+	return formats
 }
 
 // failsOn tells whether --fail-on names the word.

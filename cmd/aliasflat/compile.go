@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -124,11 +125,14 @@ type compileCommand struct {
 	sourceFlags
 	lookupFlags
 	memoryFlags
+	publishedFlags
 
-	output string
-	check  bool
-	wait   string
-	reload bool
+	output  string
+	check   bool
+	wait    string
+	reload  bool
+	plan    string // the sum that the run must have; empty: any
+	preview bool   // it only tells what would change
 }
 
 func newCompileCommand(a *app) *cobra.Command {
@@ -147,23 +151,43 @@ the configuration names; what is said about it goes to standard error.`,
   aliasflat compile -o /etc/bind/zones/example.com.db example.com.zone
   aliasflat compile --for nsd --resolver udp://192.0.2.53 -o out/ *.zone
   aliasflat compile --check -o example.com.db example.com.zone`,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkSum(c.plan); err != nil {
+				return err
+			}
+			return c.run(cmd, args, c.stderr, c.deliver)
+		},
 	}
+	c.addCompileFlags(cmd)
+	cmd.Flags().BoolVar(&c.check, "check", false, "write nothing; exit with 3 if something would be written")
+	cmd.Flags().BoolVar(&c.reload, "reload", false, "run the configured reload and hooks although nothing changed")
+	cmd.Flags().StringVar(&c.wait, "wait", "", "wait `TIME` for another run that writes the same file, then exit with 6 (default 10s)")
+	cmd.Flags().StringVar(&c.plan, "plan", "", "write only what aliasflat diff has shown under this `SUM`, else nothing")
+	return cmd
+}
+
+// addCompileFlags adds what decides the result, so that a preview decides as
+// the real run does.
+func (c *compileCommand) addCompileFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&c.output, "output", "o", "", "write to `FILE`, or to a file of the source's name in DIR/")
 	c.sourceFlags.add(cmd)
 	c.lookupFlags.add(cmd)
 	c.memoryFlags.add(cmd)
+	c.publishedFlags.add(cmd)
 	flags.StringVar(&c.serial, "serial", "", "`HOW` the serial goes on: auto, increment, date, unixtime, keep or a number (default auto)")
 	flags.StringVar(&c.style, "style", "", "`FORM` of the output: source or canonical (default source)")
-	flags.BoolVar(&c.reload, "reload", false, "run the configured reload and hooks although nothing changed")
-	flags.BoolVar(&c.check, "check", false, "write nothing; exit with 3 if something would be written")
-	flags.StringVar(&c.wait, "wait", "", "wait `TIME` for another run that writes the same file, then exit with 6 (default 10s)")
-	return cmd
 }
 
-func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
-	conf, err := c.settings(c.stderr)
+// previews tells whether nothing is written.
+func (c *compileCommand) previews() bool { return c.check || c.preview }
+
+// run compiles the sources and hands the results over. Problems before that go
+// to w, the stream of the command's report.
+func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
+	deliver func(ctx context.Context, known *recollection, jobs []*job, results []compile.Result, problems diag.List) error,
+) error {
+	conf, err := c.settings(w)
 	if err != nil {
 		return err
 	}
@@ -181,6 +205,9 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 	if err := c.deliveries(jobs); err != nil {
 		return err
 	}
+	if err := c.compared(jobs, c.preview); err != nil {
+		return err
+	}
 	if err := c.reportApart(jobs); err != nil {
 		return err
 	}
@@ -192,7 +219,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if problems.HasErrors() {
-		return c.finish(c.stderr, &report{Diagnostics: problems}, outcomeSource)
+		return c.finish(w, &report{Diagnostics: problems}, outcomeSource)
 	}
 	defer lookup.Close()
 	saveMemory(0)
@@ -206,16 +233,17 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 
 	roots := roots{}
 	defer roots.close()
-	known, found, failed := c.openMemory(conf, c.check, wait)
+	known, found, failed := c.openMemory(conf, c.previews(), wait)
 	if failed != 0 {
-		return c.finish(c.stderr, &report{Diagnostics: found}, failed)
+		return c.finish(w, &report{Diagnostics: found}, failed)
 	}
 	defer known.close()
 	sources := make([]compile.Source, 0, len(jobs))
 	text := 0
 	for _, j := range jobs {
-		known.recall(j, j.published())
 		j.load(c.stdin, roots)
+		j.published(ctx)
+		known.recall(j)
 		sources = append(sources, j.source)
 		text += len(j.source.Text)
 	}
@@ -223,7 +251,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 	progress, done := c.progress()
 	options := compile.Options{
 		Advise: publish.LargePages, Lookup: lookup.Lookuper(), Policy: policy, Pref64s: lookup.Pref64s, InFlight: lookup.InFlight(), Progress: progress,
-		Confirm: lookup.Confirm, Distrust: func() string { return distrust(lookup) }, Force: c.force, Preview: c.check,
+		Confirm: lookup.Confirm, Distrust: func() string { return distrust(lookup) }, Force: c.force, Preview: c.previews(),
 	}
 	known.options(&options)
 	results := compile.Run(ctx, sources, options)
@@ -231,7 +259,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 	if err := cmd.Context().Err(); err != nil {
 		return err
 	}
-	return c.deliver(ctx, known, jobs, results, append(found, lookup.Problems()...))
+	return deliver(ctx, known, jobs, results, append(found, lookup.Problems()...))
 }
 
 // outputs settles where each result goes: never to a source of the run, nor to
@@ -277,7 +305,7 @@ func (c *compileCommand) outputOf(j *job, jobs int, folder bool) error {
 		if strings.Contains(j.output, "{zone}") {
 			j.output = j.expand(j.zoneName(nil))
 		}
-	case jobs > 1:
+	case jobs > 1 && !c.preview:
 		return usageError{message: fmt.Sprintf("%d sources and nowhere to write %s", jobs, j.path), hint: "name a folder with -o DIR/, or outputs in the configuration"}
 	default:
 		j.output = "-"
@@ -290,31 +318,49 @@ func (c *compileCommand) outputOf(j *job, jobs int, folder bool) error {
 func (c *compileCommand) deliver(ctx context.Context, known *recollection, jobs []*job, results []compile.Result, problems diag.List) error {
 	rep := &report{Diagnostics: problems}
 	var o outcome
+	other := c.otherPlan(jobs, results)
+	if other != nil {
+		rep.Diagnostics = append(rep.Diagnostics, other)
+		o |= outcomeGuarded
+	}
 	for i, j := range jobs {
 		r := &results[i]
 		z := zoneReport(j, r)
-		o |= c.write(ctx, j, r, &z) | known.remember(j, r, &z)
+		switch kept, why := c.kept(j, r, &z); {
+		case kept:
+			o |= why
+		case other != nil:
+			z.Unplanned = true
+		default:
+			o |= c.write(ctx, j, r, &z) | known.remember(j, r, &z)
+		}
 		rep.Zones = append(rep.Zones, z)
 	}
 	return c.finish(c.stderr, rep, o)
 }
 
-// write writes one result and tells what came of it.
-func (c *compileCommand) write(ctx context.Context, j *job, r *compile.Result, z *ZoneReport) outcome {
+// kept tells whether a zone is kept from being written by its problems, and
+// what came of it then.
+func (a *app) kept(j *job, r *compile.Result, z *ZoneReport) (bool, outcome) {
 	switch {
 	case len(j.problems) > 0:
 		z.Diagnostics = j.problems
-		return j.outcome
+		return true, j.outcome
 	case !r.OK() && r.Guarded:
-		return outcomeGuarded
+		return true, outcomeGuarded
 	case !r.OK() && r.World:
-		return outcomeWorld
+		return true, outcomeWorld
 	case !r.OK():
-		return outcomeSource
-	case c.failsOn("warning") && z.Diagnostics.Count(diag.Warning) > 0:
+		return true, outcomeSource
+	case a.failsOn("warning") && z.Diagnostics.Count(diag.Warning) > 0:
 		z.Refused = true
-		return outcomeSource
+		return true, outcomeSource
 	}
+	return false, 0
+}
+
+// write writes one result and tells what came of it.
+func (c *compileCommand) write(ctx context.Context, j *job, r *compile.Result, z *ZoneReport) outcome {
 	serial := uint32(r.Serial)
 	z.NewSerial = &serial
 	z.Output = j.output
@@ -369,33 +415,29 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 	return z.delivered(&done)
 }
 
-// published finds what the output holds from the last run: its serial now, and
-// its records once they are asked for. It gives the beginning of the output.
-func (j *job) published() []byte {
-	if j.output == "-" || len(j.problems) > 0 {
-		return nil
-	}
-	j.source.Remembers = true
-	head, err := publish.ReadHead(j.output)
+// publishedFile finds what the file of the last run holds: its serial now, and
+// its records once they are asked for.
+func (j *job) publishedFile() {
+	head, err := publish.ReadHead(j.last)
 	if err != nil {
 		j.blocked(err)
-		return nil
+		return
 	}
 	if len(head) == 0 {
-		return nil // not there, or made empty for what is to come
+		return // not there, or made empty for what is to come
 	}
 	options := zonefile.Options{Origin: j.zoneName(head), For: j.source.For}
-	serial, ok := zonefile.FindSerial(j.output, head, options)
+	serial, ok := zonefile.FindSerial(j.last, head, options)
 	if !ok {
 		old, err := j.summarize(options)
 		if err != nil {
 			j.blocked(err)
-			return nil
+			return
 		}
 		serial = old.Serial
 	}
 	var size int64
-	if info, err := os.Stat(j.output); err == nil {
+	if info, err := os.Stat(j.last); err == nil {
 		size = info.Size()
 	}
 	j.source.Published = &compile.Published{
@@ -414,12 +456,11 @@ func (j *job) published() []byte {
 			return same, err
 		},
 	}
-	return head
 }
 
 // sameRecords compares the output of the last run with a draft of this one.
 func (j *job) sameRecords(draft *zonefile.Text, content zonefile.Content, options zonefile.Options) (bool, error) {
-	same, known, err := publish.SameRecords(j.output, draft)
+	same, known, err := publish.SameRecords(j.last, draft)
 	if known || err != nil {
 		return same, err
 	}
@@ -428,28 +469,28 @@ func (j *job) sameRecords(draft *zonefile.Text, content zonefile.Content, option
 		return false, err
 	}
 	return compile.SameContent(old, content, func() (*zonefile.Zone, error) {
-		text, err := publish.Read(j.output, nil)
-		return zonefile.Read(j.output, text, options), err
+		text, err := publish.Read(j.last, nil)
+		return zonefile.Read(j.last, text, options), err
 	})
 }
 
 // summarize reads the output of the last run, which must be one.
 func (j *job) summarize(options zonefile.Options) (zonefile.Summary, error) {
-	found, known, err := publish.Summarize(j.output, options)
+	found, known, err := publish.Summarize(j.last, options)
 	if known || err != nil {
 		return found, err
 	}
-	text, err := publish.Read(j.output, nil)
+	text, err := publish.Read(j.last, nil)
 	if err != nil {
 		return found, err
 	}
-	old := zonefile.Summarize(j.output, text, options)
+	old := zonefile.Summarize(j.last, text, options)
 	found, ok := old.Summary()
 	switch {
 	case !ok:
-		return found, fmt.Errorf("%s is no zone file of %s: it is not overwritten", j.output, displayName(options.Origin))
+		return found, fmt.Errorf("%s is no zone file of %s: it is not overwritten", j.last, displayName(options.Origin))
 	case len(old.Marked(zonefile.MarkALIAS)) > 0:
-		return found, fmt.Errorf("%s has ALIAS records, so it is a source: it is not overwritten", j.output)
+		return found, fmt.Errorf("%s has ALIAS records, so it is a source: it is not overwritten", j.last)
 	}
 	return found, nil
 }
@@ -463,7 +504,7 @@ func (j *job) stopped(code diag.Code, err error, hint string) {
 	j.outcome |= outcomeWorld
 	j.problems = append(j.problems, &diag.Diagnostic{
 		Severity: diag.Error, Code: code, Err: err,
-		Span: diag.Span{Pos: diag.Pos{File: j.output}}, Message: err.Error(), Hint: hint,
+		Span: diag.Span{Pos: diag.Pos{File: j.last}}, Message: err.Error(), Hint: hint,
 	})
 }
 

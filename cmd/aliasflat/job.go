@@ -69,6 +69,11 @@ type job struct {
 	settings config.Settings
 	checkers [][]string
 	delivery delivery
+	last     string                 // the file that tells what was published last; empty: none does
+	against  string                 // what --against names; empty: what the output holds
+	asked    string                 // the server that tells the published serial, as dns://HOST; empty: none is asked
+	served   *zone.Serial           // what that server serves; nil: it was not asked
+	old      []byte                 // the zone that was transferred from the server that against names
 	expand   func(zone.Name) string // gives output the zone name
 	buf      []byte                 // memory of the source, used again for reading back
 	source   compile.Source
@@ -158,7 +163,7 @@ func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
 }
 
 func configured(z *config.Zone) *job {
-	j := &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith, delivery: deliveryOf(z)}
+	j := &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith, delivery: deliveryOf(z), asked: z.SerialFrom}
 	j.source.Guards = &z.Guards
 	return j
 }

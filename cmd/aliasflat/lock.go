@@ -43,7 +43,7 @@ func (c *compileCommand) lock(ctx context.Context, jobs []*job, wait time.Durati
 			_ = l.Release() // a lock file that stays is no lock once this process has ended
 		}
 	}
-	if c.check {
+	if c.previews() {
 		return release, nil
 	}
 	deadline := time.Now().Add(wait)

@@ -106,12 +106,16 @@ func (j *job) outputKey() string {
 }
 
 // recall lays what is remembered of a zone over what its output shows.
-func (m *recollection) recall(j *job, head []byte) {
+func (m *recollection) recall(j *job) {
 	if m.store == nil || len(j.problems) > 0 {
 		return
 	}
 	j.source.Remembers = true
-	last, ok := m.store.Zone(j.zoneName(head), j.view, j.outputKey())
+	name := j.source.Origin
+	if name.IsZero() {
+		name = zonefile.FindOrigin(j.path, j.source.Text)
+	}
+	last, ok := m.store.Zone(name, j.view, j.outputKey())
 	if !ok {
 		return
 	}
@@ -134,7 +138,7 @@ func (m *recollection) recall(j *job, head []byte) {
 		}
 		return
 	}
-	if !j.edited(&last) {
+	if j.against != "" || !j.edited(&last) {
 		return
 	}
 	if !m.adopt {
@@ -311,7 +315,7 @@ func (j *job) lastGood() func(owner, target zone.Name, qtype uint16) *resolve.Kn
 	var last func(owner, target zone.Name, qtype uint16) *resolve.Known
 	return func(owner, target zone.Name, qtype uint16) *resolve.Known {
 		if last == nil {
-			f, err := os.Open(j.output)
+			f, err := os.Open(j.last)
 			if err != nil {
 				return nil // who compares with it will say so
 			}

@@ -29,6 +29,7 @@ const (
 type report struct {
 	Zones       []ZoneReport
 	Diagnostics diag.List // of the configuration and other things that are no zone's
+	Plan        string    // the sum of what was shown; empty: nothing was
 	Exit        int       // the exit status of the run
 }
 
@@ -45,6 +46,8 @@ type ZoneReport struct {
 	Reload     publish.Outcome // of the name server
 	RolledBack bool            // Output holds what it held before
 	Owed       publish.Owed    // to the name server and hooks
+	Unplanned  bool            // it would be written, but that is not what was planned (--plan)
+	Changes    *change         // what diff shows; nil: it was not asked
 
 	OldSerial *uint32 // nil: none is known
 	NewSerial *uint32 // nil: the zone was only checked, or failed
@@ -107,6 +110,8 @@ func (r *report) render(w io.Writer, format string, l look) error {
 		return r.renderGitHub(w, l)
 	case "sarif":
 		return r.renderSARIF(w)
+	case markdownFormat:
+		return r.renderMarkdown(w, l)
 	default:
 		return r.renderText(w, l)
 	}
@@ -114,18 +119,23 @@ func (r *report) render(w io.Writer, format string, l look) error {
 
 // paint holds the colors of one rendering; without color they do nothing.
 type paint struct {
-	err, warning, code, dim, hint *color.Color
+	on bool
+
+	err, warning, code, dim, hint, gone, come *color.Color
 }
 
 func newPaint(on bool) paint {
 	p := paint{
+		on:      on,
 		err:     color.New(color.FgRed, color.Bold),
 		warning: color.New(color.FgYellow, color.Bold),
 		code:    color.New(color.FgHiBlack),
 		dim:     color.New(color.FgHiBlack),
 		hint:    color.New(color.FgCyan),
+		gone:    color.New(color.FgRed),
+		come:    color.New(color.FgGreen),
 	}
-	for _, c := range []*color.Color{p.err, p.warning, p.code, p.dim, p.hint} {
+	for _, c := range []*color.Color{p.err, p.warning, p.code, p.dim, p.hint, p.gone, p.come} {
 		if on {
 			c.EnableColor()
 		} else {
@@ -150,9 +160,10 @@ func (r *report) renderText(w io.Writer, l look) error {
 					b.WriteString(visible(n.String()+": "+n.Message) + "\n")
 				}
 			}
-			if line := r.Zones[i].summary(); line != "" {
-				b.WriteString(visible(line) + "\n")
-			}
+			r.Zones[i].writeSummary(&b, p)
+		}
+		if r.Plan != "" {
+			b.WriteString("plan " + r.Plan + "\n")
 		}
 		if line := r.counts(); line != "" {
 			b.WriteString(line + "\n")
@@ -190,6 +201,17 @@ func writeDiagnostic(b *strings.Builder, d *diag.Diagnostic, l look, p paint) {
 	}
 }
 
+// writeSummary writes the line that tells what came of a zone, and what changes
+// where that was asked for.
+func (z *ZoneReport) writeSummary(b *strings.Builder, p paint) {
+	if line := z.summary(); line != "" {
+		b.WriteString(visible(line) + "\n")
+	}
+	if z.Changes != nil {
+		z.Changes.writeChanges(b, p)
+	}
+}
+
 // summary is the one line that tells what came of a zone. A zone with errors
 // has none, since its errors tell.
 func (z *ZoneReport) summary() string {
@@ -202,6 +224,10 @@ func (z *ZoneReport) summary() string {
 		return ""
 	case z.Refused:
 		return name + ": not written, because of --fail-on warning"
+	case z.Unplanned:
+		return name + ": not written, because of --plan"
+	case z.Changes != nil:
+		return z.Changes.heading(z)
 	case z.NewSerial == nil && z.Aliases == 0:
 		return name + ": checked, no ALIAS"
 	case z.NewSerial == nil:
@@ -234,7 +260,7 @@ func (z *ZoneReport) summary() string {
 // status is the word for machines.
 func (z *ZoneReport) status() string {
 	switch {
-	case z.Diagnostics.HasErrors() && !z.Written, z.Refused:
+	case z.Diagnostics.HasErrors() && !z.Written, z.Refused, z.Unplanned:
 		return "failed"
 	case z.Written && z.Changed:
 		return "written"
@@ -272,6 +298,7 @@ type jsonReport struct {
 	Version     string           `json:"version"`
 	Zones       []jsonZone       `json:"zones"`
 	Diagnostics []jsonDiagnostic `json:"diagnostics"`
+	Plan        string           `json:"plan,omitempty"` // of diff alone
 	Exit        int              `json:"exit"`
 }
 
@@ -283,6 +310,7 @@ type jsonZone struct {
 	Serial      jsonSerial       `json:"serial"`
 	Alias       jsonAlias        `json:"alias"`
 	Reload      *jsonReload      `json:"reload,omitempty"` // left out where there was none
+	Changes     []jsonChange     `json:"changes,omitzero"` // of diff alone
 	Explicit    []jsonNote       `json:"explicit,omitempty"`
 	Diagnostics []jsonDiagnostic `json:"diagnostics"`
 }
@@ -335,6 +363,7 @@ func (r *report) renderJSON(w io.Writer) error {
 		Version:     readVersion().Version,
 		Zones:       make([]jsonZone, 0, len(r.Zones)),
 		Diagnostics: jsonDiagnostics(r.Diagnostics),
+		Plan:        r.Plan,
 		Exit:        r.Exit,
 	}
 	for i := range r.Zones {
@@ -350,6 +379,7 @@ func (r *report) renderJSON(w io.Writer) error {
 				TTL: z.MinTTL, TTLTarget: z.MinTTLTarget, Stale: z.Stale,
 			},
 			Reload:      z.jsonReload(),
+			Changes:     z.Changes.json(),
 			Explicit:    jsonNotes(z.Explicit),
 			Diagnostics: jsonDiagnostics(z.Diagnostics),
 		})
@@ -433,6 +463,12 @@ func (r *report) renderGitHub(w io.Writer, l look) error {
 			if line := r.Zones[i].summary(); line != "" {
 				b.WriteString("aliasflat: " + githubLine(visible(line)) + "\n")
 			}
+			if c := r.Zones[i].Changes; c != nil {
+				c.lines(func(line string) { b.WriteString(githubLine(line) + "\n") })
+			}
+		}
+		if r.Plan != "" {
+			b.WriteString("aliasflat: plan " + r.Plan + "\n")
 		}
 	}
 	_, err := io.WriteString(w, b.String())

@@ -43,6 +43,9 @@ var (
 	failOnWords = []string{"warning", "stale"}
 )
 
+// markdownFormat is a form of the report that diff has beside formats.
+const markdownFormat = "markdown"
+
 // outcome is what came of a run. Several can be true at once; one exit status
 // is made of them.
 type outcome uint16
@@ -218,9 +221,15 @@ Knot load. All else comes out as it was written.`,
 		"fail on `WHAT` too: "+strings.Join(failOnWords, ", "))
 	flags.BoolVar(&a.noColor, "no-color", false, "print without colors, as with NO_COLOR set")
 	root.SetFlagErrorFunc(flagError)
+	// The only error is that the flag is not there.
+	_ = root.RegisterFlagCompletionFunc("format", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return formatsOf(cmd), cobra.ShellCompDirectiveNoFileComp
+	})
 	root.AddCommand(
 		newCompileCommand(a),
 		newCheckCommand(a),
+		newDiffCommand(a),
+		newSerialCommand(a),
 		newResolveCommand(a),
 		newVersionCommand(a),
 		newExplainCommand(a),
@@ -252,8 +261,9 @@ func (a *app) start(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(formats, a.format) {
-		return wordError("--format", a.format, formats)
+	forms := formatsOf(cmd)
+	if !slices.Contains(forms, a.format) {
+		return wordError("--format", a.format, forms)
 	}
 	for _, word := range a.failOn {
 		if !slices.Contains(failOnWords, word) {
@@ -262,6 +272,14 @@ func (a *app) start(cmd *cobra.Command) error {
 	}
 	a.started = true
 	return nil
+}
+
+// formatsOf gives the forms of the report that a command has.
+func formatsOf(cmd *cobra.Command) []string {
+	if cmd.Name() == "diff" {
+		return append(slices.Clone(formats), markdownFormat)
+	}
+	return formats
 }
 
 // failsOn tells whether --fail-on names the word.

@@ -48,6 +48,9 @@ func TestScript(t *testing.T) {
 //	dns-set WORLD [PREFIX]  serve another zone file from here on; with PREFIX to clients in there
 //	dns-fault NAME KIND     go wrong for a name; KIND as dnstest.ParseFault reads it, "-" is every name
 //	dns-heal                be right again
+//	primary ZONE            start a server that serves one zone and its transfer; $PRIMARY is its host:port
+//	primary-set ZONE        serve another zone file from here on
+//	primary-fault KIND      go wrong; KIND as dnstest.ParsePrimaryFault reads it, "-" is right again
 //	exit-status N CMD...    run a command that must end with this exit status
 //
 // and those of script_files_test.go.
@@ -63,21 +66,25 @@ func params(dir string) testscript.Params {
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
 			env.Setenv("ESC", "\x1b")
 			env.Values[serverKey{}] = &server{}
+			env.Values[primaryKey{}] = &primary{}
 			env.Values[memoryKey{}] = map[string]string{}
 			return nil
 		},
 		Condition: condition,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"dns-server":   dnsServer,
-			"dns-set":      dnsSet,
-			"dns-fault":    dnsFault,
-			"dns-heal":     dnsHeal,
-			"exit-status":  exitStatus,
-			"unprivileged": unprivileged,
-			"interrupt":    interrupt,
-			"remember":     remember,
-			"untouched":    untouched,
-			"hostile":      hostile,
+			"dns-server":    dnsServer,
+			"dns-set":       dnsSet,
+			"dns-fault":     dnsFault,
+			"dns-heal":      dnsHeal,
+			"primary":       startPrimary,
+			"primary-set":   primarySet,
+			"primary-fault": primaryFault,
+			"exit-status":   exitStatus,
+			"unprivileged":  unprivileged,
+			"interrupt":     interrupt,
+			"remember":      remember,
+			"untouched":     untouched,
+			"hostile":       hostile,
 		},
 	}
 }

@@ -126,8 +126,9 @@ type Result struct {
 	Content   zonefile.Content // of Text
 	Changed   bool             // Content differs from what was published
 	Serial    zone.Serial
-	OldSerial *zone.Serial // published, or else the source's; nil without an SOA
-	Aliases   int          // ALIAS entries, those that stand twice once
+	Clock     zone.SerialStyle // the style, date or unixtime, whose serial of the time Serial is; SerialAuto where it is not
+	OldSerial *zone.Serial     // published, or else the source's; nil without an SOA
+	Aliases   int              // ALIAS entries, those that stand twice once
 	Flattened []flatten.Result
 	Explicit  []diag.Note // entries that were made explicit
 	World     bool        // only the world keeps it from being written

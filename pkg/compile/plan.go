@@ -84,7 +84,7 @@ func (p *plan) serial(s *Source, r *Result, now time.Time) bool {
 		r.Problems = append(r.Problems, at.Report(problemGenericSOA()))
 		return false
 	}
-	r.Serial = choice.Serial
+	r.Serial, r.Clock = choice.Serial, choice.Clock
 	return true
 }
 
@@ -277,8 +277,8 @@ func warnFallback(c zone.Choice, from zone.Serial) *diag.Diagnostic {
 }
 
 func warnUnknownPublished() *diag.Diagnostic {
-	return warning(diag.CodeSerialUnknownPublished, "the serial stays as in the source: no -o says what was published last",
-		"write to a file with -o, so that the serial moves when addresses change")
+	return warning(diag.CodeSerialUnknownPublished, "the serial stays as in the source: neither -o nor --serial-from says what was published last",
+		"write to a file with -o, or name the server with --serial-from, so that the serial moves when addresses change")
 }
 
 func problemGenericSOA() *diag.Diagnostic {

@@ -624,6 +624,8 @@ func saysPortable(problems diag.List) bool {
 // reportedElsewhere are the codes that no source can bring about, each with
 // where it is tested.
 var reportedElsewhere = map[diag.Code]string{
+	diag.CodePublishedUnknown: "cmd/aliasflat: servers that do not tell what they serve",
+	diag.CodePlanDiffers:      "cmd/aliasflat: plans that are old",
 	diag.CodeConfigSyntax:     "pkg/config",
 	diag.CodeConfigUnknownKey: "pkg/config",
 	diag.CodeConfigValue:      "pkg/config",

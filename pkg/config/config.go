@@ -87,6 +87,7 @@ type Zone struct {
 	Guards      flatten.Guards
 	Hooks       [][]string    // argument lists, run behind a verified reload
 	HookTimeout time.Duration // of each hook
+	SerialFrom  string        // the server whose serial counts as published, as dns://192.0.2.1; empty: none
 	Settings    Settings
 	Span        diag.Span // the entry in the file
 }

@@ -68,6 +68,7 @@ type writtenZone struct {
 	Guard           writtenGuard  `mapstructure:"guard"`
 	Hooks           [][]string    `mapstructure:"hooks"`
 	HookTimeout     string        `mapstructure:"hook-timeout"`
+	SerialFrom      string        `mapstructure:"serial-from"`
 	writtenSettings `mapstructure:",squash"`
 }
 
@@ -300,6 +301,7 @@ func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, nam
 		Source:     beside(path, w.Source),
 		Output:     beside(path, w.Output),
 		VerifyWith: w.VerifyWith,
+		SerialFrom: w.SerialFrom,
 		Settings:   own.settings(base),
 		Guards:     w.Guard.guards(),
 		Span:       in.places[prefix],

@@ -112,6 +112,7 @@ zones:
     check-names: fail
     keep: 0
     ecs: none
+    serial-from: dns://192.0.2.1
     verify-with: [[named-checkzone, -q, "{zone}", "{file}"], [true, 0x10]]
     reload: {driver: bind, server: 192.0.2.1, timeout: 1m, command: [rndc, -p, 953], view: 1}
     hooks: [[notify, 010], [true]]
@@ -152,6 +153,9 @@ zones:
 	}
 	if got := z.OutputFor(z.Name); got != "out/example.com.db" || z.View != "010" || z.Name != zone.MustParseName("example.com.") {
 		t.Errorf("zone %v, view %q, output %q", z.Name, z.View, got)
+	}
+	if z.SerialFrom != "dns://192.0.2.1" {
+		t.Errorf("serial-from %q", z.SerialFrom)
 	}
 	if diff := cmp.Diff([][]string{{"named-checkzone", "-q", "{zone}", "{file}"}, {"true", "0x10"}}, z.VerifyWith); diff != "" {
 		t.Error(diff)
@@ -260,6 +264,7 @@ func TestMistakes(t *testing.T) {
 		{"output twice", "zones:\n- {name: example.com, view: a, source: a.zone, output: x.db}\n- {name: example.com, view: b, source: b.zone, output: ./x.db}\n", `aliasflat.yaml:3:3 config-zone two zones have the output x.db ()`},
 		{"output is a source", "zones: [{source: a.zone, output: ./a.zone}]\n", `aliasflat.yaml:1:9 config-zone the output a.zone is a source ()`},
 		{"pattern without file", "zones: [{source: \"none/*.zone\"}]\n", `aliasflat.yaml:1:18 config-zone no file matches "none/*.zone" ()`},
+		{"serial-from is no server", "zones: [{source: a.zone, serial-from: 192.0.2.1}]\n", `aliasflat.yaml:1:39 config-value serial-from: "192.0.2.1" is not dns://HOST[:PORT] (as in dns://192.0.2.1)`},
 		{"verify-with is one command", "zones: [{source: a.zone, verify-with: [kzonecheck]}]\n", `aliasflat.yaml:1:40 config-value verify-with takes lists of arguments, not "kzonecheck" (write [["named-checkzone", "{zone}", "{file}"]])`},
 		{"bad driver", "zones: [{source: a.zone, output: a.db, reload: bnd}]\n", `aliasflat.yaml:1:48 config-value driver: "bnd" is none of bind, nsd, knot, exec, none (did you mean bind?)`},
 		{"bad key of reload", "zones: [{source: a.zone, output: a.db, reload: {driver: bind, sever: 127.0.0.1}}]\n", `aliasflat.yaml:1:63 config-unknown-key unknown key "sever" (did you mean server?)`},

@@ -79,6 +79,7 @@ func zoneKeys() []key {
 		{"hooks", lists, checkFilled},
 		{"hook-timeout", scalar, checkWait},
 		{"guard", guard, nil},
+		{"serial-from", scalar, checkSerialFrom},
 	}, settingKeys()...)
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -80,6 +81,17 @@ func checkSerial(text string) error {
 		return valueError{message: fmt.Sprintf("%q is no serial from 1 to 4294967295", text)}
 	}
 	return checkWord(text, serialWords)
+}
+
+// checkSerialFrom takes a server, or nothing for none.
+func checkSerialFrom(text string) error {
+	if text == "" {
+		return nil
+	}
+	if _, err := publish.ParseServer(text, publish.SchemeDNS); err != nil {
+		return valueError{message: err.Error(), hint: "as in dns://192.0.2.1"}
+	}
+	return nil
 }
 
 func checkType(text string) error { return checkWord(strings.ToUpper(text), typeWords) }

@@ -190,6 +190,8 @@ const (
 	CodeSerialFallback         Code = "serial-fallback"
 	CodeSerialUnknownPublished Code = "serial-unknown-published"
 	CodeSerialGeneric          Code = "serial-generic"
+	CodePublishedUnknown       Code = "published-unknown"
+	CodePlanDiffers            Code = "plan-differs"
 )
 
 // Reload: what the name server made of a new file.

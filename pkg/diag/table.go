@@ -948,15 +948,34 @@ secondaries go on.
 	{CodeSerialUnknownPublished, Warning, "the last published serial is not known", `
 Without -o there is no earlier output to compare with, so the serial of the source is
 written as it stands. When the target's addresses change, the zone changes under the
-same serial, and secondaries do not notice.
+same serial, and secondaries do not notice. Where the output is not at hand, as in CI,
+--serial-from asks the server for the serial that it serves.
 
-    aliasflat compile -o example.com.db example.com.zone`},
+    aliasflat compile -o example.com.db example.com.zone
+    aliasflat compile --serial-from dns://192.0.2.1 example.com.zone > flat.zone`},
 	{CodeSerialGeneric, Error, "the serial of an SOA in generic form cannot be edited", `
 The SOA is written as \# and hexadecimal digits (RFC 3597). aliasflat edits a serial
 in place as decimal digits and does not rewrite such a record. Write it in the usual
 form.
 
     @ SOA ns.example.com. hostmaster.example.com. 1 7200 3600 1209600 300`},
+	{CodePublishedUnknown, Error, "what is published could not be found out", `
+The server that --serial-from or --against names did not answer, does not serve the
+zone, or sent no whole zone. A serial chosen without its word might not be later than
+what its secondaries have, so nothing is written. Ask the server itself: the answer has
+to have the flag aa, and a transfer has to be allowed from here.
+
+    dig +norecurse SOA example.com. @192.0.2.1
+    dig AXFR example.com. @192.0.2.1`},
+	{CodePlanDiffers, Error, "what would be published is not what was planned", `
+compile --plan publishes exactly what aliasflat diff has shown under that sum: the same
+records on top of the same published zone. Since then the addresses of a target, a
+source, or what is published changed, so nothing is written. Look at the difference
+again, and take its sum. A serial that is the date or the time of the run may be another
+one; it is no part of the sum.
+
+    aliasflat diff -o example.com.db example.com.zone
+    aliasflat compile --plan SUM -o example.com.db example.com.zone`},
 
 	// Reload.
 	{CodeReloadDynamic, Error, "the zone is dynamic, so its file belongs to the server", `

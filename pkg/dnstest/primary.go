@@ -50,9 +50,10 @@ func ParsePrimaryFault(word string) (PrimaryFault, error) {
 type Primary struct {
 	addr string
 
-	mu    sync.Mutex
-	zone  []dns.RR // the SOA first
-	fault PrimaryFault
+	mu      sync.Mutex
+	zone    []dns.RR // the SOA first
+	fault   PrimaryFault
+	queries int
 }
 
 // StartPrimary starts a primary on the loopback interface for a zone file with
@@ -120,10 +121,18 @@ func (p *Primary) Fault(f PrimaryFault) {
 	p.fault = f
 }
 
+// Queries is how many queries have come.
+func (p *Primary) Queries() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queries
+}
+
 // serve answers one query.
 func (p *Primary) serve(w dns.ResponseWriter, r *dns.Msg) {
 	p.mu.Lock()
 	zone, fault := p.zone, p.fault
+	p.queries++
 	p.mu.Unlock()
 	_, overUDP := w.RemoteAddr().(*net.UDPAddr)
 	if fault == PrimarySilent || fault == PrimaryTCPOnly && overUDP {
@@ -135,10 +144,10 @@ func (p *Primary) serve(w dns.ResponseWriter, r *dns.Msg) {
 	switch {
 	case fault == PrimaryRefused || !strings.EqualFold(q.Name, zone[0].Header().Name):
 		m.Authoritative, m.Rcode = false, dns.RcodeRefused
-	case q.Qtype == dns.TypeAXFR && !overUDP:
-		transferOut(w, r, zone, fault)
+	case (q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR) && !overUDP:
+		transferOut(w, r, zone, fault) // the whole zone answers IXFR too (RFC 1995 §4)
 		return
-	case q.Qtype != dns.TypeSOA || fault == PrimaryNoSOA:
+	case q.Qtype != dns.TypeSOA && q.Qtype != dns.TypeIXFR || fault == PrimaryNoSOA:
 	case fault == PrimaryTruncated && overUDP:
 		m.Truncated = true
 	case fault == PrimaryOther:

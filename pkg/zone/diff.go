@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/miekg/dns"
 )
 
 // RRset is the records of one owner name and type.
@@ -26,12 +28,20 @@ func (d RDATA) Compare(other RDATA) int {
 	return cmp.Or(cmp.Compare(d.Text, other.Text), cmp.Compare(d.Wire, other.Wire))
 }
 
-// Compare orders RRsets by owner name, canonically (RFC 4034 §6.1), and type.
+// Compare orders RRsets by owner name, canonically (RFC 4034 §6.1), and type,
+// an SOA first.
 func (r *RRset) Compare(other *RRset) int {
 	if c := r.Owner.Compare(other.Owner); c != 0 {
 		return c
 	}
-	return cmp.Compare(r.Type, other.Type)
+	return cmp.Compare(typeOrder(r.Type), typeOrder(other.Type))
+}
+
+func typeOrder(typ uint16) int {
+	if typ == dns.TypeSOA {
+		return -1
+	}
+	return int(typ)
 }
 
 // Equal tells whether both are the same RRset with the same records and TTL.

@@ -18,7 +18,7 @@ func rrsets(t *rapid.T, label string) []RRset {
 	part := rapid.Custom(func(t *rapid.T) RRset {
 		r := RRset{
 			Owner: MustParseName(rapid.SampledFrom(owners).Draw(t, "owner")),
-			Type:  rapid.SampledFrom([]uint16{1, 2, 16, 28}).Draw(t, "type"),
+			Type:  rapid.SampledFrom([]uint16{1, 2, 6, 16, 28}).Draw(t, "type"),
 			TTL:   rapid.SampledFrom([]uint32{60, 300}).Draw(t, "ttl"),
 		}
 		for range rapid.IntRange(1, 3).Draw(t, "records") {

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/miekg/dns"
+
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
@@ -268,4 +270,13 @@ func AppendData(dst []byte, typ uint16, rdata zone.RDATA) []byte {
 		return append(dst, rdata.Text...)
 	}
 	return AppendRDATAText(dst, typ, []byte(rdata.Wire))
+}
+
+// WithoutSerial is the RDATA of a record as it is compared: that of an SOA has
+// serial 0.
+func WithoutSerial(typ uint16, rdata zone.RDATA) zone.RDATA {
+	if typ != dns.TypeSOA || rdata.Text != "" {
+		return rdata
+	}
+	return zone.RDATA{Wire: string(withoutSerial([]byte(rdata.Wire)))}
 }

@@ -89,7 +89,7 @@ func TestDiffOfBrokenOwner(t *testing.T) {
 // TestDiffFromNothing adds a whole zone.
 func TestDiffFromNothing(t *testing.T) {
 	z := readDiff(t, diffHead+"a A 192.0.2.1\n")
-	if d := Diff(nil, z); len(d) != 3 || d[0].New.Type != 2 {
+	if d := Diff(nil, z); len(d) != 3 || d[0].New.Type != 6 || d[1].New.Type != 2 {
 		t.Errorf("%s", printed(d))
 	}
 }

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/aliasflat/aliasflat/pkg/dnstest"
+)
+
+// primary holds the primary of one script.
+type primary struct{ *dnstest.Primary }
+
+type primaryKey struct{}
+
+func primaryOf(ts *testscript.TestScript, started bool) *primary {
+	p, ok := ts.Value(primaryKey{}).(*primary)
+	if !ok || started && p.Primary == nil {
+		ts.Fatalf("primary has not been called")
+	}
+	return p
+}
+
+func startPrimary(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "primary ZONE")
+	p := primaryOf(ts, false)
+	p.Primary = dnstest.StartPrimary(scriptTB{ts}, ts.ReadFile(args[0]))
+	ts.Setenv("PRIMARY", p.Addr())
+}
+
+func primarySet(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "primary-set ZONE")
+	ts.Check(primaryOf(ts, true).Set(ts.ReadFile(args[0])))
+}
+
+func primaryFault(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "primary-fault KIND")
+	fault, err := dnstest.ParsePrimaryFault(strings.TrimPrefix(args[0], "-"))
+	ts.Check(err)
+	primaryOf(ts, true).Fault(fault)
+}

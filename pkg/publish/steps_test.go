@@ -39,7 +39,7 @@ func TestStepsAreFollowed(t *testing.T) {
 					if err := primary.Set(serve(way.to)); err != nil {
 						t.Fatal(err)
 					}
-					noFollow(t, primary, secondary, way.from)
+					staysBehind(t, primary, secondary, way.from)
 				}
 
 				steps, err := zone.Steps(way.from, way.to)
@@ -57,9 +57,9 @@ func TestStepsAreFollowed(t *testing.T) {
 	}
 }
 
-// noFollow tells a secondary of a change until it has asked for it, and wants
+// staysBehind tells a secondary of a change until it has asked for it, and wants
 // the old serial all the same.
-func noFollow(t *testing.T, primary *dnstest.Primary, secondary *judge.Server, serial zone.Serial) {
+func staysBehind(t *testing.T, primary *dnstest.Primary, secondary *judge.Server, serial zone.Serial) {
 	t.Helper()
 	before, deadline := primary.Queries(), time.Now().Add(20*time.Second)
 	for primary.Queries() == before {

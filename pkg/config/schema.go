@@ -50,6 +50,7 @@ func topKeys() []key {
 	return append([]key{
 		{"resolvers", list, checkFilled},
 		{"include-root", scalar, checkFilled},
+		{"state", scalar, checkFilled},
 		{"max-addresses", scalar, count(1, 100)},
 		{"generate-limit", scalar, count(1, 1<<31-1)},
 		{"allow-net", list, checkNet},
@@ -70,6 +71,7 @@ func zoneKeys() []key {
 		{"view", scalar, checkAny},
 		{"source", scalar, checkSource},
 		{"output", scalar, checkFilled},
+		{"lock", scalar, checkFilled},
 		{"verify-with", lists, checkFilled},
 	}, settingKeys()...)
 }
@@ -183,11 +185,9 @@ func (in *inspector) unknown(name *yaml.Node, keys []key) {
 	for _, k := range keys {
 		names = append(names, k.name)
 	}
-	hint := ""
-	if near := diag.Near(name.Value, names); near != "" {
+	hint := otherLevel(name.Value, names)
+	if near := diag.Near(name.Value, names); hint == "" && near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
-	} else if near := otherLevel(name.Value, names); near != "" {
-		hint = near
 	}
 	in.add(diag.CodeConfigUnknownKey, in.span(name), fmt.Sprintf("unknown key %q", name.Value), hint)
 }

@@ -36,7 +36,8 @@ const (
 	asideName  = "state.db.corrupt" // with -N: what was damaged
 	holderName = "lock"             // held by who has the store open; holds the pid of a writer
 
-	maxAside = 3 // how many damaged files are kept
+	maxAside = 3         // how many damaged files are kept
+	growth   = 256 << 10 // bytes, by which a file grows at least
 )
 
 // Version of the format of a store. A store of a later version is refused.
@@ -47,6 +48,8 @@ type Options struct {
 	// ReadOnly opens a store without changing anything in its folder. It is then an error that
 	// there is none, or that it is damaged. Several readers may have a store open at a time.
 	ReadOnly bool
+	// Existing makes it an error, which is [fs.ErrNotExist], that there is no store yet.
+	Existing bool
 	// Wait is how long to wait for another process that holds the store; 0 means not at all.
 	Wait time.Duration
 
@@ -71,11 +74,11 @@ type Store struct {
 }
 
 // Open opens the store in a folder, or makes it there, with the folder. It may give a
-// [*LockedError], a [*VersionError] and, for readers, an error that is [fs.ErrNotExist] and a
-// [*CorruptError]. A writer puts a damaged store aside and begins an empty one, see
+// [*LockedError], a [*VersionError] and, to readers, a [*CorruptError] and an error that is
+// [fs.ErrNotExist]. A writer puts a damaged store aside and begins an empty one, see
 // [Store.Problem].
 func Open(dir string, o Options) (*Store, error) {
-	if !o.ReadOnly {
+	if !o.ReadOnly && !o.Existing {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the state folder: %w", err)
 		}
@@ -98,7 +101,7 @@ func (s *Store) open() error {
 	var corrupt *CorruptError
 	switch {
 	case s.options.ReadOnly:
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && !s.options.Existing:
 		head, err = s.create()
 	case errors.As(err, &corrupt):
 		if corrupt.Aside, err = putAside(dir); err != nil {
@@ -136,6 +139,7 @@ func (s *Store) bolt(path string) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the state %s: %w", path, err)
 	}
+	db.AllocSize = growth
 	return db, nil
 }
 

@@ -382,6 +382,9 @@ func TestReadOnlyChangesNothing(t *testing.T) {
 	if _, err := Open(filepath.Join(dir, "none"), Options{ReadOnly: true}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no folder: %v", err)
 	}
+	if _, err := Open(filepath.Join(dir, "none"), Options{Existing: true}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no folder: %v", err)
+	}
 	if list, err := os.ReadDir(dir); len(list) > 0 || err != nil {
 		t.Errorf("it made %v, %v", list, err)
 	}

@@ -38,6 +38,8 @@ func TestScript(t *testing.T) {
 //	dns-set WORLD [PREFIX]  serve another zone file from here on; with PREFIX to clients in there
 //	dns-fault NAME KIND     go wrong for a name; KIND as dnstest.ParseFault reads it, "-" is every name
 //	dns-heal                be right again
+//	hold-state DIR          have the state in a folder open; $HOLDER is who has
+//	free-state              close it again
 //	exit-status N CMD...    run a command that must end with this exit status
 //
 // and those of script_files_test.go.
@@ -55,6 +57,7 @@ func params(dir string) testscript.Params {
 			env.Setenv("ESC", "\x1b")
 			env.Values[serverKey{}] = &server{}
 			env.Values[memoryKey{}] = map[string]string{}
+			env.Values[heldKey{}] = &held{}
 			return nil
 		},
 		Condition: condition,
@@ -69,6 +72,8 @@ func params(dir string) testscript.Params {
 			"remember":     remember,
 			"untouched":    untouched,
 			"hostile":      hostile,
+			"hold-state":   holdState,
+			"free-state":   freeState,
 		},
 	}
 }

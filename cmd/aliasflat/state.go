@@ -199,10 +199,11 @@ func (c *stateCommand) open(w io.Writer, o state.Options) (*state.Store, diag.Li
 		}
 		return nil, nil, c.finish(w, &report{Diagnostics: diag.List{d}}, outcome)
 	}
+	var list diag.List
 	if d, _ := stateProblem(s.Problem()); d != nil {
-		return s, diag.List{d}, nil
+		list = append(list, d)
 	}
-	return s, nil, nil
+	return s, list, nil
 }
 
 // stateProblem is what there is to say of an error of a state, and what comes of it; nil where

@@ -79,7 +79,7 @@ type Store struct {
 // [Store.Problem].
 func Open(dir string, o Options) (*Store, error) {
 	if !o.ReadOnly && !o.Existing {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := makeFolder(dir); err != nil {
 			return nil, fmt.Errorf("make the state folder: %w", err)
 		}
 	}
@@ -92,6 +92,18 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, errors.Join(err, release(holder, o))
 	}
 	return s, nil
+}
+
+// makeFolder makes the folder where there is none. Its name has to be as durable as what is
+// in it.
+func makeFolder(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
 }
 
 // open makes sure that the file is sound and opens it. The lock is held.

@@ -87,7 +87,7 @@ func writerOf(t *testing.T, dir string) (pid int, next func(), kill func() zone.
 // with all that it had reported and no damage.
 func TestKilledWriter(t *testing.T) {
 	dir := t.TempDir()
-	rounds := 20
+	rounds := 8
 	if testing.Short() {
 		rounds = 3
 	}

@@ -133,9 +133,10 @@ func (s *Store) open() error {
 // bolt opens a file that is known to be sound.
 func (s *Store) bolt(path string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		ReadOnly: s.options.ReadOnly,
-		NoSync:   s.options.noSync,
-		PageSize: s.options.pageSize,
+		ReadOnly:   s.options.ReadOnly,
+		NoSync:     s.options.noSync,
+		NoGrowSync: s.options.noSync,
+		PageSize:   s.options.pageSize,
 
 		InitialMmapSize: s.options.room(),
 		Timeout:         max(s.options.Wait, time.Second), // only a program that is not ours can hold it
@@ -190,6 +191,9 @@ func (s *Store) create() (head, error) {
 	}
 	if err := os.Rename(path, s.path); err != nil {
 		return head{}, fmt.Errorf("make the state: %w", err)
+	}
+	if s.options.noSync {
+		return h, nil
 	}
 	return h, syncDir(dir)
 }

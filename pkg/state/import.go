@@ -74,6 +74,7 @@ type Imported struct{ Known, Estimates, Zones, Changes int }
 // [LineErrors], of 20 at most. That a serial would go back is one of them, and is
 // [ErrSerialLower].
 func (s *Store) Import(r io.Reader, o ImportOptions) (Imported, error) {
+	o.Now = s.Clamp(o.Now) // what a clock that was set back calls the future is none
 	in := &importer{options: o, lines: map[string]int{}}
 	if err := in.read(r); err != nil {
 		return Imported{}, fmt.Errorf("read the import: %w", err)

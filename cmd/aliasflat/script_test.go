@@ -51,6 +51,8 @@ func TestScript(t *testing.T) {
 //	primary ZONE            start a server that serves one zone and its transfer; $PRIMARY is its host:port
 //	primary-set ZONE        serve another zone file from here on
 //	primary-fault KIND      go wrong; KIND as dnstest.ParsePrimaryFault reads it, "-" is right again
+//	hold-state DIR          have the state in a folder open; $HOLDER is who has
+//	free-state              close it again
 //	exit-status N CMD...    run a command that must end with this exit status
 //
 // and those of script_files_test.go.
@@ -68,6 +70,7 @@ func params(dir string) testscript.Params {
 			env.Values[serverKey{}] = &server{}
 			env.Values[primaryKey{}] = &primary{}
 			env.Values[memoryKey{}] = map[string]string{}
+			env.Values[heldKey{}] = &held{}
 			return nil
 		},
 		Condition: condition,
@@ -85,6 +88,8 @@ func params(dir string) testscript.Params {
 			"remember":      remember,
 			"untouched":     untouched,
 			"hostile":       hostile,
+			"hold-state":    holdState,
+			"free-state":    freeState,
 		},
 	}
 }

@@ -34,7 +34,7 @@ type Config struct {
 
 	Resolvers     []string          // in order of preference; empty: those of the system
 	IncludeRoot   string            // empty: the folder of each source
-	State         string            // folder; empty: nothing is remembered beside the outputs
+	State         string            // folder of what is remembered between runs; empty: none
 	MaxAddresses  int               // for one target and type
 	GenerateLimit int               // records that one $GENERATE may make
 	AllowNet      []resolve.NetRule // published although refused or reported by default
@@ -82,6 +82,7 @@ type Zone struct {
 	View        string    // zones of one name are told apart by it
 	Source      string
 	Output      string     // may hold {zone}: use OutputFor; empty: none
+	Lock        string     // the lock file, which may hold {zone}: use LockFor; empty: none
 	VerifyWith  [][]string // argument lists of external checkers, which may hold {zone} and {file}
 	Reload      publish.Reload
 	Guards      flatten.Guards
@@ -95,8 +96,13 @@ type Zone struct {
 // OutputFor is the output with {zone} replaced by the name, lower case and
 // without its final dot. Bytes that could lead to another folder, or that a
 // file name had better not have, are written as %XX.
-func (z *Zone) OutputFor(name zone.Name) string {
-	return strings.ReplaceAll(z.Output, "{zone}", fileName(name))
+func (z *Zone) OutputFor(name zone.Name) string { return fill(z.Output, name) }
+
+// LockFor is the lock file with {zone} replaced, as OutputFor does.
+func (z *Zone) LockFor(name zone.Name) string { return fill(z.Lock, name) }
+
+func fill(path string, name zone.Name) string {
+	return strings.ReplaceAll(path, "{zone}", fileName(name))
 }
 
 func fileName(name zone.Name) string {

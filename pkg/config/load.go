@@ -63,6 +63,7 @@ type writtenZone struct {
 	View            string        `mapstructure:"view"`
 	Source          string        `mapstructure:"source"`
 	Output          string        `mapstructure:"output"`
+	Lock            string        `mapstructure:"lock"`
 	VerifyWith      [][]string    `mapstructure:"verify-with"`
 	Reload          writtenReload `mapstructure:"reload"`
 	Guard           writtenGuard  `mapstructure:"guard"`
@@ -300,6 +301,7 @@ func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, nam
 		View:       w.View,
 		Source:     beside(path, w.Source),
 		Output:     beside(path, w.Output),
+		Lock:       beside(path, w.Lock),
 		VerifyWith: w.VerifyWith,
 		SerialFrom: w.SerialFrom,
 		Settings:   own.settings(base),
@@ -343,10 +345,15 @@ func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, nam
 			list = append(list, each)
 		}
 	}
-	if len(list) > 1 && z.Output != "" && !strings.Contains(z.Output, "{zone}") {
-		in.add(diag.CodeConfigZone, in.places[prefix+".output"], fmt.Sprintf("%d sources would have one output", len(list)),
-			"put {zone} into it, as in out/{zone}.db")
-		return nil
+	for _, f := range []struct{ key, path, what, example string }{
+		{"output", z.Output, "output", "out/{zone}.db"},
+		{"lock", z.Lock, "lock file", "locks/{zone}.lock"},
+	} {
+		if len(list) > 1 && f.path != "" && !strings.Contains(f.path, "{zone}") {
+			in.add(diag.CodeConfigZone, in.places[prefix+"."+f.key], fmt.Sprintf("%d sources would have one %s", len(list), f.what),
+				"put {zone} into it, as in "+f.example)
+			return nil
+		}
 	}
 	return list
 }
@@ -384,7 +391,7 @@ func (in *inspector) privacy(prefix string, s Settings) {
 // of one name that nothing tells apart.
 func (in *inspector) clashes(list []Zone) {
 	type identity struct{ name, view string }
-	views, outputs, sources := map[identity]int{}, map[string]int{}, map[string]bool{}
+	views, sources := map[identity]int{}, map[string]bool{}
 	names := map[string]int{}
 	for i := range list {
 		sources[list[i].Source] = true
@@ -403,20 +410,39 @@ func (in *inspector) clashes(list []Zone) {
 			}
 			views[identity{name, z.View}] = i
 		}
-		if z.Output == "" {
-			continue
+	}
+	in.filesApart(list, sources)
+}
+
+// filesApart refuses two zones that would write to one file, and a file that is a source.
+func (in *inspector) filesApart(list []Zone, sources map[string]bool) {
+	type file struct {
+		zone int
+		what string
+	}
+	files := map[string]file{}
+	for i := range list {
+		z := &list[i]
+		for _, f := range []struct{ path, what string }{{z.Output, "output"}, {z.Lock, "lock file"}} {
+			if f.path == "" {
+				continue
+			}
+			path := f.path
+			if !z.Name.IsZero() {
+				path = fill(path, z.Name)
+			}
+			first, taken := files[path]
+			switch {
+			case taken && first.what != f.what:
+				in.clash(z, &list[first.zone], fmt.Sprintf("the %s %s is the %s of a zone too", f.what, path, first.what), "")
+			case taken && list[first.zone].Span != z.Span:
+				in.clash(z, &list[first.zone], fmt.Sprintf("two zones have the %s %s", f.what, path), "")
+			}
+			if sources[path] {
+				in.add(diag.CodeConfigZone, z.Span, fmt.Sprintf("the %s %s is a source", f.what, path), "")
+			}
+			files[path] = file{i, f.what}
 		}
-		output := z.Output
-		if !z.Name.IsZero() {
-			output = z.OutputFor(z.Name)
-		}
-		if first, taken := outputs[output]; taken && list[first].Span != z.Span {
-			in.clash(z, &list[first], fmt.Sprintf("two zones have the output %s", output), "")
-		}
-		if sources[output] {
-			in.add(diag.CodeConfigZone, z.Span, fmt.Sprintf("the output %s is a source", output), "")
-		}
-		outputs[output] = i
 	}
 }
 

@@ -75,6 +75,7 @@ func TestEveryKey(t *testing.T) {
 	setUp(t, `
 resolvers: [udp://192.0.2.53, "file:answers.zone"]
 include-root: zones
+state: var/state
 types: a
 siblings: merge
 ttl-min: 30
@@ -103,6 +104,7 @@ zones:
     view: 010
     source: zones/example.com.zone
     output: out/{zone}.db
+    lock: locks/{zone}.lock
     serial: 2026112201
     style: source
     for: knot
@@ -130,6 +132,9 @@ zones:
 	}
 	if c.Timeout != 90*time.Minute || c.MaxAddresses != 80 || c.GenerateLimit != 100 || c.IncludeRoot != "zones" {
 		t.Errorf("timeout %v, addresses %d, generate %d, root %q", c.Timeout, c.MaxAddresses, c.GenerateLimit, c.IncludeRoot)
+	}
+	if c.State != "var/state" || c.Zones[0].LockFor(c.Zones[0].Name) != "locks/example.com.lock" {
+		t.Errorf("state %q, lock %q", c.State, c.Zones[0].Lock)
 	}
 	if c.Agree != 2 || c.AgreeMode != "overlap" || !c.RequireAD || c.Fresh != "authoritative" || c.Rate != 250 {
 		t.Errorf("agree %d %s, require-ad %v, fresh %s, rate %v", c.Agree, c.AgreeMode, c.RequireAD, c.Fresh, c.Rate)
@@ -262,6 +267,13 @@ func TestMistakes(t *testing.T) {
 		{"source from the network", "zones: [{source: \"axfr://192.0.2.1/example.com\"}]\n", `aliasflat.yaml:1:18 config-value source: "axfr://192.0.2.1/example.com" is no file (a source is a zone file, or a pattern such as zones/*.zone)`},
 		{"name twice", "zones:\n- {name: example.com, source: a.zone}\n- {name: EXAMPLE.com., source: b.zone}\n", `aliasflat.yaml:3:3 config-zone zone example.com. stands twice (give each a view of its own)`},
 		{"output twice", "zones:\n- {name: example.com, view: a, source: a.zone, output: x.db}\n- {name: example.com, view: b, source: b.zone, output: ./x.db}\n", `aliasflat.yaml:3:3 config-zone two zones have the output x.db ()`},
+		{"lock twice", "zones:\n- {source: a.zone, lock: x.lock}\n- {source: b.zone, lock: x.lock}\n", `aliasflat.yaml:3:3 config-zone two zones have the lock file x.lock ()`},
+		{"lock is a source", "zones: [{source: a.zone, lock: ./a.zone}]\n", `aliasflat.yaml:1:9 config-zone the lock file a.zone is a source ()`},
+		{"lock is an output", "zones:\n- {source: a.zone, output: x}\n- {source: b.zone, lock: x}\n", `aliasflat.yaml:3:3 config-zone the lock file x is the output of a zone too ()`},
+		{"lock is its own output", "zones: [{source: a.zone, output: x, lock: x}]\n", `aliasflat.yaml:1:9 config-zone the lock file x is the output of a zone too ()`},
+		{"lock without a file", "zones: [{source: a.zone, lock: \"\"}]\n", `aliasflat.yaml:1:32 config-value lock: the value is empty ()`},
+		{"state in a zone", "zones: [{source: a.zone, state: x}]\n", `aliasflat.yaml:1:26 config-unknown-key unknown key "state" (state belongs to the top of the file)`},
+		{"lock at the top", "lock: x\n", `aliasflat.yaml:1:1 config-unknown-key unknown key "lock" (lock belongs into an entry of zones)`},
 		{"output is a source", "zones: [{source: a.zone, output: ./a.zone}]\n", `aliasflat.yaml:1:9 config-zone the output a.zone is a source ()`},
 		{"pattern without file", "zones: [{source: \"none/*.zone\"}]\n", `aliasflat.yaml:1:18 config-zone no file matches "none/*.zone" ()`},
 		{"serial-from is no server", "zones: [{source: a.zone, serial-from: 192.0.2.1}]\n", `aliasflat.yaml:1:39 config-value serial-from: "192.0.2.1" is not dns://HOST[:PORT] (as in dns://192.0.2.1)`},

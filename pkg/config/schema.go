@@ -74,6 +74,7 @@ func zoneKeys() []key {
 		{"view", scalar, checkAny},
 		{"source", scalar, checkSource},
 		{"output", scalar, checkFilled},
+		{"lock", scalar, checkFilled},
 		{"verify-with", lists, checkFilled},
 		{"reload", reload, nil},
 		{"hooks", lists, checkFilled},
@@ -207,11 +208,9 @@ func (in *inspector) unknown(name *yaml.Node, keys []key) {
 	for _, k := range keys {
 		names = append(names, k.name)
 	}
-	hint := ""
-	if near := diag.Near(name.Value, names); near != "" {
+	hint := otherLevel(name.Value, names)
+	if near := diag.Near(name.Value, names); hint == "" && near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
-	} else if near := otherLevel(name.Value, names); near != "" {
-		hint = near
 	}
 	in.add(diag.CodeConfigUnknownKey, in.span(name), fmt.Sprintf("unknown key %q", name.Value), hint)
 }

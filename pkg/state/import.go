@@ -58,14 +58,6 @@ func (l LineErrors) Unwrap() []error {
 	return errs
 }
 
-// err is the list as an error.
-func (l LineErrors) err() error {
-	if len(l) == 0 {
-		return nil
-	}
-	return l
-}
-
 // ImportOptions say what an import may do.
 type ImportOptions struct {
 	Lower bool      // serials may go back
@@ -82,6 +74,7 @@ type Imported struct{ Known, Estimates, Zones, Changes int }
 // [LineErrors], of 20 at most. That a serial would go back is one of them, and is
 // [ErrSerialLower].
 func (s *Store) Import(r io.Reader, o ImportOptions) (Imported, error) {
+	o.Now = s.Clamp(o.Now) // what a clock that was set back calls the future is none
 	in := &importer{options: o, lines: map[string]int{}}
 	if err := in.read(r); err != nil {
 		return Imported{}, fmt.Errorf("read the import: %w", err)
@@ -127,8 +120,8 @@ type importedZone struct {
 	value Zone
 }
 
-func (in *importer) failf(cause error, format string, args ...any) {
-	in.wrong = append(in.wrong, &LineError{Line: in.line, Message: fmt.Sprintf(format, args...), Err: cause})
+func (in *importer) failf(format string, args ...any) {
+	in.wrong = append(in.wrong, &LineError{Line: in.line, Message: fmt.Sprintf(format, args...)})
 }
 
 // read reads all lines. The error is for a text that cannot be read.
@@ -148,11 +141,11 @@ func (in *importer) read(r io.Reader) error {
 	}
 	in.line++
 	if errors.Is(scanner.Err(), bufio.ErrTooLong) {
-		in.failf(nil, "the line is longer than %d bytes", maxLine)
+		in.failf("the line is longer than %d bytes", maxLine)
 		return nil
 	}
 	if in.line == 1 {
-		in.failf(nil, "the text is empty; the first line of an export has the schema %s", Schema)
+		in.failf("the text is empty; the first line of an export has the schema %s", Schema)
 	}
 	return scanner.Err()
 }
@@ -161,11 +154,11 @@ func (in *importer) header(line []byte) bool {
 	var h headerJSON
 	switch err := strictly(line, &h); {
 	case err != nil && h.Schema == "":
-		in.failf(nil, "the first line is not that of an export: %v", err)
+		in.failf("the first line is not that of an export: %v", err)
 	case h.Schema != Schema:
-		in.failf(nil, "schema %q; this release reads %s", h.Schema, Schema)
+		in.failf("schema %q; this release reads %s", h.Schema, Schema)
 	case err != nil:
-		in.failf(nil, "%v", err)
+		in.failf("%v", err)
 	default:
 		in.newest = in.stamp("newest", h.Newest)
 	}
@@ -175,7 +168,7 @@ func (in *importer) header(line []byte) bool {
 // stamp refuses a time to come: from then on it would stay that time, see [Store.Clamp].
 func (in *importer) stamp(field string, t time.Time) time.Time {
 	if latest := in.options.Now.AddDate(0, 0, 1); t.After(latest) {
-		in.failf(nil, "%s: %s is in the future", field, t.Format(time.RFC3339))
+		in.failf("%s: %s is in the future", field, t.Format(time.RFC3339))
 	}
 	return t
 }
@@ -185,7 +178,7 @@ func (in *importer) entry(line []byte) {
 		Kind string `json:"kind"`
 	}
 	if err := json.Unmarshal(line, &k); err != nil {
-		in.failf(nil, "this is no object of JSON: %v", err)
+		in.failf("this is no object of JSON: %v", err)
 		return
 	}
 	var err error
@@ -202,7 +195,7 @@ func (in *importer) entry(line []byte) {
 		err = fmt.Errorf("kind %q is none of known, estimate, zone and change", k.Kind)
 	}
 	if err != nil {
-		in.failf(nil, "%v", err)
+		in.failf("%v", err)
 	}
 }
 

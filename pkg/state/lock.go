@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -226,14 +227,14 @@ func (s *section) append(dst []byte) []byte {
 
 // head is the comment that names a target.
 func (s *section) head() string {
-	text := lockTarget + " " + s.target.String()
+	words := []string{lockTarget, s.target.String()}
 	for _, t := range s.types {
-		text += " " + typeText(t)
+		words = append(words, typeText(t))
 	}
 	if p := s.subnet.Prefix(); p.IsValid() {
-		text += " for " + p.String()
+		words = append(words, "for", p.String())
 	}
-	return text
+	return strings.Join(words, " ")
 }
 
 func appendRecord(dst []byte, owner zone.Name, ttl uint32, t uint16, rdata string) []byte {

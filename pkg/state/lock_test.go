@@ -58,11 +58,11 @@ func locks() *Lock {
 	return l
 }
 
-func readLock(t testing.TB, text string) *Lock {
-	t.Helper()
+func readLock(tb testing.TB, text string) *Lock {
+	tb.Helper()
 	l, wrong := ReadLock("zone.db.lock", []byte(text))
 	if len(wrong) > 0 {
-		t.Fatal(wrong)
+		tb.Fatal(wrong)
 	}
 	return l
 }

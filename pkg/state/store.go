@@ -36,7 +36,8 @@ const (
 	asideName  = "state.db.corrupt" // with -N: what was damaged
 	holderName = "lock"             // held by who has the store open; holds the pid of a writer
 
-	maxAside = 3 // how many damaged files are kept
+	maxAside = 3         // how many damaged files are kept
+	growth   = 256 << 10 // bytes, by which a file grows at least
 )
 
 // Version of the format of a store. A store of a later version is refused.
@@ -47,6 +48,8 @@ type Options struct {
 	// ReadOnly opens a store without changing anything in its folder. It is then an error that
 	// there is none, or that it is damaged. Several readers may have a store open at a time.
 	ReadOnly bool
+	// Existing makes it an error, which is [fs.ErrNotExist], that there is no store yet.
+	Existing bool
 	// Wait is how long to wait for another process that holds the store; 0 means not at all.
 	Wait time.Duration
 
@@ -71,12 +74,12 @@ type Store struct {
 }
 
 // Open opens the store in a folder, or makes it there, with the folder. It may give a
-// [*LockedError], a [*VersionError] and, for readers, an error that is [fs.ErrNotExist] and a
-// [*CorruptError]. A writer puts a damaged store aside and begins an empty one, see
+// [*LockedError], a [*VersionError] and, to readers, a [*CorruptError] and an error that is
+// [fs.ErrNotExist]. A writer puts a damaged store aside and begins an empty one, see
 // [Store.Problem].
 func Open(dir string, o Options) (*Store, error) {
-	if !o.ReadOnly {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+	if !o.ReadOnly && !o.Existing {
+		if err := makeFolder(dir); err != nil {
 			return nil, fmt.Errorf("make the state folder: %w", err)
 		}
 	}
@@ -91,6 +94,18 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
+// makeFolder makes the folder where there is none. Its name has to be as durable as what is
+// in it.
+func makeFolder(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
 // open makes sure that the file is sound and opens it. The lock is held.
 func (s *Store) open() error {
 	dir := filepath.Dir(s.path)
@@ -98,7 +113,7 @@ func (s *Store) open() error {
 	var corrupt *CorruptError
 	switch {
 	case s.options.ReadOnly:
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && !s.options.Existing:
 		head, err = s.create()
 	case errors.As(err, &corrupt):
 		if corrupt.Aside, err = putAside(dir); err != nil {
@@ -118,9 +133,10 @@ func (s *Store) open() error {
 // bolt opens a file that is known to be sound.
 func (s *Store) bolt(path string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		ReadOnly: s.options.ReadOnly,
-		NoSync:   s.options.noSync,
-		PageSize: s.options.pageSize,
+		ReadOnly:   s.options.ReadOnly,
+		NoSync:     s.options.noSync,
+		NoGrowSync: s.options.noSync,
+		PageSize:   s.options.pageSize,
 
 		InitialMmapSize: s.options.room(),
 		Timeout:         max(s.options.Wait, time.Second), // only a program that is not ours can hold it
@@ -136,6 +152,7 @@ func (s *Store) bolt(path string) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the state %s: %w", path, err)
 	}
+	db.AllocSize = growth
 	return db, nil
 }
 
@@ -174,6 +191,9 @@ func (s *Store) create() (head, error) {
 	}
 	if err := os.Rename(path, s.path); err != nil {
 		return head{}, fmt.Errorf("make the state: %w", err)
+	}
+	if s.options.noSync {
+		return h, nil
 	}
 	return h, syncDir(dir)
 }

@@ -78,20 +78,20 @@ func full() Update {
 	}
 }
 
-func open(t testing.TB, dir string, o Options) *Store {
-	t.Helper()
+func open(tb testing.TB, dir string, o Options) *Store {
+	tb.Helper()
 	s, err := Open(dir, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
+	tb.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
-func commit(t testing.TB, s *Store, u Update) {
-	t.Helper()
+func commit(tb testing.TB, s *Store, u Update) {
+	tb.Helper()
 	if err := s.Commit(u); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -114,10 +114,10 @@ var comparers = cmp.Options{
 	cmp.Comparer(func(a, b resolve.Question) bool { return a == b }),
 }
 
-func same(t testing.TB, got, want any) {
-	t.Helper()
+func same(tb testing.TB, got, want any) {
+	tb.Helper()
 	if diff := cmp.Diff(want, got, comparers); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+		tb.Errorf("-want +got:\n%s", diff)
 	}
 }
 
@@ -380,6 +380,9 @@ func TestTidy(t *testing.T) {
 func TestReadOnlyChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := Open(filepath.Join(dir, "none"), Options{ReadOnly: true}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no folder: %v", err)
+	}
+	if _, err := Open(filepath.Join(dir, "none"), Options{Existing: true}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no folder: %v", err)
 	}
 	if list, err := os.ReadDir(dir); len(list) > 0 || err != nil {

@@ -75,8 +75,8 @@ func (t *Text) SameRecords(old io.Reader) (same, known bool, err error) {
 			return false, false, c.failure()
 		}
 	}
-	_, end := c.old.ReadByte()
-	return c.same, end == io.EOF, c.failure()
+	ended := len(c.peek(1)) == 0
+	return c.same, ended && c.failure() == nil, c.failure()
 }
 
 const (
@@ -107,7 +107,7 @@ func (c *comparison) failure() error {
 // peek gives up to n of the next bytes: fewer at the end of the text only.
 func (c *comparison) peek(n int) []byte {
 	p, err := c.old.Peek(n)
-	if err != nil {
+	if err != nil && c.failure() == nil { // what could not be read once is not believed later
 		c.err = err
 	}
 	return p

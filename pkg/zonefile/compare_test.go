@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -98,6 +99,17 @@ func TestSameRecordsUnreadable(t *testing.T) {
 	broken := errors.New("broken")
 	if _, known, err := draft.SameRecords(iotest.ErrReader(broken)); known || !errors.Is(err, broken) {
 		t.Errorf("known %v, %v", known, err)
+	}
+	whole := draft.Bytes()
+	for n := range len(whole) + 1 {
+		r := io.MultiReader(bytes.NewReader(whole[:n]), iotest.ErrReader(broken))
+		if _, known, err := draft.SameRecords(r); known || !errors.Is(err, broken) {
+			t.Errorf("broken after %d of %d bytes: known %v, %v", n, len(whole), known, err)
+		}
+	}
+	once := iotest.TimeoutReader(iotest.HalfReader(bytes.NewReader(whole)))
+	if _, known, err := draft.SameRecords(once); known || !errors.Is(err, iotest.ErrTimeout) {
+		t.Errorf("broken once: known %v, %v", known, err)
 	}
 	z := Read("in.zone", []byte(compareHead), compareOptions)
 	for _, text := range []*Text{z.Canonical(nil, nil).Text(nil), {}} {

@@ -41,9 +41,9 @@ func (w word) String() string {
 	case w.servfail:
 		return "answers SERVFAIL"
 	case w.err != nil:
-		return "does not serve it: " + w.err.Error()
+		return "gave no serial: " + w.err.Error()
 	default:
-		return "was not asked"
+		return "gave no answer in time"
 	}
 }
 

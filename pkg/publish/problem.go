@@ -35,9 +35,9 @@ func problemServedSerial(r *reloading) *diag.Diagnostic {
 		fmt.Sprintf("go on from what it serves with --serial-from dns://%s, or use serial: keep where the server numbers the zone itself", r.Reload.Server))
 }
 
-// tail is what the tool did, where that explains something.
+// tail is how the tool failed. What it says otherwise proves nothing.
 func (v *verdict) tail() string {
-	if v.toolErr == nil && v.said == "" {
+	if v.toolErr == nil {
 		return ""
 	}
 	return "; " + v.tool.failure(v.said, v.toolErr)

@@ -395,7 +395,7 @@ func (r *reloading) judge(ctx context.Context, v *verdict, ever bool, broken int
 		}
 		v.last = w
 		if p == loadFailed {
-			v.outcome, v.why = LoadFailed, "it could not load the file"
+			v.outcome, v.why = LoadFailed, fmt.Sprintf("it is done with it and %v", w)
 		}
 	}
 	return true

@@ -2,7 +2,7 @@ package publish
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -63,7 +63,7 @@ func (b *bind) status(ctx context.Context) (status, error) {
 	p := program{args: b.words("zonestatus")}
 	said, err := p.run(ctx)
 	if err != nil {
-		return status{}, errors.New(p.failure(said, err))
+		return status{}, fmt.Errorf("rndc zonestatus: %w", err)
 	}
 	return parseStatus(said), nil
 }

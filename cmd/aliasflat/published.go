@@ -90,6 +90,10 @@ func (j *job) published(ctx context.Context) {
 			j.publishedFile()
 			if p := j.source.Published; p != nil {
 				elsewhere, j.source.Published = &p.Serial, nil
+				// Its records are not compared, and it has to be an output all the same.
+				if _, err := j.summarize(zonefile.Options{Origin: j.zoneName(nil), For: j.source.For}); err != nil {
+					j.blocked(err)
+				}
 			}
 		}
 		if strings.Contains(j.against, "://") {

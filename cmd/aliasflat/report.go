@@ -454,18 +454,7 @@ func (r *report) renderGitHub(w io.Writer, l look) error {
 	}
 	if !l.quiet {
 		for i := range r.Zones {
-			for _, n := range r.Zones[i].Explicit {
-				if l.verbose {
-					b.WriteString(visible(n.String()+": "+n.Message) + "\n")
-				}
-			}
-			// The word in front keeps a zone name from being read as a command.
-			if line := r.Zones[i].summary(); line != "" {
-				b.WriteString("aliasflat: " + githubLine(visible(line)) + "\n")
-			}
-			if c := r.Zones[i].Changes; c != nil {
-				c.lines(func(line string) { b.WriteString(githubLine(line) + "\n") })
-			}
+			r.Zones[i].writeGitHubSummary(&b, l)
 		}
 		if r.Plan != "" {
 			b.WriteString("aliasflat: plan " + r.Plan + "\n")
@@ -473,6 +462,22 @@ func (r *report) renderGitHub(w io.Writer, l look) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeGitHubSummary writes for the log what came of a zone.
+func (z *ZoneReport) writeGitHubSummary(b *strings.Builder, l look) {
+	for _, n := range z.Explicit {
+		if l.verbose {
+			b.WriteString(visible(n.String()+": "+n.Message) + "\n")
+		}
+	}
+	// The word in front keeps a zone name from being read as a command.
+	if line := z.summary(); line != "" {
+		b.WriteString("aliasflat: " + githubLine(visible(line)) + "\n")
+	}
+	if z.Changes != nil {
+		z.Changes.lines(func(line string) { b.WriteString(githubLine(line) + "\n") })
+	}
 }
 
 // githubData escapes the text of a workflow command.

@@ -90,8 +90,7 @@ func transfer(ctx context.Context, server string, name zone.Name, limits Transfe
 
 // transferProblem says what the errors of the library mean.
 func transferProblem(err error) error {
-	var wrong *dns.Error
-	if errors.As(err, &wrong) {
+	if _, ok := errors.AsType[*dns.Error](err); ok {
 		return fmt.Errorf("%w: %w", ErrBadTransfer, err)
 	}
 	return err

@@ -97,7 +97,7 @@ type Difference []Change
 func Diff(old, latest []RRset) Difference {
 	var diff Difference
 	for len(old) > 0 || len(latest) > 0 {
-		c := 0
+		var c int
 		switch {
 		case len(latest) == 0:
 			c = -1
@@ -160,7 +160,7 @@ func SortRRsets(list []RRset) []RRset {
 	for i := range list {
 		if i > 0 && list[last-1].Compare(&list[i]) == 0 {
 			set := &list[last-1]
-			set.TTL, set.RDATA = list[i].TTL, append(set.RDATA[:len(set.RDATA):len(set.RDATA)], list[i].RDATA...)
+			set.TTL, set.RDATA = list[i].TTL, append(slices.Clip(set.RDATA), list[i].RDATA...)
 			continue
 		}
 		list[last] = list[i]

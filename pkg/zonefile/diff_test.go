@@ -13,7 +13,7 @@ import (
 
 const diffHead = "$ORIGIN example.com.\n$TTL 300\n@ SOA ns.example.net. h.example.net. 1 2 3 4 5\n@ NS ns.example.net.\n"
 
-func readDiff(t testing.TB, text string) *Zone {
+func readDiff(t *testing.T, text string) *Zone {
 	t.Helper()
 	z := Read("zone", []byte(text), Options{Origin: zone.MustParseName("example.com.")})
 	if err := z.Found.Err(); err != nil {

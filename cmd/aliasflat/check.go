@@ -42,7 +42,6 @@ func (c *checkCommand) run(cmd *cobra.Command, args []string) error {
 	if err := c.reportApart(jobs); err != nil {
 		return err
 	}
-	saveMemory(0)
 	roots := roots{}
 	defer roots.close()
 	sources := make([]compile.Source, 0, len(jobs))

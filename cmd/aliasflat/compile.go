@@ -184,7 +184,6 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string) error {
 		return c.finish(c.stderr, &report{Diagnostics: problems}, outcomeSource)
 	}
 	defer lookup.Close()
-	saveMemory(0)
 	ctx, cancel := c.limit(cmd.Context(), conf)
 	defer cancel()
 

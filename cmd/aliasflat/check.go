@@ -24,7 +24,7 @@ its report, to standard output.`,
 		Example: `  aliasflat check example.com.zone
   aliasflat check --for any --fail-on warning zones/*.zone
   aliasflat check --format github zones/*.zone`,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
+		RunE: interruptible(c.run),
 	}
 	c.add(cmd)
 	return cmd

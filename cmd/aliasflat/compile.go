@@ -146,7 +146,7 @@ the configuration names; what is said about it goes to standard error.`,
   aliasflat compile -o /etc/bind/zones/example.com.db example.com.zone
   aliasflat compile --for nsd --resolver udp://192.0.2.53 -o out/ *.zone
   aliasflat compile --check -o example.com.db example.com.zone`,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
+		RunE: interruptible(c.run),
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&c.output, "output", "o", "", "write to `FILE`, or to a file of the source's name in DIR/")

@@ -24,7 +24,7 @@ its report, to standard output.`,
 		Example: `  aliasflat check example.com.zone
   aliasflat check --for any --fail-on warning zones/*.zone
   aliasflat check --format github zones/*.zone`,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
+		RunE: interruptible(c.run),
 	}
 	c.add(cmd)
 	return cmd
@@ -42,7 +42,6 @@ func (c *checkCommand) run(cmd *cobra.Command, args []string) error {
 	if err := c.reportApart(jobs); err != nil {
 		return err
 	}
-	saveMemory(0)
 	roots := roots{}
 	defer roots.close()
 	sources := make([]compile.Source, 0, len(jobs))

@@ -151,12 +151,12 @@ the configuration names; what is said about it goes to standard error.`,
   aliasflat compile -o /etc/bind/zones/example.com.db example.com.zone
   aliasflat compile --for nsd --resolver udp://192.0.2.53 -o out/ *.zone
   aliasflat compile --check -o example.com.db example.com.zone`,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: interruptible(func(cmd *cobra.Command, args []string) error {
 			if err := checkSum(c.plan); err != nil {
 				return err
 			}
 			return c.run(cmd, args, c.stderr, c.deliver)
-		},
+		}),
 	}
 	c.addCompileFlags(cmd)
 	cmd.Flags().BoolVar(&c.check, "check", false, "write nothing; exit with 3 if something would be written")
@@ -222,7 +222,6 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
 		return c.finish(w, &report{Diagnostics: problems}, outcomeSource)
 	}
 	defer lookup.Close()
-	saveMemory(0)
 	release, err := c.lock(cmd.Context(), jobs, wait)
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ comment that a CI job can find again by its first line and update in place.`,
 		Example: `  aliasflat diff -o /etc/bind/zones/example.com.db example.com.zone
   aliasflat diff --against axfr://192.0.2.1 example.com.zone
   aliasflat diff --exit-code --format markdown --report comment.md`,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args, c.stdout, c.show) },
+		RunE: interruptible(func(cmd *cobra.Command, args []string) error { return c.run(cmd, args, c.stdout, c.show) }),
 	}
 	c.addCompileFlags(cmd)
 	cmd.Flags().BoolVar(&c.exitCode, "exit-code", false, "exit with 3 if there are changes")

@@ -24,6 +24,10 @@ import (
 // Nearly all memory is the text and the index, which hold no pointers and cost
 // the collector nothing, while waiting for the heap to grow by a part of them
 // would let garbage grow along with the zone. GOGC wins.
+//
+// It is for when the text is loaded, not before: a collection leaves free pages
+// in front of the unused ones, and a buffer that begins in them is cleared from
+// one end to the other.
 func saveMemory(text int) {
 	const garbage = 3 << 20 // bytes to let lie beside a large text
 	if os.Getenv("GOGC") == "" {

@@ -35,7 +35,7 @@ func newResolveCommand(a *app) *cobra.Command {
 addresses. It exits with 4 if a name has none.`,
 		Example: `  aliasflat resolve cdn.example.net.
   aliasflat resolve --trace --resolver udp://192.0.2.53 cdn.example.net.`,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
+		RunE: interruptible(c.run),
 	}
 	c.add(cmd)
 	cmd.Flags().BoolVar(&c.trace, "trace", false, "print every query and its answer")

@@ -105,14 +105,29 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 
-	ctx, end := untilSignal()
-	defer end()
-	cmd, err := root.ExecuteContextC(ctx)
-	bySignal := 0
-	if err != nil { // a run that got to its end is no interrupted one
-		bySignal = signalStatus(ctx)
+	cmd, err := root.ExecuteC()
+	return a.status(cmd, err)
+}
+
+// interruptedError carries the exit status for the signal that ended a run.
+type interruptedError struct{ status int }
+
+func (e interruptedError) Error() string { return "interrupted; nothing more was written" }
+
+// interruptible lets a command run in a context that ends with the first
+// signal. Commands that only print go without it, and a signal ends them as it
+// ends any program.
+func interruptible(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		ctx, end := untilSignal()
+		defer end()
+		cmd.SetContext(ctx)
+		err := run(cmd, args)
+		if status := signalStatus(ctx); err != nil && status != 0 {
+			return interruptedError{status}
+		}
+		return err // a run that got to its end is no interrupted one
 	}
-	return a.status(cmd, err, bySignal)
 }
 
 // caughtSignal is why a context ended.
@@ -158,18 +173,18 @@ func signalStatus(ctx context.Context) int {
 }
 
 // status prints an error that nobody has printed and gives the exit status.
-func (a *app) status(cmd *cobra.Command, err error, bySignal int) int {
-	if bySignal != 0 {
-		a.say("aliasflat: interrupted; nothing more was written")
-		return bySignal
-	}
+func (a *app) status(cmd *cobra.Command, err error) int {
 	var (
-		reported reportedError
-		usage    usageError
+		interrupted interruptedError
+		reported    reportedError
+		usage       usageError
 	)
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &interrupted):
+		a.say("aliasflat: " + err.Error())
+		return interrupted.status
 	case errors.As(err, &reported):
 		return reported.outcome.status()
 	case errors.As(err, &usage):

@@ -36,7 +36,7 @@ reason. No target is looked up and nothing is written.`,
 		Example: `  aliasflat serial -o /etc/bind/zones/example.com.db example.com.zone
   aliasflat serial --serial-from dns://192.0.2.1 example.com.zone
   aliasflat serial plan --to 2026112201 --serial-from dns://192.0.2.1 example.com.zone`,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.zones(cmd, args, c.explain) },
+		RunE: interruptible(func(cmd *cobra.Command, args []string) error { return c.zones(cmd, args, c.explain) }),
 	}
 	c.addSerialFlags(cmd)
 	cmd.AddCommand(newSerialPlanCommand(a))

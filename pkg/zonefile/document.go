@@ -18,7 +18,7 @@ type file struct {
 	text  []byte
 	crlf  bool    // some line ends in CR LF
 	high  bool    // some byte is above 127
-	lines []int32 // number of line feeds before each multiple of lineStep
+	lines []int32 // number of line feeds before each multiple of lineStep, as far as asked for
 	// dollars tells of each stretch of lineStep bytes whether it has a dollar
 	// sign: without one there is no control entry.
 	dollars []bool
@@ -92,16 +92,17 @@ func hasHighByte(text []byte) bool {
 	return false
 }
 
-// pos turns an offset into a place with line and column.
+// pos turns an offset into a place with line and column. Lines are counted as
+// far as somebody asks: most of what is said of a large text concerns its head.
 func (f *file) pos(offset int) diag.Pos {
+	block := offset / lineStep
 	if f.lines == nil {
 		f.lines = append(f.lines, 0)
-		for at := 0; at < len(f.text); at += lineStep {
-			n := bytes.Count(f.text[at:min(at+lineStep, len(f.text))], []byte{'\n'})
-			f.lines = append(f.lines, f.lines[len(f.lines)-1]+int32(n))
-		}
 	}
-	block := offset / lineStep
+	for n := len(f.lines); n <= block; n++ {
+		feeds := bytes.Count(f.text[(n-1)*lineStep:n*lineStep], []byte{'\n'})
+		f.lines = append(f.lines, f.lines[n-1]+int32(feeds))
+	}
 	line := int(f.lines[block]) + bytes.Count(f.text[block*lineStep:offset], []byte{'\n'})
 	start := bytes.LastIndexByte(f.text[:offset], '\n') + 1
 	return diag.Pos{File: f.name, Offset: offset, Line: line + 1, Column: offset - start + 1}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
 )
 
 // TestFileLooks holds what is found in a text in stretches, and of a large one
@@ -52,6 +54,30 @@ func TestFileLooks(t *testing.T) {
 			}
 			if want := bytes.Count(text, []byte("\n$I")) + bytes.Count(text, []byte("\n$g")); barriers != want {
 				t.Errorf("%d bytes with %q: %d barriers, want %d", size, rare, barriers, want)
+			}
+		}
+	}
+}
+
+// TestFilePos asks for places in an order that counts the lines of a text bit by
+// bit, and again once all are counted.
+func TestFilePos(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for _, size := range []int{0, 1, lineStep - 1, lineStep, lineStep + 1, 2 * lineStep, 5*lineStep + 9} {
+		text := bytes.Repeat([]byte{'a'}, size)
+		for range size / 50 {
+			text[rnd.IntN(size)] = '\n'
+		}
+		f := newFile("zone", text)
+		offsets := []int{size / 2, 0, size / 3, size, lineStep, lineStep - 1, 2 * lineStep, size, 0}
+		for _, offset := range offsets {
+			if offset > size {
+				continue
+			}
+			before := text[:offset]
+			want := diag.Pos{File: "zone", Offset: offset, Line: bytes.Count(before, []byte{'\n'}) + 1, Column: offset - bytes.LastIndexByte(before, '\n')}
+			if got := f.pos(offset); got != want {
+				t.Errorf("%d bytes: %+v, want %+v", size, got, want)
 			}
 		}
 	}

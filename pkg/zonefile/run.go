@@ -73,7 +73,8 @@ type pieces struct {
 	free    chan struct{} // bounds the pieces that wait to be taken over
 	mu      sync.Mutex
 	list    []*piece
-	nextOut int // the first piece that is not taken over
+	nextOut int  // the first piece that is not taken over
+	taking  bool // a worker takes over, and it alone changes what is below
 	ctx     *context
 	stop    int // where the pieces taken over end
 	barrier bool
@@ -165,7 +166,8 @@ func pieceStart(text []byte, pos, to int) int {
 	return pos
 }
 
-// read reads one piece and takes over what is ready, in order.
+// read reads one piece and takes over what is ready, in order. One worker at a
+// time takes over, without the lock: the others leave their pieces to it.
 func (p *pieces) read(pc *piece) {
 	r, wanted := p.reader(pc)
 	end := pc.from
@@ -175,40 +177,47 @@ func (p *pieces) read(pc *piece) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	pc.reader, pc.end = r, end
+	if p.taking {
+		return
+	}
+	p.taking = true
 	for p.nextOut < len(p.list) && p.list[p.nextOut].reader != nil {
 		done := p.list[p.nextOut]
-		p.takeOver(done)
+		p.mu.Unlock()
+		stop, barrier := p.takeOver(done)
+		p.mu.Lock()
+		p.stop, p.barrier = stop, barrier
+		p.spare = append(p.spare, done.reader)
 		done.reader = nil
 		p.nextOut++
 		<-p.free
 	}
+	p.taking = false
 }
 
 // takeOver joins a piece to those before it, reading it again where its
-// guesses were wrong.
-func (p *pieces) takeOver(pc *piece) {
+// guesses were wrong, and tells where the pieces taken over end.
+func (p *pieces) takeOver(pc *piece) (stop int, barrier bool) {
 	if p.passed(pc) {
-		p.spare = append(p.spare, pc.reader)
-		return
+		return p.stop, p.barrier
 	}
 	r := pc.reader
-	if p.fits(pc) {
-		for i := range r.out.marks {
-			r.out.marks[i].context.complete(p.ctx)
+	if !p.fits(pc) {
+		stop, barrier = p.b.runAlone(p.seg, p.ctx, p.stop, pc.to)
+		if p.b.broken > 0 && !barrier {
+			stop, barrier = p.b.runAlone(p.seg, p.ctx, stop, p.to)
 		}
-		p.seg.tellOnce(&r.out)
-		p.b.take(p.seg, &r.out)
-		hasTTL := p.ctx.hasTTL || r.ctx.hasTTL
-		*p.ctx = r.ctx
-		p.ctx.hasTTL, p.ctx.guessed = hasTTL, false
-		p.stop = pc.end
-	} else {
-		p.stop, p.barrier = p.b.runAlone(p.seg, p.ctx, p.stop, pc.to)
-		if p.b.broken > 0 && !p.barrier {
-			p.stop, p.barrier = p.b.runAlone(p.seg, p.ctx, p.stop, p.to)
-		}
+		return stop, barrier
 	}
-	p.spare = append(p.spare, r)
+	for i := range r.out.marks {
+		r.out.marks[i].context.complete(p.ctx)
+	}
+	p.seg.tellOnce(&r.out)
+	p.b.take(p.seg, &r.out)
+	hasTTL := p.ctx.hasTTL || r.ctx.hasTTL
+	*p.ctx = r.ctx
+	p.ctx.hasTTL, p.ctx.guessed = hasTTL, false
+	return pc.end, false
 }
 
 // passed tells whether reading has stopped, or is past a piece already: an

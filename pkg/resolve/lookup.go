@@ -61,6 +61,7 @@ func All(ctx context.Context, l Lookuper, questions []Question, inFlight int, pr
 		inFlight = defaultInFlight
 	}
 	s := &sweep{lookuper: l, questions: questions, answers: make([]Answer, len(questions)), progress: progress}
+	largePages(s.answers)
 	s.distinguish()
 	if s.place(); s.starts() {
 		s.start(ctx, inFlight)

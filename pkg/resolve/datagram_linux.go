@@ -133,10 +133,12 @@ func (s *sending) send(fd uintptr) bool {
 	return true
 }
 
-// manyDatagrams calls recvmmsg or sendmmsg, and gives how many there were. It never waits.
+// manyDatagrams calls recvmmsg or sendmmsg, and gives how many there were. It never waits, so
+// the scheduler is not told: it would give the processor to another thread in the middle of a
+// long batch, and take it back afterwards.
 func manyDatagrams(trap, fd uintptr, list []datagram) (int, syscall.Errno) {
 	for {
-		n, _, errno := unix.Syscall6(trap, fd, uintptr(unsafe.Pointer(&list[0])), uintptr(len(list)), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(trap, fd, uintptr(unsafe.Pointer(&list[0])), uintptr(len(list)), unix.MSG_DONTWAIT, 0, 0)
 		if errno != unix.EINTR {
 			return int(n), errno
 		}

@@ -164,22 +164,11 @@ type Attempt struct {
 // Answer is the result of one lookup. Whoever gets one may share its slices with
 // others and must not write to them.
 type Answer struct {
-	Target      zone.Name
-	Type        uint16
-	Outcome     Outcome
-	Chain       []Link
-	Last        zone.Name    // where the chain ends; Target without one
-	Addresses   []netip.Addr // sorted numerically, unique
-	Special     []netip.Addr // those of Addresses that only some clients can reach; set by [Policy.Check]
-	DNS64       netip.Prefix // where the AAAA records lay that a DNS64 made; set by [SettleDNS64]
-	TTL         uint32       // seconds, the least of every link and the address RRset
-	AddressTTL  uint32       // seconds, of the address RRset alone, as seen
-	OriginalTTL uint32       // seconds, of the address RRset, from its RRSIG; 0 means unknown
-	NegativeTTL uint32       // seconds (RFC 2308 §5); 0 means unknown
-	Resolver    string       // URL of the resolver whose word this is
-	Reason      Reason       // zero unless the outcome is Failure
-	Detail      string       // one clause for people, lower case, no final stop
-	Stale       bool         // EDE 3: the resolver could not refresh what it had
+	Target  zone.Name
+	Type    uint16
+	Outcome Outcome
+	Reason  Reason // zero unless the outcome is Failure
+	Stale   bool   // EDE 3: the resolver could not refresh what it had
 	// Authoritative says that no cache had part in the answer, so that its TTLs are
 	// original: every reply had AA and none RA. A server that is authoritative for the
 	// first name and recurses too gives the rest of a chain from its cache.
@@ -190,6 +179,17 @@ type Answer struct {
 	// SubnetUnused says that the resolver refused the client subnet, so that the answer is
 	// for nobody in particular.
 	SubnetUnused bool
+	Chain        []Link
+	Last         zone.Name    // where the chain ends; Target without one
+	Addresses    []netip.Addr // sorted numerically, unique
+	Special      []netip.Addr // those of Addresses that only some clients can reach; set by [Policy.Check]
+	DNS64        Pref64       // where the AAAA records lay that a DNS64 made; set by [SettleDNS64]
+	TTL          uint32       // seconds, the least of every link and the address RRset
+	AddressTTL   uint32       // seconds, of the address RRset alone, as seen
+	OriginalTTL  uint32       // seconds, of the address RRset, from its RRSIG; 0 means unknown
+	NegativeTTL  uint32       // seconds (RFC 2308 §5); 0 means unknown
+	Resolver     string       // URL of the resolver whose word this is
+	Detail       string       // one clause for people, lower case, no final stop
 	// Attempts is how the answer came about, first to last: of one that needs no explaining,
 	// only what came before the last attempt, unless [Options.KeepAttempts] says otherwise.
 	Attempts []Attempt

@@ -179,6 +179,9 @@ func recordsAt(records []record, name zone.Name, qtype uint16) (nameRecords, *fa
 		default:
 			hasAddress = true
 			if r.typ == qtype {
+				if at.addrs == nil {
+					at.addrs = make([]netip.Addr, 0, countType(records[i:], qtype))
+				}
 				at.addrs = append(at.addrs, r.addr)
 				at.ttl = min(at.ttl, r.ttl)
 			}
@@ -193,6 +196,16 @@ func recordsAt(records []record, name zone.Name, qtype uint16) (nameRecords, *fa
 		return nameRecords{}, failuref(ReasonMalformed, "an address at %s, below the DNAME at %s", name, at.dname.owner)
 	}
 	return at, nil
+}
+
+func countType(records []record, typ uint16) int {
+	n := 0
+	for i := range records {
+		if records[i].typ == typ {
+			n++
+		}
+	}
+	return n
 }
 
 // originalTTL is what the RRSIG of an RRset says its TTL is where no cache counts it down

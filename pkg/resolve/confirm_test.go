@@ -86,7 +86,7 @@ func TestConfirmNothing(t *testing.T) {
 		{Outcome: WeakNoData},
 		{Outcome: Failure, Reason: ReasonServfail},
 		{Outcome: NoData, Stale: true},
-		{Outcome: NoData, DNS64: prefixNAT64},
+		{Outcome: NoData, DNS64: NewPref64(prefixNAT64)},
 		{Outcome: NXDomain, Confirmed: true},
 	} {
 		a.Target, a.Type, a.Resolver = target, dns.TypeA, servers[0].URL()

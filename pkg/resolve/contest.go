@@ -184,10 +184,19 @@ func (l *lookup) finish(a *Answer, attempts []Attempt) {
 	}
 	done := l.done
 	if len(l.order) == 1 && l.words == nil && l.query.clean { // in this order: the lane of a contest may still write
-		*l = lookup{}
+		*l = lookup{first: visit{room: l.spareRoom()}}
 		lookupPool.Put(l)
 	}
 	done(*a)
+}
+
+// spareRoom is the memory of the first query, where nobody reads it any more: it was sent
+// once, and there is a reply. One that was sent again may be on its way out right now.
+func (l *lookup) spareRoom() []byte {
+	if l.query.sends != 1 || !l.first.heard.Load() {
+		return nil
+	}
+	return l.query.query.packet[:0]
 }
 
 // compete makes a contest of a lookup, or hands the word to the one that it is already. The

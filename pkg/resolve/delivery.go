@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-var inboxPool = sync.Pool{New: func() any { return newInbox() }}
+var inboxPool = sync.Pool{New: func() any { return new(inbox) }}
 
 // read delivers what arrives until the socket is closed.
 func (l *lane) read(s *socket) {
@@ -14,7 +14,8 @@ func (l *lane) read(s *socket) {
 	d := delivery{lane: l, socket: s}
 	defer l.giveBack(s)
 	for {
-		messages, err := s.conn.receive(in)
+		var err error
+		d.packets, err = s.conn.receive(in, d.packets[:0])
 		if err != nil {
 			if fatal(err) {
 				l.fail(s, err)
@@ -22,10 +23,6 @@ func (l *lane) read(s *socket) {
 				return
 			}
 			continue
-		}
-		d.packets = d.packets[:0]
-		for i := range messages {
-			d.packets = append(d.packets, messages[i].Buffers[0][:messages[i].N])
 		}
 		d.deliver()
 		l.pool.flush()

@@ -3,6 +3,7 @@ package resolve
 import (
 	"net/netip"
 	"slices"
+	"unique"
 
 	"github.com/miekg/dns"
 
@@ -66,6 +67,31 @@ func Pref64s(addrs []netip.Addr) []netip.Prefix {
 	return found
 }
 
+// Pref64 is the prefix of a DNS64; the zero Pref64 is none. It is as small as a pointer, for
+// the many answers of a run.
+type Pref64 struct {
+	prefix unique.Handle[netip.Prefix]
+}
+
+// NewPref64 makes a Pref64 of a prefix; the zero Prefix gives the zero Pref64.
+func NewPref64(p netip.Prefix) Pref64 {
+	if !p.IsValid() {
+		return Pref64{}
+	}
+	return Pref64{unique.Make(p)}
+}
+
+// IsValid tells whether there is one.
+func (p Pref64) IsValid() bool { return p != Pref64{} }
+
+// String is the prefix as RFC 4291 §2.3 writes it, empty without one.
+func (p Pref64) String() string {
+	if !p.IsValid() {
+		return ""
+	}
+	return p.prefix.Value().String()
+}
+
 // DNS64Of gives the prefix that all addresses of an AAAA answer lie in because a DNS64 made
 // them: 64:ff9b::/96 or one of those found out. Any other answer gives the zero Prefix.
 func DNS64Of(aaaa *Answer, found []netip.Prefix) netip.Prefix {
@@ -90,7 +116,7 @@ func DNS64Of(aaaa *Answer, found []netip.Prefix) netip.Prefix {
 // target, or nil if it was not asked for.
 func SettleDNS64(a *Answer, aaaa Answer, prefix netip.Prefix) Answer {
 	settled := aaaa.failed(*failuref(ReasonDNS64, "the AAAA records lie in %s: a DNS64 made them from A records", prefix))
-	settled.DNS64 = prefix
+	settled.DNS64 = NewPref64(prefix)
 	if a != nil && a.Outcome == Addresses {
 		settled.Outcome, settled.Reason = NoData, 0
 	}

@@ -24,6 +24,8 @@ const (
 
 	tickLen = 10 * time.Millisecond // how exactly queries are sent again
 
+	tidyEvery = 5 // ticks; the queue may be long, and its first one mostly tells when a run has ended
+
 	dealLen = 32 // queries that a lane gets in its turn, at most
 )
 
@@ -171,6 +173,7 @@ type lane struct {
 	started  bool // the timer runs
 	awake    bool // and has something to look after
 	flushing bool // somebody sends, and looks again before leaving
+	looks    int  // how often the timer has looked
 	current  *socket
 	sockets  []*socket
 	waiting  queue
@@ -515,7 +518,9 @@ func (l *lane) look(now moment) bool {
 		}
 		a.schedule()
 	}
-	list = append(list, l.tidy()...)
+	if l.looks++; l.looks%tidyEvery == 0 || l.waiting.len() > 0 && l.waiting.peek().owner.ended() != nil {
+		list = append(list, l.tidy()...)
+	}
 	if silent {
 		late = append(late, l.lateInQueue()...)
 	}

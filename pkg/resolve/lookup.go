@@ -11,6 +11,8 @@ package resolve
 
 import (
 	"context"
+	"hash/maphash"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 
@@ -59,14 +61,17 @@ func All(ctx context.Context, l Lookuper, questions []Question, inFlight int, pr
 		inFlight = defaultInFlight
 	}
 	s := &sweep{lookuper: l, questions: questions, answers: make([]Answer, len(questions)), progress: progress}
-	copies := s.distinguish()
+	largePages(s.answers)
+	s.distinguish()
 	if s.place(); s.starts() {
 		s.start(ctx, inFlight)
 	} else {
 		s.work(ctx, inFlight)
 	}
-	for i, first := range copies {
-		s.answers[i] = s.answers[first]
+	for i, first := range s.firsts {
+		if int(first) != i {
+			s.answers[i] = s.answers[first]
+		}
 	}
 	return s.answers
 }
@@ -77,7 +82,8 @@ type sweep struct {
 	placed    map[Subnet]Lookuper // for questions with a subnet; nil where it makes no difference
 	questions []Question
 	answers   []Answer
-	distinct  []int32 // which questions are looked up
+	firsts    []int32 // by question: the first one that is equal, itself where it is looked up
+	distinct  int     // how many are looked up
 	next      atomic.Int64
 
 	mu       sync.Mutex // guards what follows, for progress
@@ -85,21 +91,24 @@ type sweep struct {
 	progress func(done, total int)
 }
 
-// distinguish finds the distinct questions, and gives for each of the others which one it
-// repeats.
-func (s *sweep) distinguish() (copies map[int]int32) {
-	first := make(map[Question]int32, len(s.questions))
-	s.distinct = make([]int32, 0, len(s.questions))
-	copies = map[int]int32{}
-	for i, q := range s.questions {
-		if at, ok := first[q]; ok {
-			copies[i] = at
-			continue
+// distinguish finds the distinct questions. A map would take as much memory as the questions
+// do, and memory that nobody has used yet costs more than the rest of a lookup's beginning.
+func (s *sweep) distinguish() {
+	s.firsts = make([]int32, len(s.questions))
+	seen := make([]int32, 1<<bits.Len(uint(2*len(s.questions)))) // by hash: a question, from 1
+	seed := maphash.MakeSeed()
+	for i := range s.questions {
+		q := &s.questions[i]
+		at := int(maphash.Comparable(seed, *q)) & (len(seen) - 1)
+		for seen[at] != 0 && s.questions[seen[at]-1] != *q {
+			at = (at + 1) & (len(seen) - 1)
 		}
-		first[q] = int32(i)
-		s.distinct = append(s.distinct, int32(i))
+		if seen[at] == 0 {
+			seen[at] = int32(i + 1)
+			s.distinct++
+		}
+		s.firsts[i] = seen[at] - 1
 	}
-	return copies
 }
 
 // place finds out who looks up for each subnet.
@@ -108,7 +117,7 @@ func (s *sweep) place() {
 	if !ok {
 		return
 	}
-	for _, i := range s.distinct {
+	for i := range s.questions {
 		subnet := s.questions[i].Subnet
 		if subnet == (Subnet{}) || s.placed[subnet] != nil {
 			continue
@@ -141,11 +150,15 @@ func (s *sweep) of(q *Question) Lookuper {
 
 // take gives the next question to look up, or false after the last.
 func (s *sweep) take() (int, bool) {
-	n := int(s.next.Add(1)) - 1
-	if n >= len(s.distinct) {
-		return 0, false
+	for {
+		i := int(s.next.Add(1)) - 1
+		switch {
+		case i >= len(s.questions):
+			return 0, false
+		case int(s.firsts[i]) == i:
+			return i, true
+		}
 	}
-	return int(s.distinct[n]), true
 }
 
 func (s *sweep) report() {
@@ -155,13 +168,13 @@ func (s *sweep) report() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.done++
-	s.progress(s.done, len(s.distinct))
+	s.progress(s.done, s.distinct)
 }
 
 // work looks the questions up with a goroutine for each lookup under way.
 func (s *sweep) work(ctx context.Context, inFlight int) {
 	var workers sync.WaitGroup
-	for range min(inFlight, len(s.distinct)) {
+	for range min(inFlight, s.distinct) {
 		workers.Go(func() {
 			for i, ok := s.take(); ok; i, ok = s.take() {
 				q := s.questions[i]
@@ -180,7 +193,7 @@ func (s *sweep) work(ctx context.Context, inFlight int) {
 // start looks the questions up without goroutines: each answer starts the next lookup.
 func (s *sweep) start(ctx context.Context, inFlight int) {
 	var open sync.WaitGroup
-	for i := range min(inFlight, len(s.distinct)) {
+	for i := range min(inFlight, s.distinct) {
 		if i%batchLen == 0 {
 			flush(s.lookuper) // the first ones are on their way while the others begin
 		}

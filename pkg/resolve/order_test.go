@@ -104,9 +104,9 @@ func outcomeOf(t *testing.T, packet []byte) orderOutcome {
 	return orderOutcome{a, done, c.last, c.links}
 }
 
-func sameName(a, b zone.Name) bool      { return a == b }
-func sameAddr(a, b netip.Addr) bool     { return a == b }
-func samePrefix(a, b netip.Prefix) bool { return a == b }
+func sameName(a, b zone.Name) bool  { return a == b }
+func sameAddr(a, b netip.Addr) bool { return a == b }
+func samePrefix(a, b Pref64) bool   { return a == b }
 
 // FuzzAnswerOrder holds that the order of the records of an answer says nothing, and that
 // records which no link of the chain leads to change nothing, wherever they stand.

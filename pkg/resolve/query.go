@@ -69,8 +69,18 @@ func (q *query) subnet() []byte { return q.packet[q.subnetAt:][:q.subnetLen] }
 // behind it if known (RFC 7873). Unless the style says otherwise the letters of the name get a
 // random case, which a forger has to guess too.
 func newQuery(name zone.Name, qtype uint16, s *style, cookie []byte) query {
+	return newQueryIn(nil, name, qtype, s, cookie)
+}
+
+// newQueryIn is newQuery with the memory of a packet that nobody needs any more, if it is enough.
+func newQueryIn(room []byte, name zone.Name, qtype uint16, s *style, cookie []byte) query {
 	wire := name.Wire()
-	p := make([]byte, questionStart, questionStart+len(wire)+4+s.optSize(len(cookie)))
+	p := room
+	if size := questionStart + len(wire) + 4 + s.optSize(len(cookie)); cap(p) < size {
+		p = make([]byte, size)
+	}
+	p = p[:questionStart]
+	clear(p)
 	flags := uint16(flagRD)
 	if s.iterative {
 		flags = 0

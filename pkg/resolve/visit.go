@@ -20,6 +20,7 @@ type visit struct {
 	style *style // how all is asked
 
 	// How the current name is asked for.
+	room       []byte // for the first query, see newQueryIn
 	query      query
 	asked      moment
 	plain      bool // without EDNS
@@ -35,7 +36,7 @@ type visit struct {
 	attempts []Attempt   // but for the last one, where its reply needs no explaining
 }
 
-// init begins a visit; v is zero.
+// init begins a visit; v is zero but for its room.
 func (v *visit) init(u *upstream, target zone.Name, qtype uint16, s *style) {
 	v.u, v.chain, v.style = u, newChain(target, qtype), s
 	v.overConn = u.udp == nil
@@ -56,7 +57,8 @@ func (v *visit) next(now moment) query {
 	if (!v.overConn || v.distrusted) && !s.plain {
 		cookie = v.u.cookies.current()
 	}
-	v.query = newQuery(v.chain.last, v.chain.qtype, s, cookie)
+	v.query = newQueryIn(v.room, v.chain.last, v.chain.qtype, s, cookie)
+	v.room = nil
 	v.asked = now
 	return v.query
 }

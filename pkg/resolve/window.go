@@ -5,6 +5,7 @@ import "time"
 const (
 	firstWindow = 64 // queries of a socket under way at once, before anything is known; small enough for any receive buffer
 	leastWindow = 8
+	fastUpTo    = 256 // up to here a window may treble; a receive buffer of the usual size takes about twice as many
 
 	// Losses are taken for a full buffer somewhere when there are several, and more than one
 	// in so many queries. A path that loses a few at random is not made slower by them.
@@ -22,7 +23,8 @@ type window struct {
 	size      float64
 	threshold float64 // where growth becomes slow
 	limit     float64
-	out       int // queries under way that are not taken for lost
+	out       int  // queries under way that are not taken for lost
+	full      bool // the last query that wanted to go had to wait
 
 	answered, lost int    // since the window was last judged
 	cut            moment // when it was halved last
@@ -33,20 +35,25 @@ func newWindow(limit int) window {
 	return window{size: min(firstWindow, float64(limit)), threshold: float64(limit), limit: float64(limit)}
 }
 
-// room tells whether one more query may be sent.
-func (w *window) room() bool { return w.out < int(w.size) }
+// room tells whether a query that waits may be sent.
+func (w *window) room() bool {
+	w.full = w.out >= int(w.size)
+	return !w.full
+}
 
 // answer takes note of an answer to a query that was under way.
 func (w *window) answer(now moment, p pace) {
 	w.answered++
 	switch {
-	case p == paceNone, w.out*2 < int(w.size): // it is not the window that bounds
+	case p == paceNone, !w.full: // it is not the window that bounds
 	case p == paceSlow:
 		if now.since(w.grown) >= tickLen {
 			w.size, w.grown = min(w.size+1, w.limit), now
 		}
 	case w.size >= w.threshold:
 		w.size = min(w.size+1/w.size, w.limit)
+	case w.size < fastUpTo:
+		w.size = min(w.size+2, w.limit)
 	default:
 		w.size = min(w.size+1, w.limit)
 	}
@@ -113,7 +120,8 @@ const (
 	// help, but whether it is that or a buffer is not to be seen.
 	paceSlow
 	// paceFast is for one that is far away: what is under way is mostly on its way. The window
-	// doubles with each round trip (slow start, RFC 5681 §3.1).
+	// doubles with each round trip (slow start, RFC 5681 §3.1), and trebles at first: queries
+	// are small.
 	paceFast
 )
 

@@ -8,8 +8,14 @@ import (
 // answers lets n queries be asked and answered while the window is kept full.
 func answers(w *window, n int) {
 	for range n {
-		w.out = int(w.size)
+		fill(w)
 		w.answer(moment(time.Hour), paceFast)
+	}
+}
+
+// fill has as many queries under way as the window takes, and one that waits.
+func fill(w *window) {
+	for w.out = 0; w.room(); w.out++ {
 	}
 }
 
@@ -18,9 +24,13 @@ func TestWindowGrows(t *testing.T) {
 	if w.size != firstWindow {
 		t.Errorf("begins with %v", w.size)
 	}
-	answers(&w, 100)
-	if w.size != firstWindow+100 {
-		t.Errorf("%v after 100 answers; one more for each is expected", w.size)
+	answers(&w, firstWindow)
+	if w.size != 3*firstWindow {
+		t.Errorf("%v after a round of answers; three times as wide is expected", w.size)
+	}
+	answers(&w, (fastUpTo-3*firstWindow)/2+100)
+	if w.size != fastUpTo+100 {
+		t.Errorf("%v after further answers; one more for each is expected", w.size)
 	}
 	answers(&w, 1000)
 	if w.size != 500 {
@@ -32,7 +42,7 @@ func TestWindowGrows(t *testing.T) {
 	// Where answers take long for the queries beside theirs it grows with time alone.
 	w = newWindow(500)
 	for i := range 1000 {
-		w.out = int(w.size)
+		fill(&w)
 		w.answer(moment(time.Hour).add(time.Duration(i)*tickLen/100), paceSlow)
 	}
 	if w.size != firstWindow+10 {
@@ -40,7 +50,7 @@ func TestWindowGrows(t *testing.T) {
 	}
 	w = newWindow(500)
 	for range 1000 {
-		w.out = int(w.size)
+		fill(&w)
 		w.answer(moment(time.Hour), paceNone)
 	}
 	if w.size != firstWindow {
@@ -49,7 +59,9 @@ func TestWindowGrows(t *testing.T) {
 	// It is no wider for answers to queries that never filled it.
 	w = newWindow(500)
 	for range 1000 {
-		w.out = 1
+		if w.out = 1; !w.room() {
+			t.Fatal("no room for a second query")
+		}
 		w.answer(moment(time.Hour), paceFast)
 	}
 	if w.size != firstWindow {
@@ -60,7 +72,7 @@ func TestWindowGrows(t *testing.T) {
 func TestWindowShrinks(t *testing.T) {
 	const rto = 100 * time.Millisecond
 	w := newWindow(500)
-	answers(&w, 400)
+	answers(&w, (fastUpTo-firstWindow)/2+464-fastUpTo)
 	now := moment(time.Hour)
 	lose := func(n int) {
 		for range n {

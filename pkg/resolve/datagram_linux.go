@@ -1,0 +1,146 @@
+package resolve
+
+import (
+	"net"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// batchConn moves many datagrams of a connected UDP socket in one system call. The socket has
+// one peer, and the kernel passes on what comes from there alone, so there are no addresses.
+type batchConn struct {
+	raw syscall.RawConn
+}
+
+// datagram is what recvmmsg and sendmmsg know of one (struct mmsghdr).
+type datagram struct {
+	header unix.Msghdr
+	length uint32
+}
+
+// receiving is what recvmmsg writes to: made once, for the room never moves.
+type receiving struct {
+	datagrams [batchLen]datagram
+	buffers   [batchLen]unix.Iovec
+	call      func(fd uintptr) bool // the one for RawConn.Read, which has no result of its own
+	offered   int
+	got       int
+	err       error
+}
+
+// sending is what sendmmsg reads from.
+type sending struct {
+	datagrams [batchLen]datagram
+	buffers   [batchLen]unix.Iovec
+	call      func(fd uintptr) bool
+	from, end int
+	err       error
+}
+
+func newBatchConn(c *net.UDPConn) *batchConn {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil // closed, as whoever sends or receives finds out
+	}
+	return &batchConn{raw: raw}
+}
+
+// receive waits for datagrams and appends them to packets.
+func (b *batchConn) receive(in *inbox, packets [][]byte) ([][]byte, error) {
+	r := &in.batch
+	if r.call == nil {
+		r.init(in)
+	}
+	// Each datagram that is offered costs, filled or not.
+	r.offered = min(2*r.got+4, batchLen)
+	if err := b.raw.Read(r.call); err != nil {
+		return packets, err
+	}
+	if r.err != nil {
+		return packets, r.err
+	}
+	for i := range r.got {
+		packets = append(packets, in.room[i][:r.datagrams[i].length])
+	}
+	return packets, nil
+}
+
+func (r *receiving) init(in *inbox) {
+	for i := range r.datagrams {
+		r.buffers[i].Base = &in.room[i][0]
+		r.buffers[i].SetLen(packetBuffer)
+		r.datagrams[i].header.Iov = &r.buffers[i]
+		r.datagrams[i].header.SetIovlen(1)
+	}
+	r.call = r.receive
+}
+
+// receive tells whether the call is over: false has it made again once there is something.
+func (r *receiving) receive(fd uintptr) bool {
+	n, errno := manyDatagrams(unix.SYS_RECVMMSG, fd, r.datagrams[:r.offered])
+	if errno == unix.EAGAIN {
+		return false
+	}
+	r.got, r.err = n, nil
+	if errno != 0 {
+		r.got, r.err = 0, os.NewSyscallError("recvmmsg", errno)
+	}
+	return true
+}
+
+// send sends what is in the outbox.
+func (b *batchConn) send(o *outbox) error {
+	s := &o.batch
+	if s.call == nil {
+		s.init()
+	}
+	for i, d := range o.datagrams[:o.n] {
+		s.buffers[i].Base = &d[0]
+		s.buffers[i].SetLen(len(d))
+	}
+	s.from, s.end = 0, o.n
+	if err := b.raw.Write(s.call); err != nil {
+		return err
+	}
+	return s.err
+}
+
+func (s *sending) init() {
+	for i := range s.datagrams {
+		s.datagrams[i].header.Iov = &s.buffers[i]
+		s.datagrams[i].header.SetIovlen(1)
+	}
+	s.call = s.send
+}
+
+// send tells whether all is sent, or failed.
+func (s *sending) send(fd uintptr) bool {
+	for s.from < s.end {
+		n, errno := manyDatagrams(unix.SYS_SENDMMSG, fd, s.datagrams[s.from:s.end])
+		if errno == unix.EAGAIN {
+			return false
+		}
+		if errno != 0 {
+			s.err = os.NewSyscallError("sendmmsg", errno)
+			return true
+		}
+		s.from += n
+	}
+	s.err = nil
+	return true
+}
+
+// manyDatagrams calls recvmmsg or sendmmsg, and gives how many there were. It never waits, so
+// the scheduler is not told: it would give the processor to another thread in the middle of a
+// long batch, and take it back afterwards.
+func manyDatagrams(trap, fd uintptr, list []datagram) (int, syscall.Errno) {
+	for {
+		n, _, errno := unix.RawSyscall6(trap, fd, uintptr(unsafe.Pointer(&list[0])), uintptr(len(list)), unix.MSG_DONTWAIT, 0, 0)
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
+}

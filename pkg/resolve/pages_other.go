@@ -1,0 +1,6 @@
+//go:build !linux
+
+package resolve
+
+// largePages does nothing here.
+func largePages([]Answer) {}

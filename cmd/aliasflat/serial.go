@@ -109,7 +109,6 @@ func (c *serialCommand) zones(cmd *cobra.Command, args []string, tell func([]zon
 	if err := c.reportApart(jobs); err != nil {
 		return err
 	}
-	saveMemory(0)
 	roots := roots{}
 	defer roots.close()
 	sources := make([]compile.Source, 0, len(jobs))

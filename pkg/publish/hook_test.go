@@ -510,7 +510,7 @@ func TestRollBackFails(t *testing.T) {
 	d.Reload.Command = []string{"sh", "-c", `rm "$ALIASFLAT_FILE" && mkdir "$ALIASFLAT_FILE"`}
 	done, err := deliver(t, d)
 	if err != nil || done.Outcome != LoadFailed || done.RolledBack || !done.Owed.Reload ||
-		!strings.Contains(done.Problems[0].Message, "the previous file could not be put back: ") {
+		!strings.Contains(done.Problems[0].Message, "put the previous ") {
 		t.Fatalf("%+v, %v; %v", done, err, done.Problems.Err())
 	}
 }

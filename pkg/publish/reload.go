@@ -119,8 +119,10 @@ func Deliver(ctx context.Context, d *Delivery, text *zonefile.Text, verify func(
 	var done Delivered
 	var err error
 	if wanted {
-		done.Changed, r.previous, err = writeKept(d.File, text, verify)
-		defer r.previous.drop()
+		var w Written
+		w, err = WriteKeeping(d.File, text, verify)
+		done.Changed, r.previous = w.Changed, w.Previous
+		defer r.previous.Discard()
 	} else {
 		done.Changed, err = Write(d.File, text, verify)
 	}
@@ -167,7 +169,7 @@ type reloading struct {
 	driver   driver
 	timeout  time.Duration
 	had      word // what the server had before
-	previous *keptFile
+	previous *Previous
 }
 
 func newReloading(d *Delivery) *reloading {
@@ -275,8 +277,8 @@ func (r *reloading) run(ctx context.Context, done *Delivered) {
 
 // rollBack puts the previous file back and tells what came of it.
 func (r *reloading) rollBack(ctx context.Context, done *Delivered) string {
-	if err := r.previous.restore(); err != nil {
-		return "the previous file could not be put back: " + err.Error()
+	if err := r.previous.Restore(); err != nil {
+		return err.Error()
 	}
 	done.RolledBack, done.Changed = true, false
 	v := r.reload(ctx, goal{good: func(_ context.Context, w word, toolErr error) bool {

@@ -119,8 +119,8 @@ func TestEveryCallFails(t *testing.T) {
 		}
 	}
 	t.Logf("the runs that ended with 4, by what failed: %v; %d others", failed, passed)
-	for _, call := range []string{"openat", "write", "fsync", "linkat", "renameat", "flock", "fchmod"} {
-		if failed[call] == 0 {
+	for _, call := range []string{"openat", "write", "fsync", "linkat", "renameat", "fchmod", "flock"} {
+		if failed[call] == 0 && (deep || call != "flock") { // a slice may have only the fault that is made good
 			t.Errorf("no run failed because of %s", call)
 		}
 	}

@@ -55,20 +55,14 @@ func (f *lookupFlags) add(cmd *cobra.Command) {
 
 const resolverHint = "--resolver takes udp://ADDRESS, tcp://ADDRESS, tls://ADDRESS#NAME, https://NAME/dns-query, quic://ADDRESS#NAME, system, file:ANSWERS or demo:"
 
-// open opens the resolvers and the policy for their answers.
-func (f *lookupFlags) open(c *config.Config, options resolve.Options) (*compile.Resolvers, resolve.Policy, diag.List, error) {
+// policyOf says which addresses are published.
+func (f *lookupFlags) policyOf(c *config.Config) (resolve.Policy, error) {
 	policy := resolve.Policy{Allow: c.AllowNet, Deny: c.DenyNet, MaxAddresses: c.MaxAddresses}
 	if f.maxAddresses != 0 {
 		policy.MaxAddresses = f.maxAddresses
 	}
 	if policy.MaxAddresses < 0 || policy.MaxAddresses > resolve.HardMaxAddresses {
-		return nil, policy, nil, usageError{message: fmt.Sprintf("--max-addresses %d is not from 1 to %d", policy.MaxAddresses, resolve.HardMaxAddresses)}
-	}
-	if err := f.checkTimeout(); err != nil {
-		return nil, policy, nil, err
-	}
-	if f.resolvers != nil && len(f.resolvers) == 0 {
-		return nil, policy, nil, usageError{message: "--resolver is empty", hint: resolverHint}
+		return policy, usageError{message: fmt.Sprintf("--max-addresses %d is not from 1 to %d", policy.MaxAddresses, resolve.HardMaxAddresses)}
 	}
 	for _, list := range []struct {
 		flag  string
@@ -78,10 +72,25 @@ func (f *lookupFlags) open(c *config.Config, options resolve.Options) (*compile.
 		for _, word := range list.words {
 			rule, err := resolve.ParseNetRule(word)
 			if err != nil {
-				return nil, policy, nil, netError(list.flag, err)
+				return policy, netError(list.flag, err)
 			}
 			*list.to = append(*list.to, rule)
 		}
+	}
+	return policy, nil
+}
+
+// open opens the resolvers and the policy for their answers.
+func (f *lookupFlags) open(c *config.Config, options resolve.Options) (*compile.Resolvers, resolve.Policy, diag.List, error) {
+	policy, err := f.policyOf(c)
+	if err != nil {
+		return nil, policy, nil, err
+	}
+	if err := f.checkTimeout(); err != nil {
+		return nil, policy, nil, err
+	}
+	if f.resolvers != nil && len(f.resolvers) == 0 {
+		return nil, policy, nil, usageError{message: "--resolver is empty", hint: resolverHint}
 	}
 	urls := c.Resolvers
 	if len(f.resolvers) > 0 {
@@ -125,6 +134,7 @@ type compileCommand struct {
 	sourceFlags
 	lookupFlags
 	memoryFlags
+	lockFileFlags
 	publishedFlags
 
 	output  string
@@ -160,6 +170,7 @@ the configuration names; what is said about it goes to standard error.`,
 	}
 	c.addCompileFlags(cmd)
 	cmd.Flags().BoolVar(&c.check, "check", false, "write nothing; exit with 3 if something would be written")
+	cmd.Flags().BoolVar(&c.update, "update-lock", false, "write what the targets have into the lock file (default: the source's name and .lock)")
 	cmd.Flags().BoolVar(&c.reload, "reload", false, "run the configured reload and hooks although nothing changed")
 	cmd.Flags().StringVar(&c.wait, "wait", "", "wait `TIME` for another run that writes the same file, then exit with 6 (default 10s)")
 	cmd.Flags().StringVar(&c.plan, "plan", "", "write only what aliasflat diff has shown under this `SUM`, else nothing")
@@ -174,6 +185,7 @@ func (c *compileCommand) addCompileFlags(cmd *cobra.Command) {
 	c.sourceFlags.add(cmd)
 	c.lookupFlags.add(cmd)
 	c.memoryFlags.add(cmd)
+	c.lockFileFlags.add(cmd)
 	c.publishedFlags.add(cmd)
 	flags.StringVar(&c.serial, "serial", "", "`HOW` the serial goes on: auto, increment, date, unixtime, keep or a number (default auto)")
 	flags.StringVar(&c.style, "style", "", "`FORM` of the output: source or canonical (default source)")
@@ -205,6 +217,9 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
 	if err := c.deliveries(jobs); err != nil {
 		return err
 	}
+	if err := c.locks(jobs); err != nil {
+		return err
+	}
 	if err := c.compared(jobs, c.preview); err != nil {
 		return err
 	}
@@ -214,14 +229,14 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
 	if err := c.subnets(c.app, jobs); err != nil {
 		return err
 	}
-	lookup, policy, problems, err := c.open(conf, resolve.Options{Probe: true})
+	asked, problems, err := c.ask(conf)
 	if err != nil {
 		return err
 	}
 	if problems.HasErrors() {
 		return c.finish(w, &report{Diagnostics: problems}, outcomeSource)
 	}
-	defer lookup.Close()
+	defer asked.close()
 	release, err := c.lock(cmd.Context(), jobs, wait)
 	if err != nil {
 		return err
@@ -247,18 +262,60 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
 		text += len(j.source.Text)
 	}
 	saveMemory(text)
+	c.readLocks(jobs)
 	progress, done := c.progress()
-	options := compile.Options{
-		Advise: publish.LargePages, Lookup: lookup.Lookuper(), Policy: policy, Pref64s: lookup.Pref64s, InFlight: lookup.InFlight(), Progress: progress,
-		Confirm: lookup.Confirm, Distrust: func() string { return distrust(lookup) }, Force: c.force, Preview: c.previews(),
-	}
+	options := compile.Options{Advise: publish.LargePages, Progress: progress, Force: c.force || c.locked, Preview: c.previews()}
+	asked.options(&options)
 	known.options(&options)
+	if c.locked {
+		options.Lookup = c.lookuper(jobs)
+	}
+	c.estimates(jobs, &options)
 	results := compile.Run(ctx, sources, options)
 	done()
 	if err := cmd.Context().Err(); err != nil {
 		return err
 	}
-	return deliver(ctx, known, jobs, results, append(found, lookup.Problems()...))
+	return deliver(ctx, known, jobs, results, append(found, asked.problems()...))
+}
+
+// asked is who is asked in a run.
+type asked struct {
+	resolvers *compile.Resolvers // nil: nobody is
+	policy    resolve.Policy
+}
+
+// ask opens the resolvers, unless everything comes from lock files.
+func (c *compileCommand) ask(conf *config.Config) (asked, diag.List, error) {
+	if c.locked {
+		policy, err := c.policyOf(conf)
+		return asked{policy: policy}, nil, err
+	}
+	resolvers, policy, problems, err := c.open(conf, resolve.Options{Probe: true})
+	return asked{resolvers: resolvers, policy: policy}, problems, err
+}
+
+func (a *asked) close() {
+	if a.resolvers != nil {
+		a.resolvers.Close()
+	}
+}
+
+// problems are those of the resolvers, once they were asked.
+func (a *asked) problems() diag.List {
+	if a.resolvers == nil {
+		return nil
+	}
+	return a.resolvers.Problems()
+}
+
+// options has a run ask them.
+func (a *asked) options(to *compile.Options) {
+	to.Policy = a.policy
+	if r := a.resolvers; r != nil {
+		to.Lookup, to.Pref64s, to.InFlight = r.Lookuper(), r.Pref64s, r.InFlight()
+		to.Confirm, to.Distrust = r.Confirm, func() string { return distrust(r) }
+	}
 }
 
 // outputs settles where each result goes: never to a source of the run, nor to
@@ -330,8 +387,10 @@ func (c *compileCommand) deliver(ctx context.Context, known *recollection, jobs 
 			o |= why
 		case other != nil:
 			z.Unplanned = true
+		case c.hold(j, r, &z):
+			o |= outcomeSource
 		default:
-			o |= c.write(ctx, j, r, &z) | known.remember(j, r, &z)
+			o |= c.write(ctx, j, r, &z) | c.writeLock(j, &z) | known.remember(j, r, &z)
 		}
 		rep.Zones = append(rep.Zones, z)
 	}

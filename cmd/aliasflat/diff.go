@@ -61,6 +61,9 @@ func (c *diffCommand) show(_ context.Context, _ *recollection, jobs []*job, resu
 		}
 		z := zoneReport(j, r)
 		kept, why := c.kept(j, r, &z)
+		if !kept && c.hold(j, r, &z) {
+			kept, why = true, outcomeSource
+		}
 		if o |= why; !kept {
 			serial := uint32(r.Serial)
 			z.NewSerial, z.Changed = &serial, len(differences[i]) > 0

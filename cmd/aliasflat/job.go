@@ -16,6 +16,7 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/config"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/publish"
+	"github.com/aliasflat/aliasflat/pkg/state"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
 )
@@ -73,6 +74,10 @@ type job struct {
 	settings config.Settings
 	checkers [][]string
 	delivery delivery
+	lockFile string                 // what is reviewed of the targets; empty: there is none
+	lockFor  func(zone.Name) string // gives lockFile the zone name; nil: it has no place for it
+	reviewed *state.Lock            // what lockFile lists; nil: it was not read
+	newLock  []byte                 // what is to be written to it; nil: nothing
 	last     string                 // the file that tells what was published last; empty: none does
 	against  string                 // what --against names; empty: what the output holds
 	asked    string                 // the server that tells the published serial, as dns://HOST; empty: none is asked
@@ -169,6 +174,9 @@ func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
 func configured(z *config.Zone) *job {
 	j := &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith, delivery: deliveryOf(z), asked: z.SerialFrom}
 	j.source.Guards = &z.Guards
+	if z.Lock != "" {
+		j.lockFor = z.LockFor
+	}
 	return j
 }
 

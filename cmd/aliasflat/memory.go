@@ -38,6 +38,7 @@ func (f *memoryFlags) add(cmd *cobra.Command) {
 // recollection is what earlier runs have left.
 type recollection struct {
 	store     *state.Store // nil: nothing is remembered but what the outputs show
+	dir       string       // of the store
 	estimates resolve.Estimates
 	now       time.Time
 	adopt     bool
@@ -60,11 +61,13 @@ func (f *memoryFlags) openMemory(c *config.Config, preview bool, wait time.Durat
 		return m, nil, 0
 	case preview && errors.Is(err, state.ErrCorrupt):
 		return m, diag.List{warnStateLost(dir, err)}, 0
-	case errors.Is(err, state.ErrLocked):
-		return m, diag.List{problemStateLocked(dir, err)}, outcomeLocked
 	case err != nil:
+		if d, o := stateProblem(err); d != nil {
+			return m, diag.List{d}, o
+		}
 		return m, diag.List{problemState(dir, err)}, outcomeWorld
 	}
+	m.dir = dir
 	m.store, m.now = store, store.Clamp(m.now)
 	m.estimates = store.Estimates()
 	if m.estimates == nil {
@@ -111,6 +114,9 @@ func (m *recollection) recall(j *job) {
 		return
 	}
 	j.source.Remembers = true
+	if !m.preview {
+		j.earlier = publish.Generations{Dir: filepath.Join(m.dir, "generations"), Count: j.settings.Keep}
+	}
 	name := j.source.Origin
 	if name.IsZero() {
 		name = zonefile.FindOrigin(j.path, j.source.Text)
@@ -263,24 +269,9 @@ func (z *ZoneReport) held(r *compile.Result, preview bool) outcome {
 func place(path string) diag.Span { return diag.Span{Pos: diag.Pos{File: path}} }
 
 func problemState(dir string, err error) *diag.Diagnostic {
-	code := diag.CodeStateUnusable
-	if errors.Is(err, state.ErrVersion) {
-		code = diag.CodeStateVersion
-	}
 	return &diag.Diagnostic{
-		Severity: diag.Error, Code: code, Err: err, Span: place(dir),
+		Severity: diag.Error, Code: diag.CodeStateUnusable, Err: err, Span: place(dir),
 		Message: "the state cannot be used: " + err.Error(), Hint: "nothing was written; without --state the output alone is remembered",
-	}
-}
-
-func problemStateLocked(dir string, err error) *diag.Diagnostic {
-	message := "another process has the state open"
-	if locked, ok := errors.AsType[*state.LockedError](err); ok && locked.PID != 0 {
-		message += fmt.Sprintf(": process %d", locked.PID)
-	}
-	return &diag.Diagnostic{
-		Severity: diag.Error, Code: diag.CodeStateLocked, Err: err, Span: place(dir),
-		Message: message, Hint: "nothing was written; --wait says how long to wait for the other process",
 	}
 }
 

@@ -139,6 +139,8 @@ type Result struct {
 	// Remember gives what is to be remembered of the zone's questions once it is published;
 	// nil where there is no text.
 	Remember func() map[resolve.Question]*resolve.Known
+	// Answers gives what the questions of the zone were answered with; nil where there is no text.
+	Answers func() map[resolve.Question]*resolve.Answer
 }
 
 // OK tells whether the zone can be written.
@@ -426,6 +428,7 @@ func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Opt
 	}
 	p.deliver(s, r)
 	r.Remember = func() map[resolve.Question]*resolve.Known { return run.Remember(m) }
+	r.Answers = func() map[resolve.Question]*resolve.Answer { return run.Answers(m) }
 }
 
 // wireOf gives addresses in wire form.

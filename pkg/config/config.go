@@ -101,8 +101,11 @@ func (z *Zone) OutputFor(name zone.Name) string { return fill(z.Output, name) }
 // LockFor is the lock file with {zone} replaced, as OutputFor does.
 func (z *Zone) LockFor(name zone.Name) string { return fill(z.Lock, name) }
 
+// zonePlace is where a path has the zone name.
+const zonePlace = "{zone}"
+
 func fill(path string, name zone.Name) string {
-	return strings.ReplaceAll(path, "{zone}", fileName(name))
+	return strings.ReplaceAll(path, zonePlace, fileName(name))
 }
 
 func fileName(name zone.Name) string {

@@ -428,8 +428,11 @@ func (in *inspector) filesApart(list []Zone, sources map[string]bool) {
 				continue
 			}
 			path := f.path
-			if !z.Name.IsZero() {
+			switch {
+			case !z.Name.IsZero():
 				path = fill(path, z.Name)
+			case strings.Contains(path, zonePlace):
+				continue // the source tells the name, and with it the file
 			}
 			first, taken := files[path]
 			switch {

@@ -116,6 +116,23 @@ func (f *Run) Answer(questions []resolve.Question, answers []resolve.Answer) {
 	f.unsettle()
 }
 
+// Answers gives the answers to all questions that the rules of a zone have led to.
+func (f *Run) Answers(m *alias.Member) map[resolve.Question]*resolve.Answer {
+	all := map[resolve.Question]*resolve.Answer{}
+	for i := range m.Rules {
+		r := &m.Rules[i]
+		for _, qtype := range qtypes {
+			if !r.Wants(qtype) {
+				continue
+			}
+			for _, q := range f.chase(m, r.Target, qtype).asked {
+				all[q] = f.answers[q]
+			}
+		}
+	}
+	return all
+}
+
 // Answered gives the answer to a question, or nil while it is open.
 func (f *Run) Answered(q resolve.Question) *resolve.Answer { return f.answers[q] }
 
@@ -132,6 +149,7 @@ type chased struct {
 	answer   *resolve.Answer // where it ended, if outside
 	loop     bool            // the names come back to one of themselves, or are too many
 	path     []zone.Name     // behind the target
+	asked    []resolve.Question
 }
 
 // pass takes links of an answer, with the names they lead to.
@@ -170,6 +188,7 @@ func (f *Run) chase(m *alias.Member, target zone.Name, qtype uint16) chased {
 			c.open, c.question = true, q
 			return c
 		}
+		c.asked = append(c.asked, q)
 		names := namesOf(w.Last, a.Chain)
 		back := f.comesBack(view, names)
 		if back < 0 {

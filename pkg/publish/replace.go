@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -59,6 +60,32 @@ func WriteKeeping(path string, text *zonefile.Text, verify func(written *os.File
 		return w, fmt.Errorf("publish %s: %w", path, err)
 	}
 	return w, nil
+}
+
+// WriteBytes replaces a file that is no zone file in the same way, only if its content is
+// another.
+func WriteBytes(path string, content []byte) (changed bool, err error) {
+	path, err = target(path)
+	if err != nil {
+		return false, fmt.Errorf("write %s: %w", path, err)
+	}
+	old, err := os.ReadFile(path)
+	if err == nil && bytes.Equal(old, content) {
+		return false, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("write: %w", err)
+	}
+	put := func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	}
+	w, err := replace(path, put, func(*os.File) error { return nil })
+	w.Previous.Discard()
+	if err != nil {
+		return w.Changed, fmt.Errorf("write %s: %w", path, err)
+	}
+	return true, nil
 }
 
 // replace is the replacement of a file that is no link, by what put writes.

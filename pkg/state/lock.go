@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -94,6 +97,22 @@ func (l *Lock) Has(q resolve.Question) bool {
 // Len is how many questions are listed.
 func (l *Lock) Len() int { return len(l.entries) }
 
+// Questions gives all questions that are listed, in no order.
+func (l *Lock) Questions() iter.Seq[resolve.Question] { return maps.Keys(l.entries) }
+
+// Same tells whether two locks list the same for a question, or both nothing.
+func (l *Lock) Same(other *Lock, q resolve.Question) bool {
+	a, b := l.entries[q], other.entries[q]
+	return l.Has(q) == other.Has(q) && a.ttl == b.ttl && slices.Equal(a.chain, b.chain) && slices.Equal(a.addresses, b.addresses)
+}
+
+// Observe has estimates take the TTLs that are listed for the original ones.
+func (l *Lock) Observe(e resolve.Estimates, now time.Time) {
+	for q := range l.entries {
+		e.Observe(l.answer(q), now)
+	}
+}
+
 // Lookup answers from what is listed; ctx is not needed. What is not listed is a failure with
 // [resolve.ReasonNotLocked].
 func (l *Lock) Lookup(_ context.Context, target zone.Name, qtype uint16) resolve.Answer {
@@ -132,8 +151,9 @@ func (l *Lock) answer(q resolve.Question) resolve.Answer {
 	for _, link := range e.chain {
 		a.TTL = min(a.TTL, link.TTL)
 	}
-	a.Outcome = resolve.NoData
+	a.Outcome, a.Confirmed = resolve.NoData, true // it was reviewed
 	if len(e.addresses) > 0 {
+		a.Confirmed = false
 		a.Outcome, a.Addresses, a.AddressTTL = resolve.Addresses, e.addresses, e.ttl
 		if len(e.chain) == 0 || e.ttl < a.TTL {
 			a.TTL = e.ttl

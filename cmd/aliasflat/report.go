@@ -220,7 +220,7 @@ func (z *ZoneReport) summary() string {
 		name = z.Source
 	}
 	switch {
-	case z.Diagnostics.HasErrors() && !z.Written:
+	case z.Diagnostics.HasErrors() && z.NewSerial == nil:
 		return ""
 	case z.Refused:
 		return name + ": not written, because of --fail-on warning"
@@ -260,7 +260,7 @@ func (z *ZoneReport) summary() string {
 // status is the word for machines.
 func (z *ZoneReport) status() string {
 	switch {
-	case z.Diagnostics.HasErrors() && !z.Written, z.Refused, z.Unplanned:
+	case z.Diagnostics.HasErrors() && z.NewSerial == nil, z.Refused, z.Unplanned:
 		return "failed"
 	case z.Written && z.Changed:
 		return "written"

@@ -48,6 +48,7 @@ type watched struct {
 	question resolve.Question
 	answer   *resolve.Answer
 	known    *resolve.Known
+	zone     zone.Name
 	guards   Guards
 }
 
@@ -103,7 +104,7 @@ func (f *Run) guardZone(m *alias.Member, guards Guards) []watched {
 				continue
 			}
 			moved[r.Target] = true
-			w := watched{g.question, g.answer, known, guards}
+			w := watched{g.question, g.answer, known, m.File.Name, guards}
 			changed = append(changed, w)
 			if known.Gone {
 				f.guard(w, GuardReborn, "it was gone, and is back with addresses that it never had")
@@ -185,7 +186,7 @@ func sighted(w watched, name string, now time.Time) resolve.Held {
 	held := w.known.Held
 	before := resolve.Known{Addresses: held.Addresses}
 	if held.Times == 0 || !before.Had(w.answer.Addresses) {
-		return resolve.Held{Addresses: w.answer.Addresses, Guard: name, First: now, Last: now, Times: 1}
+		return resolve.Held{Addresses: w.answer.Addresses, Guard: name, Zone: w.zone, First: now, Last: now, Times: 1}
 	}
 	if now.Sub(held.Last) >= time.Duration(w.answer.TTL)*time.Second {
 		held.Times, held.Last = held.Times+1, now

@@ -138,8 +138,16 @@ func problemApex(r *alias.Rule, qtype uint16, of *ofType) *diag.Diagnostic {
 	return &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodeGuardApex, Err: ErrGuarded,
 		Message: target(r) + leads(of.found) + " has no " + dns.TypeToString[qtype] + " record any more" + detail(of.found) + "; the apex does not lose a type before that is confirmed",
-		Hint:    "its last good addresses stay until a second --resolver, or a later run with --state, says the same; --force drops them: " + addressText(of.addresses),
+		Hint:    "its last good addresses stay until a second --resolver" + later(r, of) + " says the same; --force drops them: " + addressText(of.addresses),
 	}
+}
+
+// later is who else may confirm that addresses are gone.
+func later(r *alias.Rule, of *ofType) string {
+	if !of.recalled {
+		return ""
+	}
+	return ", a later run or aliasflat accept " + r.Target.String()
 }
 
 // warnGone is for a target that is confirmed to have no addresses, and whose last good ones

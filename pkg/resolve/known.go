@@ -46,6 +46,7 @@ type Missing struct {
 type Held struct {
 	Addresses []netip.Addr
 	Guard     string    // which guard: a word that is stable
+	Zone      zone.Name // in which zone of the run it was noticed first; zero: not known
 	First     time.Time // when it was seen first
 	Last      time.Time // when it was counted last
 	Times     int       // how often it was seen, at least one TTL apart; 0: nothing is held
@@ -55,6 +56,15 @@ type Held struct {
 // IsZero tells whether nothing at all is known.
 func (k *Known) IsZero() bool {
 	return k == nil || len(k.Addresses) == 0 && len(k.Earlier) == 0 && k.Missing.Outcome == 0 && k.Held.Times == 0 && !k.Gone
+}
+
+// Accept lets through what is not acted on yet: addresses that a guard holds back, and a
+// negative answer that is not confirmed. It tells whether there was any.
+func (k *Known) Accept() bool {
+	held, missing := k.Held.Times > 0 && !k.Held.Accepted, k.Missing.Outcome != 0 && !k.Missing.Confirmed
+	k.Held.Accepted = k.Held.Accepted || held
+	k.Missing.Confirmed = k.Missing.Confirmed || missing
+	return held || missing
 }
 
 // Had tells whether any address is one of the last good ones or of an earlier set.

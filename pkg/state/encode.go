@@ -85,6 +85,7 @@ func encodeKnown(k *resolve.Known) []byte {
 	if h.Times > 0 {
 		e.addresses(h.Addresses)
 		e.text(h.Guard)
+		e.text(h.Zone.String())
 		e.time(h.First)
 		e.time(h.Last)
 		e.bool(h.Accepted)
@@ -157,6 +158,19 @@ func (d *decoder) name() zone.Name {
 	return n
 }
 
+// heldZone reads a name that may be none.
+func (d *decoder) heldZone() zone.Name {
+	text := d.text()
+	if text == "" {
+		return zone.Name{}
+	}
+	name, err := zone.ParseName(text, zone.Name{})
+	if err != nil {
+		d.fail()
+	}
+	return name
+}
+
 func (d *decoder) time() time.Time {
 	if !d.bool() {
 		return time.Time{}
@@ -217,7 +231,7 @@ func decodeKnown(b []byte) (*resolve.Known, bool) {
 		}
 	}
 	if times := d.number(1<<31 - 1); times != 0 {
-		k.Held = resolve.Held{Addresses: d.addresses(), Guard: d.text(), First: d.time(), Last: d.time(), Times: int(times), Accepted: d.bool()}
+		k.Held = resolve.Held{Addresses: d.addresses(), Guard: d.text(), Zone: d.heldZone(), First: d.time(), Last: d.time(), Times: int(times), Accepted: d.bool()}
 	}
 	k.Gone = d.bool()
 	return k, d.end()

@@ -72,6 +72,7 @@ type missingJSON struct {
 type heldJSON struct {
 	Addresses []netip.Addr `json:"addresses"`
 	Guard     string       `json:"guard"`
+	Zone      string       `json:"zone,omitempty"`
 	First     time.Time    `json:"first,omitzero"`
 	Last      time.Time    `json:"last,omitzero"`
 	Times     int          `json:"times"`
@@ -88,7 +89,7 @@ func knownForm(q resolve.Question, k *resolve.Known) knownJSON {
 		f.Missing = &missingJSON{m.Outcome.String(), m.First.UTC(), m.Last.UTC(), m.NegativeTTL, m.Resolver, m.Confirmed}
 	}
 	if h := k.Held; h.Times > 0 {
-		f.Held = &heldJSON{h.Addresses, h.Guard, h.First.UTC(), h.Last.UTC(), h.Times, h.Accepted}
+		f.Held = &heldJSON{h.Addresses, h.Guard, h.Zone.String(), h.First.UTC(), h.Last.UTC(), h.Times, h.Accepted}
 	}
 	return f
 }
@@ -116,6 +117,9 @@ func (f *knownJSON) value() (resolve.Question, *resolve.Known, error) {
 		k.Held = resolve.Held{
 			Addresses: r.addresses("held", q.Type, h.Addresses), Guard: h.Guard, First: r.time("first", h.First),
 			Last: r.time("last", h.Last), Times: h.Times, Accepted: h.Accepted,
+		}
+		if h.Zone != "" {
+			k.Held.Zone = r.name("zone", h.Zone)
 		}
 		if h.Times < 1 || h.Guard == "" {
 			r.failf("held: no guard, or seen %d times", h.Times)

@@ -55,7 +55,7 @@ func (w *workshop) together(runs, variants int) (written int) {
 	var wg sync.WaitGroup
 	for i := range runs {
 		wg.Go(func() {
-			status, said := w.execute(w.t.Context(), w.program, "compile", "--format", "json", "--resolver", "demo:", "--wait", "2m",
+			status, said := w.execute(w.t.Context(), w.program, "compile", "--force", "--format", "json", "--resolver", "demo:", "--wait", "2m",
 				"--serial", "increment", "-o", w.output, filepath.Join(w.dir, fmt.Sprintf("variant%d.zone", i%variants)))
 			var rep struct {
 				Zones []struct {

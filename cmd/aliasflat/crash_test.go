@@ -93,7 +93,7 @@ func (w *workshop) text(turn int) string {
 // next are the arguments of the run that publishes the next turn.
 func (w *workshop) next() []string {
 	return []string{
-		w.program, "compile", "-q", "--resolver", "demo:", "--wait", w.waited,
+		w.program, "compile", "-q", "--force", "--resolver", "demo:", "--wait", w.waited,
 		"--serial", fmt.Sprint(firstSerial + w.turn + 1), "-o", w.output, w.source(w.turn + 1),
 	}
 }

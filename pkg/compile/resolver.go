@@ -222,7 +222,7 @@ func (r *Resolvers) Problems() diag.List {
 }
 
 // Confirm asks further resolvers of the list about a negative answer, as
-// [resolve.Client.Confirm] does. Worlds in memory confirm nothing.
+// [resolve.Client.Confirm] does. Worlds in memory are not asked.
 func (r *Resolvers) Confirm(ctx context.Context, a resolve.Answer) resolve.Answer {
 	for _, c := range r.clients {
 		detail := a.Detail

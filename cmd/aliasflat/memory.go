@@ -301,18 +301,23 @@ func problemEdited(j *job, last *state.Zone) *diag.Diagnostic {
 	}
 }
 
-// lastGood gives what the output of a job shows of the targets.
+// lastGood gives what the output of a job shows of the targets. It is read when it is asked
+// for first; one that cannot be read keeps the zone from being written, since nobody would know
+// what to hold.
 func (j *job) lastGood() func(owner, target zone.Name, qtype uint16) *resolve.Known {
 	var last func(owner, target zone.Name, qtype uint16) *resolve.Known
 	return func(owner, target zone.Name, qtype uint16) *resolve.Known {
-		if last == nil {
-			f, err := os.Open(j.last)
-			if err != nil {
-				return nil // who compares with it will say so
-			}
+		if last != nil {
+			return last(owner, target, qtype)
+		}
+		last = func(zone.Name, zone.Name, uint16) *resolve.Known { return nil }
+		f, err := os.Open(j.last)
+		if err == nil {
 			defer f.Close()
-			last = compile.LastOf(f)
-			last(zone.Root, zone.Root, 0) // it is read now
+			last, err = compile.LastOf(f)
+		}
+		if err != nil {
+			j.blocked(fmt.Errorf("read what was published: %w", err))
 		}
 		return last(owner, target, qtype)
 	}

@@ -230,7 +230,8 @@ func TestSummary(t *testing.T) {
 		{ZoneReport{Name: "example.com", Output: "a.db", Changed: true, OldSerial: new(uint32(7)), NewSerial: new(uint32(8))}, "example.com: no ALIAS, serial 7 -> 8", "would-change"},
 		{ZoneReport{Source: "a.zone", Aliases: 3}, "a.zone: checked, 3 ALIAS", "checked"},
 		{ZoneReport{Name: "example.com"}, "example.com: checked, no ALIAS", "checked"},
-		{ZoneReport{Name: "example.com", NewSerial: new(uint32(1)), Diagnostics: diag.List{{Severity: diag.Error}}}, "", "failed"},
+		{ZoneReport{Name: "example.com", Diagnostics: diag.List{{Severity: diag.Error}}}, "", "failed"},
+		{ZoneReport{Name: "example.com", Output: "a.db", NewSerial: new(uint32(1)), Diagnostics: diag.List{{Severity: diag.Error}}}, "example.com: no ALIAS, serial 1, unchanged", "unchanged"}, // held
 	}
 	for _, test := range tests {
 		if got := test.zone.summary(); got != test.line {

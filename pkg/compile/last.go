@@ -22,28 +22,23 @@ type last struct {
 	addresses []netip.Addr
 }
 
-// LastOf gives what [Published].Last says of an output in source style. It is read when it is
-// asked for first. An output that cannot be read to its end shows what came before: whoever
-// compares it with the new one says what is wrong.
-func LastOf(output io.Reader) func(owner, target zone.Name, qtype uint16) *resolve.Known {
-	var all map[lastKey]*last
+// LastOf gives what [Published].Last says of an output in source style.
+func LastOf(output io.Reader) (func(owner, target zone.Name, qtype uint16) *resolve.Known, error) {
+	all, err := readLast(output)
 	return func(owner, target zone.Name, qtype uint16) *resolve.Known {
-		if all == nil {
-			all = readLast(output)
-		}
 		if l := all[lastKey{owner, target, qtype}]; l != nil {
 			return &resolve.Known{Addresses: l.addresses, TTL: l.ttl}
 		}
-		if l := all[lastKey{owner, target, 0}]; l != nil {
+		if all[lastKey{owner, target, 0}] != nil {
 			return &resolve.Known{Gone: true}
 		}
 		return nil
-	}
+	}, err
 }
 
-func readLast(output io.Reader) map[lastKey]*last {
+func readLast(output io.Reader) (map[lastKey]*last, error) {
 	all := map[lastKey]*last{}
-	_ = zonefile.FindFlattened(output, func(f zonefile.Flattened) {
+	err := zonefile.FindFlattened(output, func(f zonefile.Flattened) {
 		k := lastKey{f.Owner, f.Target, f.Type}
 		l := all[k]
 		if l == nil {
@@ -59,5 +54,5 @@ func readLast(output io.Reader) map[lastKey]*last {
 		slices.SortFunc(l.addresses, netip.Addr.Compare)
 		l.addresses = slices.Compact(l.addresses)
 	}
-	return all
+	return all, err
 }

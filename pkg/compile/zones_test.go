@@ -162,6 +162,10 @@ func publishedAs(t *testing.T, origin zone.Name, name string, text []byte) *Publ
 	if !ok {
 		t.Fatalf("%s has no serial: %v", name, old.Found)
 	}
+	lastGood, err := LastOf(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &Published{
 		Serial: summary.Serial,
 		Same: func(draft *zonefile.Text, content zonefile.Content) (bool, error) {
@@ -173,7 +177,7 @@ func publishedAs(t *testing.T, origin zone.Name, name string, text []byte) *Publ
 			}
 			return slow, err
 		},
-		Last:  LastOf(bytes.NewReader(text)),
+		Last:  lastGood,
 		Size:  int64(len(text)),
 		Count: func() (int, error) { return summary.Count, nil },
 	}

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,113 +20,6 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/zone"
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
 )
-
-// lookupFlags are the flags that say who is asked, and what is believed.
-type lookupFlags struct {
-	cmd          *cobra.Command
-	resolvers    []string
-	timeout      string
-	agree        int
-	agreeMode    string
-	requireAD    bool
-	fresh        string
-	ecs          string
-	rate         string
-	maxAddresses int
-	allowNet     []string
-	denyNet      []string
-}
-
-func (f *lookupFlags) add(cmd *cobra.Command) {
-	f.cmd = cmd
-	flags := cmd.Flags()
-	flags.StringSliceVar(&f.resolvers, "resolver", nil, "ask `URL`: udp://, tcp://, tls://, https://, quic://, system, file:ANSWERS or demo: (repeatable, in this order; default system)")
-	flags.StringVar(&f.timeout, "timeout", "", "give up after `TIME`, as in 30s or 1h30m (default: as long as it takes)")
-	flags.IntVar(&f.agree, "agree", 0, "publish only what `N` resolvers agree about (default 1)")
-	flags.StringVar(&f.agreeMode, "agree-mode", "", "`HOW` resolvers agree: equal, or overlap where they share a pool, and the first one's addresses count (default equal)")
-	flags.BoolVar(&f.requireAD, "require-ad", false, "take only answers that the resolver has validated (DNSSEC); it is on this machine or encrypted")
-	flags.StringVar(&f.fresh, "fresh", "", "`WHOSE` answers count: cached, of resolvers, or authoritative, of the target's own servers (default cached)")
-	flags.StringVar(&f.ecs, "ecs", "", "ask on behalf of clients in `NET`, as in 198.51.100.0/24 (default: nobody)")
-	flags.StringVar(&f.rate, "rate", "", "send one resolver `N` queries a second at most (default auto)")
-	flags.IntVar(&f.maxAddresses, "max-addresses", 0, "let a target have `N` addresses of one type (default 64, at most 100)")
-	flags.StringSliceVar(&f.allowNet, "allow-net", nil, "publish addresses in `NET`[@NAME] that are refused otherwise, for targets at or below NAME (repeatable)")
-	flags.StringSliceVar(&f.denyNet, "deny-net", nil, "refuse addresses in `NET`[@NAME], for targets at or below NAME (repeatable)")
-}
-
-const resolverHint = "--resolver takes udp://ADDRESS, tcp://ADDRESS, tls://ADDRESS#NAME, https://NAME/dns-query, quic://ADDRESS#NAME, system, file:ANSWERS or demo:"
-
-// policyOf says which addresses are published.
-func (f *lookupFlags) policyOf(c *config.Config) (resolve.Policy, error) {
-	policy := resolve.Policy{Allow: c.AllowNet, Deny: c.DenyNet, MaxAddresses: c.MaxAddresses}
-	if f.maxAddresses != 0 {
-		policy.MaxAddresses = f.maxAddresses
-	}
-	if policy.MaxAddresses < 0 || policy.MaxAddresses > resolve.HardMaxAddresses {
-		return policy, usageError{message: fmt.Sprintf("--max-addresses %d is not from 1 to %d", policy.MaxAddresses, resolve.HardMaxAddresses)}
-	}
-	for _, list := range []struct {
-		flag  string
-		words []string
-		to    *[]resolve.NetRule
-	}{{"--allow-net", f.allowNet, &policy.Allow}, {"--deny-net", f.denyNet, &policy.Deny}} {
-		for _, word := range list.words {
-			rule, err := resolve.ParseNetRule(word)
-			if err != nil {
-				return policy, netError(list.flag, err)
-			}
-			*list.to = append(*list.to, rule)
-		}
-	}
-	return policy, nil
-}
-
-// open opens the resolvers and the policy for their answers.
-func (f *lookupFlags) open(c *config.Config, options resolve.Options) (*compile.Resolvers, resolve.Policy, diag.List, error) {
-	policy, err := f.policyOf(c)
-	if err != nil {
-		return nil, policy, nil, err
-	}
-	if err := f.checkTimeout(); err != nil {
-		return nil, policy, nil, err
-	}
-	if f.resolvers != nil && len(f.resolvers) == 0 {
-		return nil, policy, nil, usageError{message: "--resolver is empty", hint: resolverHint}
-	}
-	urls := c.Resolvers
-	if len(f.resolvers) > 0 {
-		urls = f.resolvers
-	}
-	opinions := compile.ResolverOptions{Options: options, Policy: policy}
-	if err := f.opinions(c, &opinions); err != nil {
-		return nil, policy, nil, err
-	}
-	r, problems, err := compile.OpenResolvers(urls, opinions, os.ReadFile)
-	if err != nil {
-		return nil, policy, nil, usageError{message: err.Error(), hint: opinionHint(err)}
-	}
-	return r, policy, problems, nil
-}
-
-// netError is what is wrong with a word of --allow-net or --deny-net.
-func netError(flag string, err error) error {
-	wrong := usageError{message: flag + " " + err.Error()}
-	if rule, ok := errors.AsType[*resolve.NetRuleError](err); ok {
-		wrong.hint = rule.Hint
-	}
-	return wrong
-}
-
-// limit bounds a run in time.
-func (f *lookupFlags) limit(ctx context.Context, c *config.Config) (context.Context, context.CancelFunc) {
-	timeout := c.Timeout
-	if f.timeout != "" {
-		timeout, _ = config.ParseDuration(f.timeout) // open has checked it
-	}
-	if timeout <= 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, timeout)
-}
 
 // compileCommand is the work of aliasflat compile.
 type compileCommand struct {
@@ -199,34 +92,8 @@ func (c *compileCommand) previews() bool { return c.check || c.preview }
 func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
 	deliver func(ctx context.Context, known *recollection, jobs []*job, results []compile.Result, problems diag.List) error,
 ) error {
-	conf, err := c.settings(w)
+	conf, jobs, wait, err := c.prepare(cmd, args, w)
 	if err != nil {
-		return err
-	}
-	wait, err := c.waitTime()
-	if err != nil {
-		return err
-	}
-	jobs, err := c.jobs(cmd, conf, args)
-	if err != nil {
-		return err
-	}
-	if err := c.outputs(jobs); err != nil {
-		return err
-	}
-	if err := c.deliveries(jobs); err != nil {
-		return err
-	}
-	if err := c.locks(jobs); err != nil {
-		return err
-	}
-	if err := c.compared(jobs, c.preview); err != nil {
-		return err
-	}
-	if err := c.reportApart(jobs); err != nil {
-		return err
-	}
-	if err := c.subnets(c.app, jobs); err != nil {
 		return err
 	}
 	asked, problems, err := c.ask(conf)
@@ -277,6 +144,35 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
 		return err
 	}
 	return deliver(ctx, known, jobs, results, append(found, asked.problems()...))
+}
+
+// prepare settles what is to be done, before anything is opened.
+func (c *compileCommand) prepare(cmd *cobra.Command, args []string, w io.Writer) (*config.Config, []*job, time.Duration, error) {
+	conf, err := c.settings(w)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	wait, err := c.waitTime()
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	jobs, err := c.jobs(cmd, conf, args)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	for _, settle := range []func([]*job) error{
+		c.outputs,
+		c.deliveries,
+		c.locks,
+		func(jobs []*job) error { return c.compared(jobs, c.preview) },
+		c.reportApart,
+		func(jobs []*job) error { return c.subnets(c.app, jobs) },
+	} {
+		if err := settle(jobs); err != nil {
+			return nil, nil, 0, err
+		}
+	}
+	return conf, jobs, wait, nil
 }
 
 // asked is who is asked in a run.
@@ -471,99 +367,6 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 		return outcomeWorld
 	}
 	return z.delivered(&done)
-}
-
-// publishedFile finds what the file of the last run holds: its serial now, and
-// its records once they are asked for.
-func (j *job) publishedFile() {
-	head, err := publish.ReadHead(j.last)
-	if err != nil {
-		j.blocked(err)
-		return
-	}
-	if len(head) == 0 {
-		return // not there, or made empty for what is to come
-	}
-	options := zonefile.Options{Origin: j.zoneName(head), For: j.source.For}
-	serial, ok := zonefile.FindSerial(j.last, head, options)
-	if !ok {
-		old, err := j.summarize(options)
-		if err != nil {
-			j.blocked(err)
-			return
-		}
-		serial = old.Serial
-	}
-	var size int64
-	if info, err := os.Stat(j.last); err == nil {
-		size = info.Size()
-	}
-	j.source.Published = &compile.Published{
-		Serial: serial,
-		Last:   j.lastGood(),
-		Size:   size,
-		Count: func() (int, error) {
-			old, err := j.summarize(options)
-			return old.Count, err
-		},
-		Same: func(draft *zonefile.Text, content zonefile.Content) (bool, error) {
-			same, err := j.sameRecords(draft, content, options)
-			if err != nil {
-				j.blocked(err)
-			}
-			return same, err
-		},
-	}
-}
-
-// sameRecords compares the output of the last run with a draft of this one.
-func (j *job) sameRecords(draft *zonefile.Text, content zonefile.Content, options zonefile.Options) (bool, error) {
-	same, known, err := publish.SameRecords(j.last, draft)
-	if known || err != nil {
-		return same, err
-	}
-	old, err := j.summarize(options)
-	if err != nil {
-		return false, err
-	}
-	return compile.SameContent(old, content, func() (*zonefile.Zone, error) {
-		text, err := publish.Read(j.last, nil)
-		return zonefile.Read(j.last, text, options), err
-	})
-}
-
-// summarize reads the output of the last run, which must be one.
-func (j *job) summarize(options zonefile.Options) (zonefile.Summary, error) {
-	found, known, err := publish.Summarize(j.last, options)
-	if known || err != nil {
-		return found, err
-	}
-	text, err := publish.Read(j.last, nil)
-	if err != nil {
-		return found, err
-	}
-	old := zonefile.Summarize(j.last, text, options)
-	found, ok := old.Summary()
-	switch {
-	case !ok:
-		return found, fmt.Errorf("%s is no zone file of %s: it is not overwritten", j.last, displayName(options.Origin))
-	case len(old.Marked(zonefile.MarkALIAS)) > 0:
-		return found, fmt.Errorf("%s has ALIAS records, so it is a source: it is not overwritten", j.last)
-	}
-	return found, nil
-}
-
-func (j *job) blocked(err error) {
-	j.stopped(diag.CodeUnwritable, err, "name another file with -o, or move that one away")
-}
-
-// stopped says what of the world keeps the output from being written.
-func (j *job) stopped(code diag.Code, err error, hint string) {
-	j.outcome |= outcomeWorld
-	j.problems = append(j.problems, &diag.Diagnostic{
-		Severity: diag.Error, Code: code, Err: err,
-		Span: diag.Span{Pos: diag.Pos{File: j.last}}, Message: err.Error(), Hint: hint,
-	})
 }
 
 // zoneName finds the zone name before the source is read: what was published

@@ -201,7 +201,7 @@ func (d *decision) empty(qtype uint16, of *ofType) {
 	}
 }
 
-// tells tells whether another type has last good addresses that are held or dropped.
+// tells says whether another type has last good addresses that are held or dropped.
 func (d *decision) tells(than *ofType) bool {
 	return slices.ContainsFunc(d.types[:], func(of *ofType) bool {
 		return of != nil && of != than && of.has() && of.verdict != verdictWrite

@@ -103,13 +103,13 @@ func (f *Run) settle(m *alias.Member, r *alias.Rule) *settlement {
 		types[i] = of
 		has := of.has()
 		s.knew = s.knew || has || of.known != nil && of.known.Gone
-		s.fresh = s.fresh || of.found.outcome == resolve.Addresses && !(of.isStale() && has)
+		s.fresh = s.fresh || of.found.outcome == resolve.Addresses && (!of.isStale() || !has)
 		s.negative = s.negative && (of.found.outcome == resolve.NoData || of.found.outcome == resolve.NXDomain)
 	}
 	s.types = types
-	for i, qtype := range qtypes {
-		if of := types[i]; of != nil {
-			f.judge(r, s, of, qtype)
+	for _, of := range types {
+		if of != nil {
+			f.judge(r, s, of)
 		}
 	}
 	f.forbid(m, r, s)
@@ -146,7 +146,7 @@ func (of *ofType) has() bool { return of.known != nil && len(of.known.Addresses)
 // isStale tells whether the addresses are old ones that the resolver could not refresh.
 func (of *ofType) isStale() bool { return of.found.answer != nil && of.found.answer.Stale }
 
-func (f *Run) judge(r *alias.Rule, s *settlement, of *ofType, qtype uint16) {
+func (f *Run) judge(r *alias.Rule, s *settlement, of *ofType) {
 	switch of.found.outcome {
 	case resolve.Addresses:
 		switch {
@@ -210,7 +210,7 @@ func (f *Run) judgeNegative(r *alias.Rule, s *settlement, of *ofType, confirmed,
 		of.verdict = verdictFail
 	case !s.fresh && otherFails:
 		f.judgeFailure(r, s, of, causeUnconfirmed)
-	case !confirmed && !(s.fresh && f.force):
+	case !confirmed && (!s.fresh || !f.force):
 		of.hold(causeUnconfirmed)
 	case s.fresh || r.OnEmpty == alias.EmptyDrop || r.OnEmpty == alias.EmptyHold && f.pastStale(r, of):
 		of.drop(causeConfirmed)

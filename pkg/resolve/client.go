@@ -288,7 +288,7 @@ func (r Reason) transient() bool {
 	case ReasonRefused, ReasonRcode, ReasonLame, ReasonNoSOA, ReasonLoop, ReasonChainTooLong,
 		ReasonNameTooLong, ReasonTruncated, ReasonBlocked, ReasonStale, ReasonRefusedAddress,
 		ReasonTooManyAddresses, ReasonDNS64, ReasonBadResolver, ReasonCertificate, ReasonDisagree,
-		ReasonNotValidated, ReasonNoServer, ReasonCanceled:
+		ReasonNotValidated, ReasonNoServer, ReasonCanceled, ReasonNotLocked:
 	}
 	return false
 }

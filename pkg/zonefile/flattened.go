@@ -156,11 +156,11 @@ func emptyOwnerOf(rest []byte) (zone.Name, bool) {
 	if !ok {
 		return zone.Name{}, false
 	}
-	i := bytes.Index(text, []byte(emptyEnd))
-	if i < 0 {
+	before, _, ok := bytes.Cut(text, []byte(emptyEnd))
+	if !ok {
 		return zone.Name{}, false
 	}
-	owner, err := zone.ParseName(string(text[:i]), zone.Name{})
+	owner, err := zone.ParseName(string(before), zone.Name{})
 	return owner, err == nil
 }
 

@@ -21,7 +21,10 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
 )
 
-// saveMemory has garbage collected early, the earlier the more text there is.
+// saveMemory has garbage collected early, the earlier the more text there is,
+// and before it is known how much that is. Beside a small text all there is
+// takes little, and collecting it again and again takes time.
+//
 // Nearly all memory is the text and the index, which hold no pointers and cost
 // the collector nothing, while waiting for the heap to grow by a part of them
 // would let garbage grow along with the zone. GOGC wins.
@@ -30,9 +33,16 @@ import (
 // in front of the unused ones, and a buffer that begins in them is cleared from
 // one end to the other.
 func saveMemory(text int) {
-	const garbage = 3 << 20 // bytes to let lie beside a large text
+	const (
+		garbage = 3 << 20   // bytes to let lie beside a large text
+		small   = 256 << 10 // bytes
+	)
+	percent := min(20, max(5, 100*garbage/max(text, 1)))
+	if text > 0 && text <= small {
+		percent = 100
+	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(min(20, max(5, 100*garbage/max(text, 1))))
+		debug.SetGCPercent(percent)
 	}
 }
 

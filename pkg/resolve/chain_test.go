@@ -321,7 +321,7 @@ func TestParseMessageErrors(t *testing.T) {
 }
 
 func TestFit(t *testing.T) {
-	q := newQuery(zone.MustParseName("target.example.net."), dns.TypeA, &style{anyCase: true}, nil)
+	q := newQuery(nil, zone.MustParseName("target.example.net."), dns.TypeA, &style{anyCase: true}, nil)
 	right := append([]byte(nil), q.datagram()...)
 	right[2] |= 0x80
 	edited := func(edit func(b []byte) []byte) []byte { return edit(append([]byte(nil), right...)) }

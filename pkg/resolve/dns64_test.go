@@ -110,6 +110,12 @@ func TestSettleDNS64(t *testing.T) {
 			t.Errorf("%s: %s, %q; want %s", tt.name, short(got), got.Detail, tt.want)
 		}
 	}
+	if got := NewPref64(prefixNAT64); got != NewPref64(netip.MustParsePrefix("64:ff9b::/96")) || got.String() != "64:ff9b::/96" {
+		t.Errorf("%s is not the prefix it is made of", got)
+	}
+	if got := NewPref64(netip.Prefix{}); got.IsValid() || got.String() != "" {
+		t.Errorf("%q is made of no prefix", got)
+	}
 	for _, other := range []Answer{a, nodata, {Type: dns.TypeAAAA, Outcome: NoData}, {Type: dns.TypeAAAA, Outcome: Failure}} {
 		if p := DNS64Of(&other, found); p.IsValid() {
 			t.Errorf("%s lies in %s", short(other), p)

@@ -525,8 +525,8 @@ func TestDial(t *testing.T) {
 func TestPadded(t *testing.T) {
 	for n := 1; n < 64; n++ {
 		name := zone.MustParseName(strings.Repeat("x.", n) + "example.")
-		q := newQuery(name, dns.TypeA, &style{anyCase: true}, nil)
-		p := newQuery(name, dns.TypeA, &style{anyCase: true, pad: true}, nil)
+		q := newQuery(nil, name, dns.TypeA, &style{anyCase: true}, nil)
+		p := newQuery(nil, name, dns.TypeA, &style{anyCase: true, pad: true}, nil)
 		p.setID(7)
 		var m dns.Msg
 		if err := m.Unpack(p.datagram()); err != nil {
@@ -543,7 +543,7 @@ func TestPadded(t *testing.T) {
 			t.Errorf("the question is %q", p.question())
 		}
 	}
-	plain := newQuery(v4, dns.TypeA, &style{plain: true, anyCase: true, pad: true}, nil)
+	plain := newQuery(nil, v4, dns.TypeA, &style{plain: true, anyCase: true, pad: true}, nil)
 	if n := len(plain.datagram()); n != headerLen+len(plain.question()) {
 		t.Errorf("a query without EDNS grew to %d octets", n)
 	}

@@ -65,7 +65,7 @@ func TestForgedPackets(t *testing.T) {
 	target := zone.MustParseName("cdn-with-letters.example.net.")
 	seen := map[string]int{}
 	for i := range n {
-		q := newQuery(target, dns.TypeA, &style{}, nil)
+		q := newQuery(nil, target, dns.TypeA, &style{}, nil)
 		right := append([]byte(nil), q.datagram()...)
 		right[2] |= flagQR >> 8
 		if q.fit(right) != fullMatch {

@@ -190,8 +190,18 @@ type queue struct {
 	head int
 }
 
-func (q *queue) push(a *ask) { q.asks = append(q.asks, a) }
-func (q *queue) len() int    { return len(q.asks) - q.head }
+// push makes room where the asks were that are gone, before it takes more memory: under load a
+// queue is never empty.
+func (q *queue) push(a *ask) {
+	if len(q.asks) == cap(q.asks) && q.head > len(q.asks)/2 {
+		left := copy(q.asks, q.asks[q.head:])
+		clear(q.asks[left:])
+		q.asks, q.head = q.asks[:left], 0
+	}
+	q.asks = append(q.asks, a)
+}
+
+func (q *queue) len() int { return len(q.asks) - q.head }
 
 func (q *queue) peek() *ask {
 	if q.len() == 0 {

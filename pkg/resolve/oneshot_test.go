@@ -40,7 +40,7 @@ func TestOneShotForged(t *testing.T) {
 			return conn, err
 		})
 		defer p.close()
-		r, _ := p.exchange(t.Context(), newQuery(zone.MustParseName("v4.example.net."), dns.TypeA, &style{}, nil), time.Second)
+		r, _ := p.exchange(t.Context(), newQuery(nil, zone.MustParseName("v4.example.net."), dns.TypeA, &style{}, nil), time.Second)
 		if r.err != nil || reads.Load() != maxForged+1 {
 			t.Errorf("%v after %d packets", r.err, reads.Load())
 		}
@@ -57,7 +57,7 @@ func TestOneShotEnds(t *testing.T) {
 		server := n.Start(t, "198.51.100.1:53", testWorld)
 		setFault(t, server, "", "drop")
 		p := newOneShots(8, func(network string) (net.Conn, error) { return n.Dial(t.Context(), network, "198.51.100.1:53") })
-		q := newQuery(zone.MustParseName("v4.example.net."), dns.TypeA, &style{}, nil)
+		q := newQuery(nil, zone.MustParseName("v4.example.net."), dns.TypeA, &style{}, nil)
 		began := time.Now()
 		if r, _ := p.exchange(t.Context(), q, time.Second); failureOf(r.err, 0).reason != ReasonTimeout || time.Since(began) != time.Second {
 			t.Errorf("%v after %s", r.err, time.Since(began))

@@ -67,13 +67,9 @@ func (q *query) subnet() []byte { return q.packet[q.subnetAt:][:q.subnetLen] }
 
 // newQuery builds a query, with a cookie if there is one: the client's part, and the server's
 // behind it if known (RFC 7873). Unless the style says otherwise the letters of the name get a
-// random case, which a forger has to guess too.
-func newQuery(name zone.Name, qtype uint16, s *style, cookie []byte) query {
-	return newQueryIn(nil, name, qtype, s, cookie)
-}
-
-// newQueryIn is newQuery with the memory of a packet that nobody needs any more, if it is enough.
-func newQueryIn(room []byte, name zone.Name, qtype uint16, s *style, cookie []byte) query {
+// random case, which a forger has to guess too. It takes the memory of room, a packet that
+// nobody needs any more, if that is enough.
+func newQuery(room []byte, name zone.Name, qtype uint16, s *style, cookie []byte) query {
 	wire := name.Wire()
 	p := room
 	if size := questionStart + len(wire) + 4 + s.optSize(len(cookie)); cap(p) < size {

@@ -150,9 +150,9 @@ func TestSubnetRefused(t *testing.T) {
 // All but the scope of a client subnet option has to come back.
 func TestJudgeSubnet(t *testing.T) {
 	name := zone.MustParseName("example.net.")
-	v4 := newQuery(name, dns.TypeA, &style{subnet: netip.MustParsePrefix("198.51.100.0/24")}, make([]byte, clientCookieLen))
-	v6 := newQuery(name, dns.TypeA, &style{subnet: netip.MustParsePrefix("2001:db8:1::/41")}, nil)
-	none := newQuery(name, dns.TypeA, &style{subnet: netip.MustParsePrefix("0.0.0.0/0")}, nil)
+	v4 := newQuery(nil, name, dns.TypeA, &style{subnet: netip.MustParsePrefix("198.51.100.0/24")}, make([]byte, clientCookieLen))
+	v6 := newQuery(nil, name, dns.TypeA, &style{subnet: netip.MustParsePrefix("2001:db8:1::/41")}, nil)
+	none := newQuery(nil, name, dns.TypeA, &style{subnet: netip.MustParsePrefix("0.0.0.0/0")}, nil)
 	tests := []struct {
 		name  string
 		query query
@@ -172,7 +172,7 @@ func TestJudgeSubnet(t *testing.T) {
 		{"IPv6", v6, []byte{0, 2, 41, 128, 0x20, 1, 0x0d, 0xb8, 0, 0}, true},
 		{"IPv6 scope", v6, []byte{0, 2, 41, 129, 0x20, 1, 0x0d, 0xb8, 0, 0}, false},
 		{"length 0", none, []byte{0, 1, 0, 0}, true},
-		{"not asked for", newQuery(name, dns.TypeA, &style{}, nil), []byte{0, 1, 24, 0, 198, 51, 100}, true},
+		{"not asked for", newQuery(nil, name, dns.TypeA, &style{}, nil), []byte{0, 1, 24, 0, 198, 51, 100}, true},
 	}
 	for _, tt := range tests {
 		if f := tt.query.judgeSubnet(&message{subnet: tt.reply}); (f == nil) != tt.fits {

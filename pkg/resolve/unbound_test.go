@@ -78,7 +78,7 @@ func TestUnbound(t *testing.T) {
 				t.Fatal(err)
 			}
 			// The ticket comes with the first reply.
-			q := newQuery(v4, dns.TypeA, &style{anyCase: true, pad: true}, nil)
+			q := newQuery(nil, v4, dns.TypeA, &style{anyCase: true, pad: true}, nil)
 			if _, err := conn.Write(q.packet); err != nil {
 				t.Fatal(err)
 			}

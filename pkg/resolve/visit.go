@@ -20,7 +20,7 @@ type visit struct {
 	style *style // how all is asked
 
 	// How the current name is asked for.
-	room       []byte // for the first query, see newQueryIn
+	room       []byte // for the first query, see newQuery
 	query      query
 	asked      moment
 	plain      bool // without EDNS
@@ -57,7 +57,7 @@ func (v *visit) next(now moment) query {
 	if (!v.overConn || v.distrusted) && !s.plain {
 		cookie = v.u.cookies.current()
 	}
-	v.query = newQueryIn(v.room, v.chain.last, v.chain.qtype, s, cookie)
+	v.query = newQuery(v.room, v.chain.last, v.chain.qtype, s, cookie)
 	v.room = nil
 	v.asked = now
 	return v.query

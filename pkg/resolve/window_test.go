@@ -163,3 +163,22 @@ func TestPace(t *testing.T) {
 		}
 	}
 }
+
+// A queue that is never empty does not grow with what went through it.
+func TestQueueStaysSmall(t *testing.T) {
+	var q queue
+	asks := make([]ask, 1000)
+	for i := range asks {
+		q.push(&asks[i])
+		if i < 10 {
+			continue
+		}
+		if q.peek() != &asks[i-10] {
+			t.Fatalf("query %d is not the first one after %d", i-10, i)
+		}
+		q.pop()
+	}
+	if q.len() != 10 || cap(q.asks) > 64 {
+		t.Errorf("%d queries wait in room for %d", q.len(), cap(q.asks))
+	}
+}

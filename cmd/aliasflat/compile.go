@@ -286,10 +286,12 @@ func (c *compileCommand) deliver(ctx context.Context, known *recollection, jobs 
 		case c.hold(j, r, &z):
 			o |= outcomeSource
 		default:
+			known.promise(j, r)
 			o |= c.write(ctx, j, r, &z) | c.writeLock(j, &z) | known.remember(j, r, &z)
 		}
 		rep.Zones = append(rep.Zones, z)
 	}
+	known.tidy(results)
 	return c.finish(c.stderr, rep, o)
 }
 

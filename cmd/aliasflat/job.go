@@ -311,7 +311,7 @@ func (j *job) read(stdin io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	if info.Mode().IsRegular() {
-		text, err := publish.ReadRegular(j.path, j.buf)
+		text, err := publish.ReadStable(j.path, j.buf)
 		j.buf = text
 		return text, err
 	}

@@ -183,6 +183,41 @@ func sumOf(text *zonefile.Text) uint64 {
 	return uint64(apart)<<32 | uint64(whole)
 }
 
+// promise keeps that hooks are owed before a zone is published, so that the next run makes up
+// for them if this one is killed in between. A reload needs no such promise: the server tells
+// that it was not reloaded.
+func (m *recollection) promise(j *job, r *compile.Result) {
+	if m.store == nil || m.preview || !r.Changed || len(j.delivery.hooks) == 0 {
+		return
+	}
+	last, ok := m.store.Zone(r.Name, j.view, j.outputKey())
+	if !ok {
+		return
+	}
+	last.Owed, _ = json.Marshal(publish.Owed{Reload: true})   // it is made of booleans and numbers
+	_ = m.store.Commit(state.Update{Zone: &last, Now: m.now}) // what cannot be kept now is reported when the run is remembered
+}
+
+// forgetAfter is when an answer is forgotten that nobody has asked for since.
+const forgetAfter = 366 * 24 * time.Hour
+
+// tidy forgets what nobody has asked for in a long time.
+func (m *recollection) tidy(results []compile.Result) {
+	if m.store == nil || m.preview {
+		return
+	}
+	needed := map[resolve.Question]bool{}
+	for i := range results {
+		if results[i].Answers == nil {
+			return // a zone that could not be read may need any of them
+		}
+		for q := range results[i].Answers() {
+			needed[q] = true
+		}
+	}
+	_, _ = m.store.Tidy(m.now.Add(-forgetAfter), func(q resolve.Question) bool { return needed[q] }) // it is tried again by the next run
+}
+
 // remember keeps what came of a zone. What a run has published stands even where that cannot
 // be kept.
 func (m *recollection) remember(j *job, r *compile.Result, z *ZoneReport) outcome {

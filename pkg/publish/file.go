@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
 )
@@ -112,6 +113,38 @@ func ReadRegular(path string, buf []byte) ([]byte, error) {
 	}
 	defer f.Close()
 	return readAll(f, buf)
+}
+
+// ErrChanging says that a file was written to while it was read, each time.
+var ErrChanging = errors.New("it changes while it is read")
+
+// The reading of a file that somebody writes to.
+const (
+	stableReads = 10
+	stablePause = 50 * time.Millisecond
+)
+
+// ReadStable is ReadRegular for a file that others write. One that changes meanwhile is read
+// again a little later, for half a second: half of it is not what its author meant.
+func ReadStable(path string, buf []byte) ([]byte, error) {
+	for range stableReads {
+		before, err := os.Stat(path)
+		if err != nil {
+			return buf, err
+		}
+		if buf, err = ReadRegular(path, buf); err != nil {
+			return buf, err
+		}
+		after, err := os.Stat(path)
+		if err != nil {
+			return buf, err
+		}
+		if os.SameFile(before, after) && before.Size() == after.Size() && before.ModTime().Equal(after.ModTime()) && int64(len(buf)) == after.Size() {
+			return buf, nil
+		}
+		time.Sleep(stablePause)
+	}
+	return buf, &fs.PathError{Op: "read", Path: path, Err: ErrChanging}
 }
 
 // openRegular opens a regular file for reading. It looks first: to open a FIFO

@@ -286,7 +286,10 @@ func (c *compileCommand) deliver(ctx context.Context, known *recollection, jobs 
 		case c.hold(j, r, &z):
 			o |= outcomeSource
 		default:
-			known.promise(j, r)
+			if why := known.promise(j, r, &z); why != 0 {
+				o |= why
+				break
+			}
 			o |= c.write(ctx, j, r, &z) | c.writeLock(j, &z) | known.remember(j, r, &z)
 		}
 		rep.Zones = append(rep.Zones, z)

@@ -30,6 +30,7 @@ type workshop struct {
 	turn    int // of the last publication; the source is that of turn%2
 	texts   [2]string
 	waited  string // --wait of every run
+	state   string // --state of every run; empty: none
 }
 
 // serialMark is the serial of the texts that the workshop compares with.
@@ -39,11 +40,17 @@ const firstSerial = 1000
 
 func newWorkshop(t *testing.T) *workshop {
 	t.Helper()
+	return openWorkshop(t, "")
+}
+
+// openWorkshop makes one whose runs remember in a folder of that name.
+func openWorkshop(t *testing.T, state string) *workshop {
+	t.Helper()
 	program, err := exec.LookPath("aliasflat") // which is this test binary
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &workshop{t: t, dir: t.TempDir(), program: program, waited: "10s"}
+	w := &workshop{t: t, dir: t.TempDir(), program: program, waited: "10s", state: state}
 	// Whoever runs the programs below as somebody else must get here.
 	for dir := w.dir; dir != os.TempDir() && len(dir) > 1; dir = filepath.Dir(dir) {
 		_ = os.Chmod(dir, 0o755) // the upper ones may be of others
@@ -92,10 +99,14 @@ func (w *workshop) text(turn int) string {
 
 // next are the arguments of the run that publishes the next turn.
 func (w *workshop) next() []string {
-	return []string{
+	args := []string{
 		w.program, "compile", "-q", "--force", "--resolver", "demo:", "--wait", w.waited,
 		"--serial", fmt.Sprint(firstSerial + w.turn + 1), "-o", w.output, w.source(w.turn + 1),
 	}
+	if w.state != "" {
+		args = append(args, "--state", filepath.Join(w.dir, w.state))
+	}
+	return args
 }
 
 // execute runs a program to its end, and tells its exit status, -1 where a
@@ -204,7 +215,13 @@ func TestKilledAtRandom(t *testing.T) {
 		kills = 1000
 	}
 	t.Parallel()
-	w := newWorkshop(t)
+	for _, state := range []string{"", "state"} {
+		killAtRandom(t, openWorkshop(t, state), kills/2)
+	}
+}
+
+func killAtRandom(t *testing.T, w *workshop, kills int) {
+	t.Helper()
 	begin := time.Now()
 	w.publish()
 	whole := time.Since(begin)
@@ -353,6 +370,32 @@ func TestKilledAtEveryCall(t *testing.T) {
 	}
 	t.Logf("%d kills: %d old, %d new; %d have left something, and nothing is left", old+published, old, published, left)
 	if old == 0 || published == 0 || left == 0 {
+		t.Error("the kills do not go through the whole of a run")
+	}
+}
+
+// TestKilledWhileRemembering kills runs as they write what they remember: the next one takes
+// nothing for somebody else's edit.
+func TestKilledWhileRemembering(t *testing.T) {
+	needStrace(t)
+	t.Parallel()
+	w := openWorkshop(t, "state")
+	kills := 0
+	for _, call := range []string{"fsync", "fdatasync", "pwrite64", "renameat"} {
+		for n := 1; ; n++ {
+			status, _, _ := w.traced(call, "signal=KILL", n)
+			what := fmt.Sprintf("killed at %s %d", call, n)
+			w.settle(what)
+			if status == 0 {
+				break // no thread has made so many
+			}
+			kills++
+			if w.publish(); t.Failed() {
+				t.Fatal(what)
+			}
+		}
+	}
+	if t.Logf("%d kills", kills); kills < 4 {
 		t.Error("the kills do not go through the whole of a run")
 	}
 }

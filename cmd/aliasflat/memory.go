@@ -125,12 +125,10 @@ func (m *recollection) recall(j *job) {
 	if !ok {
 		return
 	}
-	if len(last.Owed) > 0 {
-		var owed publish.Owed
-		if err := json.Unmarshal(last.Owed, &owed); err == nil && j.delivery.any() {
-			j.delivery.owed.Reload = j.delivery.owed.Reload || owed.Reload
-			j.delivery.owed.Hooks = owed.Hooks
-		}
+	o := readOwed(last.Owed)
+	if j.delivery.any() {
+		j.delivery.owed.Reload = j.delivery.owed.Reload || o.Reload
+		j.delivery.owed.Hooks = o.Hooks
 	}
 	shown := j.source.Published
 	if shown == nil {
@@ -146,6 +144,14 @@ func (m *recollection) recall(j *job) {
 	}
 	if j.against != "" || !j.edited(&last) {
 		return
+	}
+	if w := o.Writing; w != nil {
+		// A run was killed, or could not remember what it had written.
+		written := last
+		written.Serial, written.Sum, written.Size = w.Serial, w.Sum, w.Size
+		if !j.edited(&written) {
+			return
+		}
 	}
 	if !m.adopt {
 		j.problems = append(j.problems, problemEdited(j, &last))
@@ -183,19 +189,59 @@ func sumOf(text *zonefile.Text) uint64 {
 	return uint64(apart)<<32 | uint64(whole)
 }
 
-// promise keeps that hooks are owed before a zone is published, so that the next run makes up
-// for them if this one is killed in between. A reload needs no such promise: the server tells
-// that it was not reloaded.
-func (m *recollection) promise(j *job, r *compile.Result) {
-	if m.store == nil || m.preview || !r.Changed || len(j.delivery.hooks) == 0 {
-		return
+// owed is what the state keeps of a zone beside what was published of it: what delivery has
+// still to do, and the text that a run was about to write.
+type owed struct {
+	publish.Owed
+	Writing *intended `json:"writing,omitempty"`
+}
+
+// intended is by what a text is known again.
+type intended struct {
+	Serial zone.Serial `json:"serial"`
+	Sum    uint64      `json:"sum,string"` // see sumOf
+	Size   int64       `json:"size"`
+}
+
+func readOwed(raw json.RawMessage) owed {
+	var o owed
+	_ = json.Unmarshal(raw, &o) // one that cannot be read owes nothing
+	return o
+}
+
+// keep gives the form in which it is kept; nil where there is nothing.
+func (o owed) keep() json.RawMessage {
+	if !o.Any() && o.Writing == nil {
+		return nil
+	}
+	raw, _ := json.Marshal(o) // it is made of booleans and numbers
+	return raw
+}
+
+// promise keeps what is about to be written over an output, so that a run that is killed in
+// between is not taken for somebody else's edit, and its hooks are made up for. What cannot be
+// promised is not written.
+func (m *recollection) promise(j *job, r *compile.Result, z *ZoneReport) outcome {
+	if m.store == nil || m.preview || j.output == "-" {
+		return 0
 	}
 	last, ok := m.store.Zone(r.Name, j.view, j.outputKey())
 	if !ok {
-		return
+		return 0 // an output that the state does not know is nobody's edit
 	}
-	last.Owed, _ = json.Marshal(publish.Owed{Reload: true})   // it is made of booleans and numbers
-	_ = m.store.Commit(state.Update{Zone: &last, Now: m.now}) // what cannot be kept now is reported when the run is remembered
+	if same, err := publish.Same(j.output, r.Text); same && err == nil {
+		return 0
+	}
+	o := owed{Owed: readOwed(last.Owed).Owed, Writing: &intended{r.Serial, sumOf(r.Text), r.Text.Len()}}
+	o.Reload = o.Reload || r.Changed && len(j.delivery.hooks) > 0
+	last.Owed = o.keep()
+	if err := m.store.Commit(state.Update{Zone: &last, Now: m.now}); err != nil {
+		d := problemRemember(m.store.Path(), err)
+		d.Hint = heldHint
+		z.Diagnostics = append(z.Diagnostics, d)
+		return outcomeWorld
+	}
+	return 0
 }
 
 // forgetAfter is when an answer is forgotten that nobody has asked for since.
@@ -252,9 +298,7 @@ func (m *recollection) zone(j *job, r *compile.Result, z *ZoneReport, last *stat
 	if z.Written || kept.Published.IsZero() {
 		kept.Published = m.store.Clamp(time.Now())
 	}
-	if z.Owed.Any() {
-		kept.Owed, _ = json.Marshal(z.Owed) // it is made of booleans and numbers
-	}
+	kept.Owed = owed{Owed: z.Owed}.keep()
 	return kept
 }
 
@@ -320,7 +364,7 @@ func warnStateLost(dir string, err error) *diag.Diagnostic {
 func problemRemember(path string, err error) *diag.Diagnostic {
 	return &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodeStateUnusable, Err: err, Span: place(path),
-		Message: "the run is not remembered: " + err.Error(), Hint: "the new output stands; the next run takes it for edited: --adopt",
+		Message: "the run is not remembered: " + err.Error(), Hint: "the new output stands; what was learned of the targets is asked for again",
 	}
 }
 

@@ -271,3 +271,47 @@ func TestDiskFull(t *testing.T) {
 		})
 	}
 }
+
+// TestEveryCallOfTheStateFails lets each call fail by which a run remembers: it says so and ends
+// with 4, the output is the old or the new one, and the next run finds nothing in its way.
+func TestEveryCallOfTheStateFails(t *testing.T) {
+	needStrace(t)
+	t.Parallel()
+	w := openWorkshop(t, "state")
+	failed, old := 0, 0
+	for i, call := range []string{"pwrite64", "fdatasync", "fsync"} {
+		names := []string{"ENOSPC", "EIO"}
+		if !deep {
+			names = names[i%2 : i%2+1]
+		}
+		for _, fault := range names {
+			for n := 1; ; n++ {
+				status, said, trace := w.traced(call, "error="+fault, n)
+				lines := injected(trace)
+				if brokenRuntime.MatchString(said) {
+					continue
+				}
+				what := fmt.Sprintf("%s %d fails with %s: exit status %d: %s", call, n, fault, status, said)
+				published := w.settle(what)
+				if len(lines) == 0 {
+					break // no thread has made so many
+				}
+				switch {
+				case status == 4 && said != "":
+					failed++
+				default:
+					t.Fatalf("%s: %q", what, lines)
+				}
+				if !published {
+					old++
+				}
+				if w.publish(); t.Failed() {
+					t.Fatal(what)
+				}
+			}
+		}
+	}
+	if t.Logf("%d runs failed, %d left the old output", failed, old); failed < 4 || old == 0 || old == failed {
+		t.Error("the faults do not go through the whole of a run")
+	}
+}

@@ -264,10 +264,10 @@ func (m *recollection) tidy(results []compile.Result) {
 	_, _ = m.store.Tidy(m.now.Add(-forgetAfter), func(q resolve.Question) bool { return needed[q] }) // it is tried again by the next run
 }
 
-// remember keeps what came of a zone. What a run has published stands even where that cannot
-// be kept.
+// remember keeps what came of a zone, unless its output is still, or again, the old one. What a
+// run has published stands even where that cannot be kept.
 func (m *recollection) remember(j *job, r *compile.Result, z *ZoneReport) outcome {
-	if m.store == nil || m.preview || z.RolledBack || r.Remember == nil {
+	if m.store == nil || m.preview || z.NewSerial == nil || r.Remember == nil {
 		return 0
 	}
 	u := state.Update{Known: r.Remember(), Now: m.now}

@@ -86,11 +86,17 @@ func (s *Store) Forget(name zone.Name, under bool) (Forgotten, error) {
 // still need an answer must not have it forgotten.
 func (s *Store) Tidy(since time.Time, needed func(resolve.Question) bool) (Forgotten, error) {
 	var f Forgotten
+	old := func(q resolve.Question, k *resolve.Known) bool {
+		return k.Seen.Before(since) && k.Missing.Last.Before(since) && k.Held.Last.Before(since) && !needed(q)
+	}
+	if !s.hasOld(since, old) {
+		return f, nil
+	}
 	err := s.change(s.Clamp(time.Time{}), func(w *writer) error {
 		f = Forgotten{}
 		err := w.removeIf(bucketKnown, &f.Known, func(key, value []byte) bool {
 			q, k, err := openKnown(key, value)
-			return err == nil && k.Seen.Before(since) && k.Missing.Last.Before(since) && k.Held.Last.Before(since) && !needed(q)
+			return err == nil && old(q, k)
 		})
 		if err != nil {
 			return err
@@ -101,6 +107,21 @@ func (s *Store) Tidy(since time.Time, needed func(resolve.Question) bool) (Forgo
 		})
 	})
 	return f, err
+}
+
+// hasOld tells whether there is anything to forget, which most runs have not.
+func (s *Store) hasOld(since time.Time, old func(resolve.Question, *resolve.Known) bool) bool {
+	for q, k := range s.AllKnown() {
+		if old(q, k) {
+			return true
+		}
+	}
+	for _, e := range s.Estimates() {
+		if e.Seen.Before(since) {
+			return true
+		}
+	}
+	return false
 }
 
 // change makes one transaction.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"io"
 	"os"
 	"os/exec"
@@ -48,14 +49,19 @@ type result struct {
 	err error
 }
 
-// measure runs the commands in turn, one round that is not counted and then
-// the given number, and gives their medians in the order of the commands. A
-// command that fails is not run again; the others go on.
+// measure runs the commands round after round, one that is not counted and then the given
+// number, and gives their medians in the order of the commands. A command that fails is not
+// run again; the others go on.
+//
+// Each round has an order of its own, the same in each call: what runs behind a program that
+// gives much memory back finds it in small pieces, and is slower for that.
 func measure(ctx context.Context, commands []command, rounds int) ([]result, error) {
 	results := make([]result, len(commands))
 	usages := make([][]usage, len(commands))
+	order := rand.New(rand.NewPCG(1, uint64(len(commands))))
 	for round := range rounds + 1 {
-		for i, c := range commands {
+		for _, i := range order.Perm(len(commands)) {
+			c := commands[i]
 			results[i].name = c.name
 			if results[i].err != nil {
 				continue

@@ -41,7 +41,7 @@ func TestTryOutput(t *testing.T) {
 	}
 }
 
-func TestLockHolder(t *testing.T) {
+func TestLockIsHeld(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "example.com.db")
 	look := func(wantHeld bool, wantPID int) {

@@ -1,0 +1,218 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aliasflat/aliasflat/pkg/internal/judge"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// lines are findings as doctor prints them, with words for what differs from run
+// to run.
+func lines(found []Finding, b *bench) string {
+	var text strings.Builder
+	for _, f := range found {
+		fmt.Fprintf(&text, "%v %s: %s", f.Level, f.Subject, f.Message)
+		if f.Hint != "" {
+			text.WriteString(" | " + f.Hint)
+		}
+		text.WriteString("\n")
+	}
+	return strings.NewReplacer(
+		strings.Join(b.server.Control, " "), "TOOL", b.server.Addr, "SERVER", filepath.Dir(b.file), "DIR",
+	).Replace(text.String())
+}
+
+func (b *bench) served() Served {
+	serial := b.serial
+	return Served{
+		Zone: zone.MustParseName(b.zone + "."), File: b.file, SelfNumbered: b.selfNumbered, Serial: &serial,
+		Reload: Reload{Driver: b.driver, Server: b.server.Addr, Command: b.server.Control},
+	}
+}
+
+// examines holds what is found about zones against what must be, and holds the
+// folder of the files to what it was.
+func examines(t *testing.T, b *bench, zones []Served, want string) {
+	t.Helper()
+	before := listing(t, filepath.Dir(b.file))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if got := lines(Examine(ctx, zones), b); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if after := listing(t, filepath.Dir(b.file)); !slices.Equal(before, after) {
+		t.Errorf("the folder had\n%v\nand has\n%v", before, after)
+	}
+}
+
+// listing tells what is in a folder, with times.
+func listing(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, fmt.Sprint(e.Name(), " ", info.Size(), " ", info.ModTime()))
+	}
+	return names
+}
+
+func TestExamineBIND(t *testing.T) {
+	t.Parallel()
+	list := append(slices.Clone(namedSetUps), setUp{zone: "dynamic.test", driver: DriverBIND, options: "allow-update { 127.0.0.1; };"})
+	benches := steered(t, list, judge.StartSteeredNamed)
+	b := benches[0]
+	var zones []Served
+	for _, b := range benches {
+		zones = append(zones, b.served())
+	}
+	stranger := b.served()
+	stranger.Zone = zone.MustParseName("stranger.test.")
+	moved := b.served()
+	moved.File = filepath.Join(t.TempDir(), "other.db")
+	later, far, earlier, unknown := b.served(), b.served(), b.served(), b.served()
+	*later.Serial, *far.Serial, *earlier.Serial, unknown.Serial = 11, 10+1<<31, 9, nil
+	zones = append(zones, stranger, moved, later, far, earlier, unknown)
+	version := strings.TrimSpace(strings.TrimPrefix(toolSays(t, b, "status", "version: "), "version: "))
+	version, _, _ = strings.Cut(version, " (")
+	const (
+		write = " | write ixfr-from-differences yes; into the zone or into options\n"
+		off   = "warning zone plain.test: ixfr-from-differences is off: secondaries transfer the whole zone at every change" + write
+	)
+	examines(t, b, zones, strings.ReplaceAll(`ok TOOL: VERSION answers
+`+off+`ok zone plain.test: SERVER serves serial 10, as the file has
+ok zone ixfr.test: ixfr-from-differences is on: secondaries transfer what changed
+ok zone ixfr.test: SERVER serves serial 10, as the file has
+ok zone inline.test: BIND signs it inline under serials of its own; that of the file counts here
+ok zone inline.test: SERVER serves serial 10, as the file has
+error zone dynamic.test: dynamic.test is a dynamic zone of BIND, whose file only named may write | take allow-update and update-policy away from the zone, let it have inline-signing yes, or send it updates: publish: update://SERVER
+ok zone dynamic.test: SERVER serves serial 10, as the file has
+error zone stranger.test: TOOL zonestatus stranger.test: exit status 1: rndc: 'zonestatus' failed: not found
+no matching zone 'stranger.test' in any view | write zone "stranger.test" { type primary; file "DIR/plain.test.db"; ixfr-from-differences yes; }; into named.conf
+error zone plain.test: BIND reads DIR/plain.test.db, which is not the output `+moved.File+` | let it read the output, or write output: DIR/plain.test.db
+`+off+`ok zone plain.test: SERVER serves serial 10, as the file has
+`+off+`error zone plain.test: SERVER serves serial 10, and the file has 11: it was not loaded | `+byHand+`
+`+off+`error zone plain.test: SERVER serves serial 10, and the file has 2147483658, exactly 2^31 away: neither is the later one | aliasflat serial plan shows the way to one serial for both
+`+off+`error zone plain.test: SERVER serves serial 10, which is later than 9 of the file: it would not take the next one | go on from what it serves with serial-from: dns://SERVER
+`+off+`warning zone plain.test: SERVER serves serial 10, and nothing tells the serial of the file | aliasflat compile writes it; where other records are served, begin with --serial-from dns://SERVER
+`, "VERSION", version))
+}
+
+// toolSays gives the line of what the control tool says that begins so.
+func toolSays(t *testing.T, b *bench, command, begin string) string {
+	t.Helper()
+	p := program{args: append(slices.Clone(b.server.Control), command)}
+	said, err := p.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(said) {
+		if strings.HasPrefix(line, begin) {
+			return line
+		}
+	}
+	t.Fatalf("%s says %s", command, said)
+	return ""
+}
+
+func TestExamineNSD(t *testing.T) {
+	t.Parallel()
+	list := append(slices.Clone(nsdSetUps),
+		setUp{zone: "secondary.test", driver: DriverNSD, options: "\trequest-xfr: AXFR 127.0.0.1@9 NOKEY\n"},
+		setUp{zone: "broken.test", driver: DriverNSD})
+	dir := t.TempDir()
+	zones := map[string]judge.Steered{}
+	var benches []*bench
+	for _, s := range list {
+		b := &bench{setUp: s, file: filepath.Join(dir, s.zone+".db"), serial: 10}
+		text := made(t, b.zone, zoneText(b.zone, 10, 1, ""), "").Bytes()
+		if s.zone == "broken.test" {
+			text = append(text, "broken ALIAS target\n"...)
+		}
+		if err := os.WriteFile(b.file, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		zones[s.zone] = judge.Steered{File: b.file, Options: s.options}
+		benches = append(benches, b)
+	}
+	server := judge.StartSteeredNSD(t, zones)
+	server.WaitReady(t, "nsd.test")
+	var served []Served
+	for _, b := range benches {
+		b.server = server
+		served = append(served, b.served())
+	}
+	b := benches[0]
+	stranger := b.served()
+	stranger.Zone = zone.MustParseName("stranger.test.")
+	served = append(served, stranger)
+	version := strings.TrimSpace(strings.TrimPrefix(toolSays(t, b, "status", "version: "), "version: "))
+	examines(t, b, served, `ok TOOL: NSD `+version+` answers
+ok zone nsd.test: NSD has it as primary
+ok zone nsd.test: SERVER serves serial 10, as the file has
+error zone secondary.test: NSD has it as secondary, in state refreshing, and takes no file of it | take request-xfr away from the zone there
+ok zone broken.test: NSD has it as primary
+error zone broken.test: SERVER answers SERVFAIL: it has the zone and could not load it | its log says why; what it reads must be the output: DIR/broken.test.db
+error zone stranger.test: TOOL zonestatus stranger.test: exit status 1: error zone stranger.test not configured | write zone: with name: "stranger.test" and zonefile: "DIR/nsd.test.db" into nsd.conf, and run nsd-control reconfig
+`)
+}
+
+func TestExamineKnot(t *testing.T) {
+	t.Parallel()
+	list := append(slices.Clone(knotSetUps),
+		setUp{zone: "sync.test", driver: DriverKnot, options: "    zonefile-sync: 0\n    zonefile-load: difference\n    journal-content: all\n"},
+		setUp{zone: "signed.test", driver: DriverKnot, options: "    zonefile-sync: 1h\n    zonefile-load: difference\n    journal-content: all\n    dnssec-signing: on\n"},
+		setUp{zone: "keep.test", driver: DriverKnot, selfNumbered: true},
+		setUp{zone: "numbers.test", driver: DriverKnot, options: "    zonefile-load: difference-no-serial\n    journal-content: all\n"},
+	)
+	benches := steered(t, list, judge.StartSteeredKnot)
+	b := benches[0]
+	var zones []Served
+	for _, b := range benches {
+		zones = append(zones, b.served())
+	}
+	*zones[2].Serial = 7 // of a server that counts on its own
+	stranger := b.served()
+	stranger.Zone = zone.MustParseName("stranger.test.")
+	moved := b.served()
+	moved.File = filepath.Join(t.TempDir(), "other.db")
+	zones = append(zones, stranger, moved)
+	const (
+		noSync = "Knot does not write into the output (zonefile-sync: -1)\n"
+		whole  = "Knot has zonefile-load: whole: secondaries transfer the whole zone at every change | write zonefile-load: difference and journal-content: all\n"
+		same   = "SERVER serves serial 10, as the file has\n"
+		change = "Knot has zonefile-load: difference: secondaries transfer what changed\n"
+	)
+	signed := benches[4].server.WaitReady(t, "signed.test")
+	want := `ok TOOL: Knot DNS answers
+ok zone plain.test: ` + noSync + `warning zone plain.test: ` + whole + `ok zone plain.test: ` + same +
+		`ok zone serial.test: ` + noSync + `ok zone serial.test: ` + change + `ok zone serial.test: ` + same +
+		`ok zone difference.test: ` + noSync + `ok zone difference.test: Knot has zonefile-load: difference-no-serial: secondaries transfer what changed
+ok zone difference.test: SERVER serves serial 10 of its own, the file has 7
+warning zone sync.test: Knot may write into the output (zonefile-sync: 0) | write zonefile-sync: -1 into the zone or its template
+ok zone sync.test: ` + change + `ok zone sync.test: ` + same +
+		`error zone signed.test: Knot writes what it serves into the output (zonefile-sync: 3600), and that is not what aliasflat wrote | write zonefile-sync: -1 into the zone or its template
+ok zone signed.test: ` + change + fmt.Sprintf("error zone signed.test: SERVER serves serial %d, which is later than 10 of the file: it would not take the next one | go on from what it serves with serial-from: dns://SERVER\n", signed) +
+		`ok zone keep.test: ` + noSync + `warning zone keep.test: Knot has zonefile-load: whole with serial: keep: a change without a new serial in the source reaches no secondary | write zonefile-load: difference-no-serial and journal-content: all there, or take serial: keep away
+ok zone keep.test: ` + same +
+		`ok zone numbers.test: ` + noSync + `warning zone numbers.test: Knot has zonefile-load: difference-no-serial: it numbers the zone itself, and its serials may pass those of the output | write serial: keep for the zone into aliasflat.yaml, or zonefile-load: difference there
+ok zone numbers.test: ` + same +
+		`error zone stranger.test: TOOL -- zone-status stranger.test: exit status 1: error: [stranger.test] (no such zone found) | write - domain: stranger.test with file: DIR/plain.test.db, zonefile-sync: -1, zonefile-load: difference and journal-content: all below zone: in knot.conf
+error zone plain.test: Knot reads DIR/plain.test.db, which is not the output ` + moved.File + ` | let it read the output, or write output: DIR/plain.test.db
+ok zone plain.test: ` + noSync + `warning zone plain.test: ` + whole + `ok zone plain.test: ` + same
+	examines(t, b, zones, want)
+}

@@ -135,9 +135,9 @@ func (s *examined) reach(ctx context.Context) Finding {
 	case good:
 		return green(name, message)
 	case errors.Is(err, exec.ErrNotFound):
-		return red(name, p.failure(said, err), fmt.Sprintf("install it, or name it with its first arguments: reload: {driver: %s, command: [...]}", first.Reload.Driver))
+		return red(name, oneLine(p.failure(said, err)), fmt.Sprintf("install it, or name it with its first arguments: reload: {driver: %s, command: [...]}", first.Reload.Driver))
 	}
-	return red(name, p.failure(said, err), "the server must run, and this user be let in: its key or control socket is named by arguments in the command of reload")
+	return red(name, oneLine(p.failure(said, err)), "the server must run, and this user be let in: its key or control socket is named by arguments in the command of reload")
 }
 
 // findProgram tells whether there is a program, which is not run.
@@ -236,7 +236,10 @@ func (r *reloading) runLook(ctx context.Context, args []string) (string, error) 
 	p := &program{args: args, grace: examineGrace}
 	said, err := p.run(ctx)
 	if err != nil {
-		return said, errors.New(p.failure(said, err))
+		return said, errors.New(oneLine(p.failure(said, err)))
 	}
 	return said, nil
 }
+
+// oneLine joins the lines of what a tool has said.
+func oneLine(text string) string { return strings.ReplaceAll(text, "\n", "; ") }

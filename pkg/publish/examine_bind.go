@@ -16,7 +16,7 @@ func (b *bind) reach() *program { return &program{args: b.command("rndc", "statu
 func (b *bind) reached(said string) (string, bool) {
 	version, ok := statusLine(said, "version")
 	if !ok {
-		return "this is not what named says of itself: " + said, false
+		return "", false
 	}
 	version, _, _ = strings.Cut(version, " (")
 	return version + " answers", true
@@ -103,7 +103,7 @@ func (b *bind) configuration(ctx context.Context, status string) ([]clause, erro
 	defer cancel()
 	said, err := p.run(ctx)
 	if err != nil {
-		return nil, errors.New(p.failure(said, err))
+		return nil, errors.New(oneLine(p.failure(said, err)))
 	}
 	return parseNamedConf(said)
 }

@@ -11,7 +11,7 @@ func (k *knot) reach() *program { return &program{args: k.command("knotc", "stat
 
 func (k *knot) reached(said string) (string, bool) {
 	if !strings.Contains(said, "Running") {
-		return "this is not what knotd says of itself: " + said, false
+		return "", false
 	}
 	return "Knot DNS answers", true
 }

@@ -25,9 +25,11 @@ func lines(found []Finding, b *bench) string {
 		}
 		text.WriteString("\n")
 	}
+	// NSD may have given a secondary up by now.
+	settled := strings.ReplaceAll(text.String(), "in state expired", "in state refreshing")
 	return strings.NewReplacer(
 		strings.Join(b.server.Control, " "), "TOOL", b.server.Addr, "SERVER", filepath.Dir(b.file), "DIR",
-	).Replace(text.String())
+	).Replace(settled)
 }
 
 func (b *bench) served() Served {
@@ -101,8 +103,7 @@ ok zone inline.test: BIND signs it inline under serials of its own; that of the 
 ok zone inline.test: SERVER serves serial 10, as the file has
 error zone dynamic.test: dynamic.test is a dynamic zone of BIND, whose file only named may write | take allow-update and update-policy away from the zone, let it have inline-signing yes, or send it updates: publish: update://SERVER
 ok zone dynamic.test: SERVER serves serial 10, as the file has
-error zone stranger.test: TOOL zonestatus stranger.test: exit status 1: rndc: 'zonestatus' failed: not found
-no matching zone 'stranger.test' in any view | write zone "stranger.test" { type primary; file "DIR/plain.test.db"; ixfr-from-differences yes; }; into named.conf
+error zone stranger.test: TOOL zonestatus stranger.test: exit status 1: rndc: 'zonestatus' failed: not found; no matching zone 'stranger.test' in any view | write zone "stranger.test" { type primary; file "DIR/plain.test.db"; ixfr-from-differences yes; }; into named.conf
 error zone plain.test: BIND reads DIR/plain.test.db, which is not the output `+moved.File+` | let it read the output, or write output: DIR/plain.test.db
 `+off+`ok zone plain.test: SERVER serves serial 10, as the file has
 `+off+`error zone plain.test: SERVER serves serial 10, and the file has 11: it was not loaded | `+byHand+`
@@ -215,4 +216,147 @@ ok zone numbers.test: ` + same +
 error zone plain.test: Knot reads DIR/plain.test.db, which is not the output ` + moved.File + ` | let it read the output, or write output: DIR/plain.test.db
 ok zone plain.test: ` + noSync + `warning zone plain.test: ` + whole + `ok zone plain.test: ` + same
 	examines(t, b, zones, want)
+}
+
+// Tools that say other things than those of running servers.
+func TestExamineTools(t *testing.T) {
+	t.Parallel()
+	nobodyThere := nobody(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "example.com.db")
+	// says is a control tool with an answer for each command; no answer is a failure.
+	says := func(answers string) []string {
+		script := `case " $* " in ` + answers + ` *) echo unknown; exit 1 ;; esac`
+		return []string{"sh", "-c", script, "sh"}
+	}
+	conf := filepath.Join(dir, "named.conf")
+	const secondary = `*" status "*) echo "version: 1" ;; *" zonestatus "*) echo "type: secondary" ;;`
+	named := func(status string) string {
+		return `*" status "*) echo "version: BIND 9"; echo "` + status + `" ;; *" zonestatus "*) echo "type: primary" ;;`
+	}
+	silent := nobodyThere + " gave no serial: "
+	tests := []struct {
+		name   string
+		reload Reload
+		want   []string // beginnings of lines, a star behind what may go on
+	}{
+		{"no tool", Reload{Driver: DriverBIND, Command: []string{filepath.Join(dir, "rndc")}}, []string{
+			"error DIR/rndc: DIR/rndc status: *",
+		}},
+		{"no tool by name", Reload{Driver: DriverNSD, Command: []string{"no-such-nsd-control"}}, []string{
+			`error no-such-nsd-control: no-such-nsd-control status: exec: "no-such-nsd-control": executable file not found in $PATH | install it, or name it with its first arguments: reload: {driver: nsd, command: [...]}`,
+			"error zone example.com: " + silent + "*",
+		}},
+		{"not rndc", Reload{Driver: DriverBIND, Command: says(`*) echo hello ;; `)}, []string{
+			"error *: hello | the server must run, *",
+		}},
+		{"not nsd-control", Reload{Driver: DriverNSD, Command: says(`*) echo hello ;; `)}, []string{
+			"error *: hello | *", "error zone example.com: " + silent + "*",
+		}},
+		{"not knotc", Reload{Driver: DriverKnot, Command: says(`*) echo hello ;; `)}, []string{
+			"error *: hello | *", "error zone example.com: " + silent + "*",
+		}},
+		{"a secondary of BIND", Reload{Driver: DriverBIND, Command: says(secondary)}, []string{
+			"ok *: 1 answers", "error zone example.com: BIND has it as secondary, and takes no file of it | *",
+		}},
+		{"a view of BIND", Reload{Driver: DriverBIND, View: "in", Command: says(secondary)}, []string{
+			"ok *", "error zone example.com in view in: BIND has it as secondary, *",
+		}},
+		{"a secondary of Knot", Reload{Driver: DriverKnot, Command: says(`*" status "*) echo Running ;; *" zone-status "*) echo "[example.com.] role: slave | serial: 1" ;;`)}, []string{
+			"ok *: Knot DNS answers", "error zone example.com: Knot has it as secondary, *",
+		}},
+		{"Knot tells no settings", Reload{Driver: DriverKnot, Command: says(`*" status "*) echo Running ;; *" zone-status "*) echo "role: master" ;;`)}, []string{
+			"ok *", "warning zone example.com: how Knot has it could not be found out: *", "error zone example.com: " + silent + "*",
+		}},
+		{"Knot without a template", Reload{Driver: DriverKnot, Command: says(`*" status "*) echo Running ;; *" zone-status "*) echo "role: master" ;; *template*) echo "error: (invalid identifier)"; exit 1 ;; *" conf-read "*) echo "zone[example.com.].zonefile-load = none" ;;`)}, []string{
+			"ok *", "warning zone example.com: Knot may write into the output (zonefile-sync: 0) | *",
+			"error zone example.com: Knot has zonefile-load: none: it never reads the output | *", "error zone example.com: " + silent + "*",
+		}},
+		{"BIND names no configuration", Reload{Driver: DriverBIND, Command: says(named(""))}, []string{
+			"ok *", "warning zone example.com: whether ixfr-from-differences is on could not be found out: rndc status does not name the configuration file | *",
+			"error zone example.com: " + silent + "*",
+		}},
+		{"BIND is elsewhere", Reload{Driver: DriverBIND, Command: append(says(named("configuration file: "+conf)), "rndc", "-s", "192.0.2.1")}, []string{
+			"ok *", "warning zone example.com: * named runs on another machine | *", "error *",
+		}},
+		{"not seen to be rndc", Reload{Driver: DriverBIND, Command: says(named("configuration file: " + conf))}, []string{
+			"ok *", "warning zone example.com: * named runs on another machine | *", "error *",
+		}},
+		{"a program of one's own", Reload{Driver: DriverExec, Command: []string{"sh", "-c", "exit 1"}, Server: nobodyThere}, []string{
+			"ok reload: *sh is there; what it does is not tried", "error zone example.com: " + silent + "*",
+		}},
+		{"a program of one's own alone", Reload{Driver: DriverExec, Command: []string{"sh"}}, []string{"ok reload: *"}},
+		{"no program", Reload{Driver: DriverExec, Command: []string{"no-such-program"}}, []string{
+			"error reload: no-such-program: executable file not found in $PATH | install it, or name another one",
+		}},
+		{"nothing", Reload{Driver: DriverNone}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			reload := tt.reload
+			if reload.Driver != DriverExec {
+				reload.Server = nobodyThere
+			}
+			b := &bench{file: file, server: &judge.Server{Addr: "no address", Control: []string{"no tool"}}}
+			got := strings.SplitAfter(lines(Examine(t.Context(), []Served{{Zone: zone.MustParseName("example.com."), File: file, Reload: reload}}), b), "\n")
+			got = got[:len(got)-1]
+			if len(got) != len(tt.want) {
+				t.Fatalf("got %q, want %q", got, tt.want)
+			}
+			for i, want := range tt.want {
+				if !globs(want+"\n", got[i]) {
+					t.Errorf("got\n%swant\n%s", got[i], want)
+				}
+			}
+		})
+	}
+}
+
+// globs tells whether a text is as a pattern says, in which a star stands for
+// anything.
+func globs(pattern, text string) bool {
+	parts := strings.Split(pattern, "*")
+	if !strings.HasPrefix(text, parts[0]) {
+		return false
+	}
+	for _, part := range parts {
+		_, rest, found := strings.Cut(text, part)
+		if !found {
+			return false
+		}
+		text = rest
+	}
+	return text == ""
+}
+
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]bool{
+		"": false, "-p 953 -k key": false, "-s 127.0.0.1": false, "-s ::1": false, "-s localhost": false, "-s127.0.0.1": false,
+		"-s 192.0.2.1": true, "-s ns.example.com": true, "-s192.0.2.1": true,
+	} {
+		if got := elsewhere(strings.Fields(args)); got != want {
+			t.Errorf("%q: %v", args, got)
+		}
+	}
+}
+
+func TestKnotFile(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ zone, template, want string }{
+		{"", "", ""},
+		{"zone[a.].file = /srv/a.zone\n", "", "/srv/a.zone"},
+		{"zone[a.].file = \"/srv/a.zone\"\n", "template[default].file = /srv/b.zone\n", "/srv/a.zone"},
+		{"zone[a.].file = a.zone\n", "template[default].storage = /srv\n", "/srv/a.zone"},
+		{"zone[a.].file = a.zone\n", "template.id = default\n", ""},
+		{"", "template[default].file = /srv/%s.zone\n", ""},
+	} {
+		s := knotSettings{}
+		s.add(tt.zone)
+		s.add(tt.template)
+		if got := s.file(); got != tt.want {
+			t.Errorf("%q, %q: %q, want %q", tt.zone, tt.template, got, tt.want)
+		}
+	}
 }

@@ -125,8 +125,10 @@ func examineServers(ctx context.Context, zones []*zoneCheck) []checked {
 		if z.name.IsZero() || z.job.output == "-" {
 			continue
 		}
+		from, err := publish.ParseServer(z.job.asked, publish.SchemeDNS)
 		served = append(served, publish.Served{
 			Zone: z.name, File: z.job.output, Reload: z.job.delivery.reload,
+			Counts:       err == nil && from.Addr == z.job.delivery.reload.Server,
 			SelfNumbered: z.job.source.Serial.Style == zone.SerialKeep, Serial: z.serial,
 		})
 	}

@@ -20,6 +20,7 @@ type Served struct {
 	File         string
 	Reload       Reload
 	SelfNumbered bool         // the server gives serials of its own (--serial keep)
+	Counts       bool         // the serial that the server serves counts as published
 	Serial       *zone.Serial // of the file; nil: none is known
 }
 
@@ -64,11 +65,12 @@ func Examine(ctx context.Context, zones []Served) []Finding {
 type examination struct {
 	*reloading
 	serial *zone.Serial // of the file
+	counts bool         // as in Served
 }
 
 func newExamination(s *Served) *examination {
 	d := &Delivery{Zone: s.Zone, File: s.File, Reload: s.Reload, SelfNumbered: s.SelfNumbered}
-	return &examination{reloading: newReloading(d), serial: s.Serial}
+	return &examination{reloading: newReloading(d), serial: s.Serial, counts: s.Counts}
 }
 
 // examined is a server with what several of its zones need to know of it.
@@ -199,6 +201,8 @@ func (z *examination) compare(w word) Finding {
 		return green(subject, fmt.Sprintf("%s of its own, the file has %d", serves, *z.serial))
 	case w.serial.Incomparable(*z.serial):
 		return red(subject, fmt.Sprintf("%s, and the file has %d, exactly 2^31 away: neither is the later one", serves, *z.serial), "aliasflat serial plan shows the way to one serial for both")
+	case w.serial.After(*z.serial) && z.counts:
+		return green(subject, fmt.Sprintf("%s, which the next one goes on from; the file has %d", serves, *z.serial))
 	case w.serial.After(*z.serial):
 		return red(subject, fmt.Sprintf("%s, which is later than %d of the file: it would not take the next one", serves, *z.serial), "go on from what it serves with serial-from: dns://"+server)
 	}

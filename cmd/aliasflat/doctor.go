@@ -69,9 +69,6 @@ another process is at work.`,
 }
 
 func (c *doctorCommand) examine(cmd *cobra.Command, args []string) error {
-	if c.format != "text" && c.format != "json" {
-		return usageError{message: fmt.Sprintf("doctor prints text or json, not %s", c.format)}
-	}
 	if slices.Contains(args, "-") {
 		return usageError{message: "doctor does not read standard input"}
 	}

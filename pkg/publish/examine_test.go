@@ -279,6 +279,18 @@ func TestExamineTools(t *testing.T) {
 		{"BIND is elsewhere", Reload{Driver: DriverBIND, Command: append(says(named("configuration file: "+conf)), "rndc", "-s", "192.0.2.1")}, []string{
 			"ok *", "warning zone example.com: * named runs on another machine | *", "error *",
 		}},
+		{"named.conf is not to be had", Reload{Driver: DriverBIND, Command: append(says(named("configuration file: "+conf)), "rndc", "-s", "127.0.0.1")}, []string{
+			"ok *", "warning zone example.com: whether ixfr-from-differences is on could not be found out: * named-checkconf -px DIR/named.conf: exit status 1: unknown | *", "error *",
+		}},
+		{"named.conf is not understood", Reload{Driver: DriverBIND, Command: append(says(named("configuration file: "+conf)+` *" named-checkconf -px "*) echo "zone {" ;;`), "rndc")}, []string{
+			"ok *", "warning * could not be found out: what named-checkconf prints is not understood | *", "error *",
+		}},
+		{"named.conf has no such zone", Reload{Driver: DriverBIND, Command: append(says(named("configuration file: "+conf)+` *" named-checkconf -px "*) echo "options { };" ;;`), "rndc")}, []string{
+			"ok *", "warning * could not be found out: named.conf does not have the zone | *", "error *",
+		}},
+		{"rndc on the way to another machine", Reload{Driver: DriverBIND, Command: append(says(named("configuration file: "+conf)+` *" named-checkconf -px "*) echo "zone example.com { ixfr-from-differences yes; };" ;;`), "rndc", "-s", "127.0.0.1")}, []string{
+			"ok *", "ok zone example.com: ixfr-from-differences is on: *", "error *",
+		}},
 		{"not seen to be rndc", Reload{Driver: DriverBIND, Command: says(named("configuration file: " + conf))}, []string{
 			"ok *", "warning zone example.com: * named runs on another machine | *", "error *",
 		}},

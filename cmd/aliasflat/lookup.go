@@ -85,19 +85,23 @@ func (f *lookupFlags) open(c *config.Config, options resolve.Options) (*compile.
 	if f.resolvers != nil && len(f.resolvers) == 0 {
 		return nil, policy, nil, usageError{message: "--resolver is empty", hint: resolverHint}
 	}
-	urls := c.Resolvers
-	if len(f.resolvers) > 0 {
-		urls = f.resolvers
-	}
 	opinions := compile.ResolverOptions{Options: options, Policy: policy}
 	if err := f.opinions(c, &opinions); err != nil {
 		return nil, policy, nil, err
 	}
-	r, problems, err := compile.OpenResolvers(urls, opinions, os.ReadFile)
+	r, problems, err := compile.OpenResolvers(f.urls(c), opinions, os.ReadFile)
 	if err != nil {
 		return nil, policy, nil, usageError{message: err.Error(), hint: opinionHint(err)}
 	}
 	return r, policy, problems, nil
+}
+
+// urls are the resolvers that are asked; none means those of the system.
+func (f *lookupFlags) urls(c *config.Config) []string {
+	if len(f.resolvers) > 0 {
+		return f.resolvers
+	}
+	return c.Resolvers
 }
 
 // netError is what is wrong with a word of --allow-net or --deny-net.

@@ -17,10 +17,7 @@ const maxAgree = 16
 
 // opinions settles how many resolvers have to agree, and which answers count.
 func (f *lookupFlags) opinions(c *config.Config, to *compile.ResolverOptions) error {
-	to.Agree = c.Agree
-	if f.cmd.Flags().Changed("agree") {
-		to.Agree = f.agree
-	}
+	to.Agree = f.agreeing(c)
 	if to.Agree < 1 || to.Agree > maxAgree {
 		return usageError{message: fmt.Sprintf("--agree %d is not from 1 to %d", to.Agree, maxAgree)}
 	}
@@ -42,10 +39,7 @@ func (f *lookupFlags) opinions(c *config.Config, to *compile.ResolverOptions) er
 	default:
 		return wordError("--fresh", fresh, []string{"cached", "authoritative"})
 	}
-	to.RequireAD = c.RequireAD
-	if f.cmd.Flags().Changed("require-ad") {
-		to.RequireAD = f.requireAD
-	}
+	to.RequireAD = f.requiresAD(c)
 	to.Rate = c.Rate
 	if f.rate != "" {
 		rate, err := config.ParseRate(f.rate)
@@ -55,6 +49,22 @@ func (f *lookupFlags) opinions(c *config.Config, to *compile.ResolverOptions) er
 		to.Rate = rate
 	}
 	return nil
+}
+
+// agreeing is how many resolvers have to agree.
+func (f *lookupFlags) agreeing(c *config.Config) int {
+	if f.cmd.Flags().Changed("agree") {
+		return f.agree
+	}
+	return c.Agree
+}
+
+// requiresAD tells whether answers have to be validated.
+func (f *lookupFlags) requiresAD(c *config.Config) bool {
+	if f.cmd.Flags().Changed("require-ad") {
+		return f.requireAD
+	}
+	return c.RequireAD
 }
 
 func flagValueError(flag string, err error) error {

@@ -248,6 +248,7 @@ Knot load. All else comes out as it was written.`,
 		newResolveCommand(a),
 		newStateCommand(a),
 		newAcceptCommand(a),
+		newDoctorCommand(a),
 		newVersionCommand(a),
 		newExplainCommand(a),
 		newManCommand(),
@@ -293,8 +294,11 @@ func (a *app) start(cmd *cobra.Command) error {
 
 // formatsOf gives the forms of the report that a command has.
 func formatsOf(cmd *cobra.Command) []string {
-	if cmd.Name() == "diff" {
+	switch cmd.Name() {
+	case "diff":
 		return append(slices.Clone(formats), markdownFormat)
+	case "doctor":
+		return []string{"text", "json"} // it has no places in files to mark
 	}
 	return formats
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -34,4 +35,14 @@ func holdState(ts *testscript.TestScript, neg bool, args []string) {
 func freeState(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, 0, "free-state")
 	ts.Check(heldOf(ts).Close())
+}
+
+func stampState(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 2, "stamp-state DIR TIME")
+	at, err := time.Parse(time.RFC3339, args[1])
+	ts.Check(err)
+	s, err := state.Open(ts.MkAbs(args[0]), state.Options{})
+	ts.Check(err)
+	ts.Check(s.Commit(state.Update{Now: at}))
+	ts.Check(s.Close())
 }

@@ -53,6 +53,7 @@ func TestScript(t *testing.T) {
 //	primary-fault KIND      go wrong; KIND as dnstest.ParsePrimaryFault reads it, "-" is right again
 //	hold-state DIR          have the state in a folder open; $HOLDER is who has
 //	free-state              close it again
+//	stamp-state DIR TIME    write to the state in a folder as if it were that time
 //	exit-status N CMD...    run a command that must end with this exit status
 //
 // and those of script_files_test.go.
@@ -90,6 +91,7 @@ func params(dir string) testscript.Params {
 			"hostile":       hostile,
 			"hold-state":    holdState,
 			"free-state":    freeState,
+			"stamp-state":   stampState,
 		},
 	}
 }

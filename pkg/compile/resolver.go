@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/flatten"
@@ -197,6 +198,18 @@ func (r *Resolvers) Pref64s(resolver string) []netip.Prefix {
 		}
 	}
 	return nil
+}
+
+// Examine asks every resolver on the network about itself, see
+// [resolve.Client.Examine], in the order of the list.
+func (r *Resolvers) Examine(ctx context.Context) []resolve.Examined {
+	of := make([][]resolve.Examined, len(r.clients))
+	var all sync.WaitGroup
+	for i, c := range r.clients {
+		all.Go(func() { of[i] = c.Examine(ctx) })
+	}
+	all.Wait()
+	return slices.Concat(of...)
 }
 
 // Problems tells which resolvers invent addresses and were not used, as far as

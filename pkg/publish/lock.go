@@ -174,6 +174,36 @@ func (l *Lock) holder() int {
 	return pid
 }
 
+// LockHolder tells whether a run holds the lock of an output, and its process
+// id, 0 where that is not known. It changes nothing, and makes a run that takes
+// the lock at the same moment try once more at most.
+func LockHolder(path string) (held bool, pid int, err error) {
+	resolved, err := target(path)
+	if err != nil {
+		return false, 0, fmt.Errorf("publish %s: %w", path, err)
+	}
+	l := &Lock{target: resolved}
+	info, err := os.Lstat(l.name())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, 0, nil
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "lock", Path: l.name(), Err: errNotRegular}
+	}
+	if err != nil {
+		return false, 0, err
+	}
+	file := flock.New(l.name(), flock.SetFlag(os.O_RDONLY|noFollow))
+	free, err := file.TryRLock()
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, 0, nil // it was given free just then
+	}
+	if err != nil || !free {
+		return err == nil, l.holder(), err
+	}
+	return false, 0, file.Unlock()
+}
+
 // Release lets others have the lock, and removes the lock file, and the folder
 // if it was made for the lock and nothing is in it. A nil Lock is none.
 func (l *Lock) Release() error {

@@ -25,6 +25,7 @@ type program struct {
 	env   []string // beside what every program gets
 	stdin []byte
 	grace time.Duration // between SIGTERM and SIGKILL; 0 means 5 seconds
+	most  int64         // bytes of output that are kept; 0 means 64 KiB
 }
 
 // kept are the variables that programs inherit. The rest is left out, so that a
@@ -46,7 +47,7 @@ func (p *program) environ() []string {
 }
 
 // run runs the program until it ends or ctx does, and gives what it has said on
-// both streams, cut at 64 KiB. An error says why it failed, not what it said.
+// both streams, cut at p.most. An error says why it failed, not what it said.
 // When run returns, nothing is left of the program's process group.
 func (p *program) run(ctx context.Context) (said string, err error) {
 	r, w, err := os.Pipe()
@@ -69,7 +70,11 @@ func (p *program) run(ctx context.Context) (said string, err error) {
 		return "", err
 	}
 	output := make(chan string, 1)
-	go func() { output <- readBounded(r) }()
+	most := p.most
+	if most == 0 {
+		most = maxOutput
+	}
+	go func() { output <- readBounded(r, most) }()
 	err = cmd.Wait()
 	killGroup(cmd)
 	// Who has left the group may hold the pipe open for ever.
@@ -86,8 +91,8 @@ func (p *program) run(ctx context.Context) (said string, err error) {
 
 // readBounded reads to the end and keeps the beginning: a program that is not
 // read would wait.
-func readBounded(r io.Reader) string {
-	head, err := io.ReadAll(io.LimitReader(r, maxOutput))
+func readBounded(r io.Reader, most int64) string {
+	head, err := io.ReadAll(io.LimitReader(r, most))
 	if err != nil {
 		return string(head) // what came until then
 	}

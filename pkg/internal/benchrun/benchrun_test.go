@@ -77,7 +77,8 @@ func TestMeasureInTurn(t *testing.T) {
 		{name: "c", args: []string{self(t), "say", "c"}, prepare: step("c")},
 	}
 	results, err := measure(t.Context(), commands, 2)
-	if got := strings.Join(order, ""); got != "abcacac" {
+	// The order of a round is one of chance, and one that failed is not run again.
+	if got := strings.Join(order, ""); len(got) != 7 || strings.Count(got, "a") != 3 || strings.Count(got, "b") != 1 || strings.Count(got[:3], "c") != 1 {
 		t.Errorf("order %s", got)
 	}
 	if err == nil || !strings.Contains(err.Error(), "b: exit status 3: it went wrong") || strings.Contains(err.Error(), "more") {

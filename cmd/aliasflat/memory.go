@@ -40,7 +40,8 @@ type recollection struct {
 	store     *state.Store // nil: nothing is remembered but what the outputs show
 	dir       string       // of the store
 	estimates resolve.Estimates
-	now       time.Time
+	now       time.Time // not before what is remembered
+	clock     time.Time
 	adopt     bool
 	preview   bool
 	saved     bool // the estimates are
@@ -49,7 +50,8 @@ type recollection struct {
 // openMemory opens the state, where one was asked for. A preview only reads it, and takes one
 // that is not there for an empty one.
 func (f *memoryFlags) openMemory(c *config.Config, preview bool, wait time.Duration) (*recollection, diag.List, outcome) {
-	m := &recollection{now: time.Now(), adopt: f.adopt, preview: preview}
+	now := time.Now()
+	m := &recollection{now: now, clock: now, adopt: f.adopt, preview: preview}
 	dir := c.State
 	override(&dir, f.state)
 	if dir == "" {
@@ -93,7 +95,7 @@ func (m *recollection) known(q resolve.Question) *resolve.Known {
 
 // options adds what is remembered to the options of a run.
 func (m *recollection) options(to *compile.Options) {
-	to.Now = m.now
+	to.Now, to.Clock = m.now, m.clock
 	if m.store != nil {
 		to.Known, to.Estimates = m.known, m.estimates
 	}

@@ -104,7 +104,8 @@ type Options struct {
 	Pref64s  func(resolver string) []netip.Prefix // of the DNS64 of a resolver, by its URL; nil: none is known
 	InFlight int                                  // lookups at once; 0 means 2000
 	Progress func(done, total int)
-	Now      time.Time
+	Now      time.Time    // not before what is remembered
+	Clock    time.Time    // for serials that tell the time; zero: Now
 	Advise   func([]byte) // as in [zonefile.Options]; may be called by several goroutines
 
 	Known     func(resolve.Question) *resolve.Known                // what is remembered of a question; nil: nothing is
@@ -113,6 +114,13 @@ type Options struct {
 	Distrust  func() string                                        // why what is gone may be the resolvers' fault, after all lookups; nil or empty: it is not
 	Force     bool                                                 // no guard holds anything back
 	Preview   bool                                                 // nothing will be written, so that guards only warn
+}
+
+func (o *Options) clock() time.Time {
+	if o.Clock.IsZero() {
+		return o.Now
+	}
+	return o.Clock
 }
 
 // DefaultInFlight is how many lookups run at once.
@@ -423,7 +431,7 @@ func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Opt
 	if r.Content.Mixed {
 		p.readBack(s, r)
 	}
-	if !p.serial(s, r, options.Now) || !p.whole(s, r, &options) {
+	if !p.serial(s, r, options.clock()) || !p.whole(s, r, &options) {
 		return
 	}
 	p.deliver(s, r)

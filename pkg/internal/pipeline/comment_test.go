@@ -1,4 +1,4 @@
-package main
+package pipeline
 
 import (
 	"encoding/json"
@@ -122,7 +122,7 @@ func (g *fakeGitHub) comment(t *testing.T, text string, env ...string) (int, str
 	r.put(t, "comment.md", text)
 	env = append([]string{
 		"GITHUB_API_URL=" + g.url, "GITHUB_REPOSITORY=example/zones", "GITHUB_TOKEN=s3cret", "PULL_REQUEST=7",
-		"SCRIPT=" + repositoryRoot(t) + "/.github/action/comment.sh",
+		"SCRIPT=" + root(t) + "/.github/action/comment.sh",
 	}, env...)
 	status := r.shell(t, `sh "$SCRIPT" comment.md`, env...)
 	if strings.Contains(r.log.String(), "s3cret") {
@@ -132,7 +132,7 @@ func (g *fakeGitHub) comment(t *testing.T, text string, env ...string) (int, str
 }
 
 const (
-	diffMarker = markdownMarker + "\n"
+	diffMarker = "<!-- aliasflat/diff -->\n"
 	actionsBot = "github-actions[bot]"
 )
 

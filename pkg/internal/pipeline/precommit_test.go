@@ -1,4 +1,4 @@
-package main
+package pipeline
 
 import (
 	"io/fs"
@@ -69,7 +69,7 @@ func TestPreCommit(t *testing.T) {
 	needPrograms(t, "pre-commit", "git", "go")
 	project, r := newRunner(t), newRunner(t)
 	for _, name := range []string{"go.mod", "go.sum", ".pre-commit-hooks.yaml", "cmd", "pkg"} {
-		copyTree(t, filepath.Join(repositoryRoot(t), name), filepath.Join(project.dir, name))
+		copyTree(t, filepath.Join(root(t), name), filepath.Join(project.dir, name))
 	}
 	env := append(goEnvironment(t, "GOCACHE", "GOMODCACHE"), "GOPROXY=off", "GOFLAGS=-buildvcs=false", "PRE_COMMIT_HOME="+r.temp)
 	for _, side := range []*runner{project, r} {
@@ -79,7 +79,7 @@ func TestPreCommit(t *testing.T) {
 	if status := project.shell(t, "git init -q && git add . && git commit -qm project"); status != 0 {
 		t.Fatal(project.log.String())
 	}
-	config, err := os.ReadFile(filepath.Join(repositoryRoot(t), "examples/ci/pre-commit-config.yaml"))
+	config, err := os.ReadFile(filepath.Join(root(t), "examples/ci/pre-commit-config.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,15 +1,18 @@
-package main
+package pipeline
 
 import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,20 +67,57 @@ type ciWorkflow struct {
 	} `yaml:"jobs"`
 }
 
-// repositoryRoot is where the files of the project are.
-func repositoryRoot(t *testing.T) string {
+// programs is a folder with the built program.
+var programs string
+
+func TestMain(m *testing.M) {
+	var err error
+	if programs, err = os.MkdirTemp("", "aliasflat-pipeline"); err != nil {
+		panic(err)
+	}
+	status := m.Run()
+	if err := os.RemoveAll(programs); err != nil {
+		panic(err)
+	}
+	os.Exit(status)
+}
+
+// build builds the program, once for all tests.
+var build = sync.OnceValue(func() error {
+	// Results of tests are kept until a file that the test itself has looked at
+	// changes, and the compiler looks at those of the program unseen.
+	for _, folder := range []string{"cmd", "pkg"} {
+		if err := fs.WalkDir(os.DirFS("../../.."), folder, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") {
+				return err
+			}
+			_, err = os.Stat(filepath.Join("../../..", path))
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	said, err := exec.Command("go", "build", "-o", programs, "../../../cmd/aliasflat").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build the program: %w: %s", err, said)
+	}
+	return nil
+})
+
+// root is where the files of the project are.
+func root(t *testing.T) string {
 	t.Helper()
-	root, err := filepath.Abs("../..")
+	dir, err := filepath.Abs("../../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return root
+	return dir
 }
 
 // readYAML reads a file of the project into v; what v does not know is a failure.
 func readYAML(t *testing.T, name string, v any) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(repositoryRoot(t), name))
+	text, err := os.ReadFile(filepath.Join(root(t), name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +143,11 @@ type runner struct {
 // machine.
 func newRunner(t *testing.T) *runner {
 	t.Helper()
-	r := &runner{dir: t.TempDir(), temp: t.TempDir(), path: os.Getenv("PATH"), values: map[string]string{"github.token": "s3cret"}}
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
+	path := programs + string(filepath.ListSeparator) + os.Getenv("PATH")
+	r := &runner{dir: t.TempDir(), temp: t.TempDir(), path: path, values: map[string]string{"github.token": "s3cret"}}
 	r.env = append(os.Environ(), "HOME="+r.temp, "XDG_CONFIG_HOME="+r.temp, "RUNNER_TEMP="+r.temp)
 	return r
 }

@@ -1,4 +1,4 @@
-package main
+package pipeline
 
 import (
 	"os"
@@ -41,7 +41,7 @@ func (r *runner) runAction(t *testing.T, inputs map[string]string, env ...string
 	for _, output := range a.Outputs {
 		r.values[ciExpression.FindStringSubmatch(output.Value)[1]] = ""
 	}
-	path := filepath.Dir(filepath.Join(repositoryRoot(t), actionFile))
+	path := filepath.Dir(filepath.Join(root(t), actionFile))
 	r.values["github.action_path"] = path
 	setUpGo := func(step ciStep) int {
 		if _, err := os.Stat(r.expand(t, step.With["go-version-file"])); err != nil {
@@ -62,7 +62,7 @@ func TestActionFile(t *testing.T) {
 	if a.Name == "" || a.Description == "" || a.Runs.Using != "composite" || len(a.Runs.Steps) == 0 {
 		t.Errorf("%s has no name, no description, or nothing to run", actionFile)
 	}
-	used, err := os.ReadFile(filepath.Join(repositoryRoot(t), actionFile))
+	used, err := os.ReadFile(filepath.Join(root(t), actionFile))
 	if err != nil {
 		t.Fatal(err)
 	}

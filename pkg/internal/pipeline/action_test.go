@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,10 +108,7 @@ func TestAction(t *testing.T) {
 	t.Parallel()
 	installed := map[string]string{"version": "installed", "comment": "false", "sources": "zones/*.zone", "diff-arguments": "--resolver file:answers.zone"}
 	with := func(more ...string) map[string]string {
-		inputs := map[string]string{}
-		for name, value := range installed {
-			inputs[name] = value
-		}
+		inputs := maps.Clone(installed)
 		for i := 0; i < len(more); i += 2 {
 			inputs[more[i]] = more[i+1]
 		}

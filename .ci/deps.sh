@@ -40,6 +40,11 @@ else
 	need strace strace
 	need e2fsprogs mkfs.ext4
 	need xfsprogs mkfs.xfs
+	# What the examples for pipelines run.
+	need curl curl
+	need jq jq
+	need git git
+	need pre-commit pre-commit
 fi
 if [ "${1:-}" = bench ]; then
 	need dnsperf dnsperf

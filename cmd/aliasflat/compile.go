@@ -359,10 +359,11 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 	meant := publish.Meant{Origin: r.Name, Content: r.Content, Serial: r.Serial, For: j.source.For, Strip: j.source.StripDNSSEC}
 	verify := publish.Verify(meant, r.Text, j.buf)
 	done, err := j.publish(ctx, r, func(f *os.File) error {
-		if err := verify(f); err != nil {
+		// Ours is the last word: a checker may have changed what it judged.
+		if err := publish.Check(ctx, j.checkers, strings.TrimSuffix(r.Name.String(), "."), f.Name()); err != nil {
 			return err
 		}
-		if err := publish.Check(ctx, j.checkers, strings.TrimSuffix(r.Name.String(), "."), f.Name()); err != nil {
+		if err := verify(f); err != nil {
 			return err
 		}
 		return j.keepOld()

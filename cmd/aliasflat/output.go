@@ -38,10 +38,11 @@ func (j *job) publishedFile() {
 	j.source.Published = &compile.Published{
 		Serial: serial,
 		Last:   j.lastGood(),
-		Size:   size,
-		Count: func() (int, error) {
-			old, err := j.summarize(options)
-			return old.Count, err
+		Gone: func(draft *zonefile.Text, content zonefile.Content) (int, int, error) {
+			return compile.Gone(size, draft, content, func() (zonefile.Summary, error) { return j.summarize(options) }, func() (old, latest *zonefile.Zone, err error) {
+				text, err := publish.Read(j.last, nil)
+				return zonefile.Read(j.last, text, options), zonefile.Read(j.last, draft.Bytes(), options), err
+			})
 		},
 		Same: func(draft *zonefile.Text, content zonefile.Content) (bool, error) {
 			same, err := j.sameRecords(draft, content, options)

@@ -70,10 +70,9 @@ type Published struct {
 	// Last gives the addresses that an owner was published with last for a target, of an
 	// unknown age; nil where there are none. Last itself may be nil.
 	Last func(owner, target zone.Name, qtype uint16) *resolve.Known
-	// Size is the length of what was published, in bytes, and Count how many records it
-	// has. Without Count nobody tells how much of it goes.
-	Size  int64
-	Count func() (int, error)
+	// Gone tells how many records that were published are not in a draft, under any TTL, and
+	// how many there were. Where it is nil nobody tells.
+	Gone func(draft *zonefile.Text, content zonefile.Content) (gone, count int, err error)
 }
 
 // SameContent tells whether a zone file that was summarized has the records of

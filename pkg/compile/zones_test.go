@@ -177,9 +177,13 @@ func publishedAs(t *testing.T, origin zone.Name, name string, text []byte) *Publ
 			}
 			return slow, err
 		},
-		Last:  lastGood,
-		Size:  int64(len(text)),
-		Count: func() (int, error) { return summary.Count, nil },
+		Last: lastGood,
+		Gone: func(draft *zonefile.Text, content zonefile.Content) (int, int, error) {
+			return Gone(int64(len(text)), draft, content, nil, func() (*zonefile.Zone, *zonefile.Zone, error) {
+				options := zonefile.Options{Origin: origin}
+				return zonefile.Read(name, text, options), zonefile.Read(name, draft.Bytes(), options), nil
+			})
+		},
 	}
 }
 

@@ -127,12 +127,16 @@ const (
 // ReadStable is ReadRegular for a file that others write. One that changes meanwhile is read
 // again a little later, for half a second: half of it is not what its author meant.
 func ReadStable(path string, buf []byte) ([]byte, error) {
+	return readStable(path, buf, ReadRegular)
+}
+
+func readStable(path string, buf []byte, read func(string, []byte) ([]byte, error)) ([]byte, error) {
 	for range stableReads {
 		before, err := os.Stat(path)
 		if err != nil {
 			return buf, err
 		}
-		if buf, err = ReadRegular(path, buf); err != nil {
+		if buf, err = read(path, buf); err != nil {
 			return buf, err
 		}
 		after, err := os.Stat(path)

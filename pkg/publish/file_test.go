@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -257,6 +258,15 @@ func TestCheck(t *testing.T) {
 	cancel()
 	if err := Check(ctx, [][]string{good}, "example.com", path); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
+	}
+	exchange := []string{"sh", "-c", `cp "$1" "$1.new" && mv "$1.new" "$1"`, "sh", "{file}"}
+	if err := Check(t.Context(), [][]string{exchange, good}, "example.com", path); !errors.Is(err, ErrReplaced) {
+		t.Errorf("another file: %v", err)
+	}
+	for range 2 {
+		if err := Check(t.Context(), [][]string{{"rm", "-f", "{file}"}}, "example.com", path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("no file: %v", err)
+		}
 	}
 }
 

@@ -19,26 +19,24 @@ func TestReadStable(t *testing.T) {
 	if text, err := ReadStable(path, nil); err != nil || !bytes.Equal(text, whole) {
 		t.Fatalf("%d bytes, %v", len(text), err)
 	}
-	stop, stopped := make(chan struct{}), make(chan error)
-	go func() {
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-		for err == nil {
-			select {
-			case <-stop:
-				stopped <- f.Close()
-				return
-			default:
-				_, err = f.WriteString("x")
+	grow := func(times int) func(string, []byte) ([]byte, error) {
+		return func(path string, buf []byte) ([]byte, error) {
+			text, err := ReadRegular(path, buf)
+			if times--; err != nil || times < 0 {
+				return text, err
 			}
+			f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				return nil, err
+			}
+			_, err = f.WriteString("more\n")
+			return text, errors.Join(err, f.Close())
 		}
-		stopped <- err
-	}()
-	_, err := ReadStable(path, nil)
-	close(stop)
-	if writeErr := <-stopped; writeErr != nil {
-		t.Fatal(writeErr)
 	}
-	if !errors.Is(err, ErrChanging) {
+	if text, err := readStable(path, nil, grow(2)); err != nil || len(text) != len(whole)+2*len("more\n") {
+		t.Errorf("a file that grows twice gives %d bytes, %v", len(text), err)
+	}
+	if _, err := readStable(path, nil, grow(stableReads)); !errors.Is(err, ErrChanging) {
 		t.Errorf("a file that grows all the time gives %v", err)
 	}
 	if _, err := ReadStable(filepath.Join(t.TempDir(), "none"), nil); !errors.Is(err, os.ErrNotExist) {

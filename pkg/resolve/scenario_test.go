@@ -48,24 +48,27 @@ func TestScenarios(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range all {
-		t.Run(strings.TrimSuffix(filepath.Base(s.file), ".txt"), func(t *testing.T) {
-			for seed := range s.seeds() {
-				synctest.Test(t, func(t *testing.T) {
-					problems, blocks := perform(t, s, seed+1)
-					if *update {
-						if err := os.WriteFile(s.file, s.rewrite(blocks), 0o644); err != nil {
-							t.Fatal(err)
-						}
-					}
-					for _, text := range problems {
-						t.Errorf("seed %d: %s", seed+1, text)
-					}
-				})
-				if *update {
-					break // what differs by seed is a range
+		t.Run(strings.TrimSuffix(filepath.Base(s.file), ".txt"), s.run)
+	}
+}
+
+// run performs the scenario with each of its seeds.
+func (s *scenario) run(t *testing.T) {
+	for seed := range s.seeds() {
+		synctest.Test(t, func(t *testing.T) {
+			problems, blocks := perform(t, s, seed+1)
+			if *update {
+				if err := os.WriteFile(s.file, s.rewrite(blocks), 0o644); err != nil {
+					t.Fatal(err)
 				}
 			}
+			for _, text := range problems {
+				t.Errorf("seed %d: %s", seed+1, text)
+			}
 		})
+		if *update {
+			break // what differs by seed is a range
+		}
 	}
 }
 

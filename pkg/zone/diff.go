@@ -77,6 +77,21 @@ func (c *Change) Records() (gone, come []RDATA) {
 	return without(c.Old.RDATA, c.New.RDATA), without(c.New.RDATA, c.Old.RDATA)
 }
 
+// Gone is how many records of the old set the new one has not, under any TTL.
+func (d Difference) Gone() int {
+	n := 0
+	for i := range d {
+		switch c := &d[i]; {
+		case c.Old == nil:
+		case c.New == nil:
+			n += len(c.Old.RDATA)
+		default:
+			n += len(without(c.Old.RDATA, c.New.RDATA))
+		}
+	}
+	return n
+}
+
 // without gives what is in list and not in other, both in order.
 func without(list, other []RDATA) []RDATA {
 	var rest []RDATA

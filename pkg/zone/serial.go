@@ -132,7 +132,9 @@ func (p Policy) Choose(source Serial, published *Serial, changed bool, now time.
 			c.FellBack = style
 		}
 	}
-	if source.After(c.Serial) {
+	// A source that is before what was published may still be after what is half the
+	// circle further on.
+	if source.After(last) && source.After(c.Serial) {
 		c = Choice{Serial: source}
 	}
 	return c, nil

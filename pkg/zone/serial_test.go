@@ -99,6 +99,18 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// A clock that is decades ahead is half the circle of serials after a source that is
+// behind what was published; the source's serial is no way on from there.
+func TestChooseFarClock(t *testing.T) {
+	published := Serial(2026112201)
+	for _, now := range []int64{1<<31 - 1, 1 << 31, 1<<31 + 1, 1<<31 + 2, 1<<31 + 1e8, 1<<32 - 1} {
+		got, err := Policy{Style: SerialUnixTime}.Choose(1, &published, true, time.Unix(now, 0))
+		if err != nil || !got.Serial.After(published) {
+			t.Errorf("at %d: serial %d, %v, which is not later than %d", now, got.Serial, err, published)
+		}
+	}
+}
+
 func TestParsePolicyRefuses(t *testing.T) {
 	for _, s := range []string{"0", "4294967296", "-1", "hash", "1h"} {
 		if p, err := ParsePolicy(s); err == nil {

@@ -131,7 +131,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
 	saveMemory(text)
 	c.readLocks(jobs)
 	progress, done := c.progress()
-	options := compile.Options{Advise: publish.LargePages, Progress: progress, Force: c.force || c.locked, Preview: c.previews()}
+	options := compile.Options{Advise: publish.LargePages, Progress: progress, Force: c.force, Reviewed: c.locked, Preview: c.previews()}
 	asked.options(&options)
 	known.options(&options)
 	if c.locked {
@@ -305,10 +305,10 @@ func (a *app) kept(j *job, r *compile.Result, z *ZoneReport) (bool, outcome) {
 	case len(j.problems) > 0:
 		z.Diagnostics = j.problems
 		return true, j.outcome
-	case !r.OK() && r.Guarded:
-		return true, outcomeGuarded
 	case !r.OK() && r.World:
 		return true, outcomeWorld
+	case !r.OK() && r.Guarded:
+		return true, outcomeGuarded
 	case !r.OK():
 		return true, outcomeSource
 	case a.failsOn("warning") && z.Diagnostics.Count(diag.Warning) > 0:

@@ -90,6 +90,7 @@ type job struct {
 	newLock  []byte                 // what is to be written to it; nil: nothing
 	last     string                 // the file that tells what was published last; empty: none does
 	against  string                 // what --against names; empty: what the output holds
+	shown    *zone.Serial           // of the output; nil: there is none
 	asked    string                 // the server that tells the published serial, as dns://HOST; empty: none is asked
 	served   *zone.Serial           // what that server serves; nil: it was not asked
 	old      []byte                 // the zone that was transferred from the server that against names

@@ -158,7 +158,7 @@ func (f *lockFileFlags) hold(j *job, r *compile.Result, z *ZoneReport) bool {
 
 // writeLock writes the lock file of a zone that is written.
 func (c *compileCommand) writeLock(j *job, z *ZoneReport) outcome {
-	if j.newLock == nil {
+	if j.newLock == nil || z.NewSerial == nil {
 		return 0
 	}
 	if c.check {

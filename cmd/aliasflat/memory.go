@@ -132,39 +132,46 @@ func (m *recollection) recall(j *job) {
 		j.delivery.owed.Reload = j.delivery.owed.Reload || o.Reload
 		j.delivery.owed.Hooks = o.Hooks
 	}
-	shown := j.source.Published
-	if shown == nil {
-		j.source.Published = &compile.Published{
-			Serial: last.Serial,
-			Same: func(draft *zonefile.Text, _ zonefile.Content) (bool, error) {
-				// Nothing is left to compare with but a checksum of the text.
-				_, apart := draft.Checksums()
-				return apart == uint32(last.Sum>>32), nil
-			},
-		}
+	if j.shown == nil {
+		j.recallText(&last)
 		return
 	}
-	if j.against != "" || !j.edited(&last) {
-		return
-	}
-	if w := o.Writing; w != nil {
-		// A run was killed, or could not remember what it had written.
-		written := last
-		written.Serial, written.Sum, written.Size = w.Serial, w.Sum, w.Size
-		if !j.edited(&written) {
-			return
-		}
-	}
-	if !m.adopt {
+	switch {
+	case !j.edited(&last) || o.Writing != nil && !j.edited(o.Writing.over(last)):
+		// A run that was killed, or could not remember what it wrote, is no edit.
+	case !m.adopt:
 		j.problems = append(j.problems, problemEdited(j, &last))
 		j.outcome |= outcomeWorld
 		return
 	}
-	if last.Serial.After(shown.Serial) {
-		// What was published under that serial is not what the file has.
-		shown.Serial = last.Serial
-		shown.Same = func(*zonefile.Text, zonefile.Content) (bool, error) { return false, nil }
+	j.later(last.Serial, "the state")
+}
+
+// recallText takes what is remembered for what was published where no output shows it. Nothing
+// is left to compare with but a checksum of the text.
+func (j *job) recallText(last *state.Zone) {
+	p := j.source.Published
+	if p != nil && p.Serial != last.Serial && !last.Serial.After(p.Serial) {
+		j.later(last.Serial, "the state") // they may have no order
+		return
 	}
+	remembered := compile.Published{}
+	if p != nil {
+		remembered = *p
+	}
+	remembered.Serial = last.Serial
+	sum := uint32(last.Sum >> 32)
+	remembered.Same = func(draft *zonefile.Text, _ zonefile.Content) (bool, error) {
+		_, apart := draft.Checksums()
+		return apart == sum, nil
+	}
+	j.source.Published = &remembered
+}
+
+// over is what the state would have of a zone if what was intended had been remembered.
+func (w *intended) over(last state.Zone) *state.Zone {
+	last.Serial, last.Sum, last.Size, last.Published = w.Serial, w.Sum, w.Size, time.Time{}
+	return &last
 }
 
 // edited tells whether an output is not the one that was written last. Only one that was
@@ -174,10 +181,10 @@ func (j *job) edited(last *state.Zone) bool {
 	if err != nil {
 		return false // who reads it will say so
 	}
-	if info.Size() != last.Size || j.source.Published.Serial != last.Serial {
+	if info.Size() != last.Size || *j.shown != last.Serial {
 		return true
 	}
-	if !info.ModTime().After(last.Published) {
+	if info.ModTime().Equal(last.Published) {
 		return false
 	}
 	sum, err := publish.Checksum(j.output)
@@ -277,8 +284,8 @@ func (m *recollection) remember(j *job, r *compile.Result, z *ZoneReport) outcom
 		u.Estimates = m.estimates
 	}
 	last, ok := m.store.Zone(r.Name, j.view, j.outputKey())
-	if z.Written || !ok || len(last.Owed) > 0 || z.Owed.Any() {
-		u.Zone = m.zone(j, r, z, &last)
+	if now := m.zone(j, r, z); !ok || !now.same(&last) {
+		u.Zone = &now.Zone
 	}
 	if z.Written && r.Changed {
 		u.Changes = m.changes(j, r)
@@ -291,17 +298,25 @@ func (m *recollection) remember(j *job, r *compile.Result, z *ZoneReport) outcom
 	return 0
 }
 
-func (m *recollection) zone(j *job, r *compile.Result, z *ZoneReport, last *state.Zone) *state.Zone {
-	kept := &state.Zone{
+// kept is what the state has of a zone.
+type kept struct{ state.Zone }
+
+// same tells whether nothing has to be remembered anew.
+func (k kept) same(last *state.Zone) bool {
+	return k.Serial == last.Serial && k.Sum == last.Sum && k.Size == last.Size && k.Published.Equal(last.Published) && string(k.Owed) == string(last.Owed)
+}
+
+// zone is what is to be remembered of a zone. An output is known again by its time.
+func (m *recollection) zone(j *job, r *compile.Result, z *ZoneReport) kept {
+	k := kept{state.Zone{
 		Name: r.Name, View: j.view, Output: j.outputKey(),
 		Serial: r.Serial, Sum: sumOf(r.Text), Count: r.Content.Lines, Size: r.Text.Len(),
-		Published: last.Published,
+		Published: m.now, Owed: owed{Owed: z.Owed}.keep(),
+	}}
+	if info, err := os.Stat(j.output); j.output != "-" && err == nil {
+		k.Published = info.ModTime()
 	}
-	if z.Written || kept.Published.IsZero() {
-		kept.Published = m.store.Clamp(time.Now())
-	}
-	kept.Owed = owed{Owed: z.Owed}.keep()
-	return kept
+	return k
 }
 
 // changes gives the address RRsets of a zone that were published in another form than before.
@@ -372,8 +387,8 @@ func problemRemember(path string, err error) *diag.Diagnostic {
 
 func problemEdited(j *job, last *state.Zone) *diag.Diagnostic {
 	message := "the output is not the one that was written last"
-	if j.source.Published.Serial != last.Serial {
-		message += fmt.Sprintf(": its serial is %d, not %d", j.source.Published.Serial, last.Serial)
+	if *j.shown != last.Serial {
+		message += fmt.Sprintf(": its serial is %d, not %d", *j.shown, last.Serial)
 	}
 	return &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodeOutputEdited, Span: place(j.output),
@@ -386,13 +401,14 @@ func problemEdited(j *job, last *state.Zone) *diag.Diagnostic {
 // for first; one that cannot be read keeps the zone from being written, since nobody would know
 // what to hold.
 func (j *job) lastGood() func(owner, target zone.Name, qtype uint16) *resolve.Known {
+	path := j.last
 	var last func(owner, target zone.Name, qtype uint16) *resolve.Known
 	return func(owner, target zone.Name, qtype uint16) *resolve.Known {
 		if last != nil {
 			return last(owner, target, qtype)
 		}
 		last = func(zone.Name, zone.Name, uint16) *resolve.Known { return nil }
-		f, err := os.Open(j.last)
+		f, err := os.Open(path)
 		if err == nil {
 			defer f.Close()
 			last, err = compile.LastOf(f)

@@ -43,6 +43,11 @@ func (c *compileCommand) otherPlan(jobs []*job, results []compile.Result) *diag.
 	if c.plan == "" {
 		return nil
 	}
+	for i, j := range jobs {
+		if len(j.problems) > 0 || !results[i].OK() {
+			return nil // what keeps the zone from being written tells more
+		}
+	}
 	differences := make([]zone.Difference, len(jobs))
 	for i, j := range jobs {
 		var err error

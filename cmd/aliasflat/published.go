@@ -79,34 +79,42 @@ func (j *job) published(ctx context.Context) {
 		return
 	}
 	j.source.Remembers = j.output != "-"
-	var elsewhere *zone.Serial // of the output, where that is not what is compared
-	switch {
-	case j.against == "" && j.last == "":
-	case j.against == "":
+	if j.last != "" {
 		j.publishedFile()
-	default:
-		output := j.last
-		if output != "" {
-			j.publishedFile()
-			if p := j.source.Published; p != nil {
-				elsewhere, j.source.Published = &p.Serial, nil
-				// Its records are not compared, and it has to be an output all the same.
-				if _, err := j.summarize(zonefile.Options{Origin: j.zoneName(nil), For: j.source.For}); err != nil {
-					j.blocked(err)
-				}
-			}
-		}
-		if strings.Contains(j.against, "://") {
-			j.transferred(ctx)
-		} else {
-			j.last = j.against
-			j.comparedFile()
-		}
 	}
-	if elsewhere != nil {
-		j.later(*elsewhere, "the output "+j.output)
+	own := j.source.Published
+	if own != nil {
+		j.shown = &own.Serial
+	}
+	if j.against != "" {
+		j.compareWith(ctx, own)
 	}
 	j.ask(ctx)
+}
+
+// compareWith has the result compared with what --against names. What is held is that of the
+// output all the same, if there is one.
+func (j *job) compareWith(ctx context.Context, own *compile.Published) {
+	j.source.Published = nil
+	if own != nil {
+		// Its records are not compared, and it has to be an output all the same.
+		if _, err := j.summarize(zonefile.Options{Origin: j.zoneName(nil), For: j.source.For}); err != nil {
+			j.blocked(err)
+		}
+	}
+	if strings.Contains(j.against, "://") {
+		j.transferred(ctx)
+	} else {
+		j.last = j.against
+		j.comparedFile()
+	}
+	if own == nil {
+		return
+	}
+	if p := j.source.Published; p != nil {
+		p.Last = own.Last
+	}
+	j.later(own.Serial, "the output "+j.output)
 }
 
 // ask asks the server for its serial where one is named, and takes it as
@@ -167,6 +175,11 @@ func (j *job) transferred(ctx context.Context) {
 				return zonefile.Read(j.against, text, options), nil
 			})
 		},
+		Gone: func(draft *zonefile.Text, content zonefile.Content) (int, int, error) {
+			return compile.Gone(int64(len(text)), draft, content, func() (zonefile.Summary, error) { return old, nil }, func() (before, latest *zonefile.Zone, err error) {
+				return zonefile.Read(j.against, text, options), zonefile.Read(j.against, draft.Bytes(), options), nil
+			})
+		},
 	}
 }
 
@@ -184,14 +197,13 @@ func (j *job) later(serial zone.Serial, whose string) {
 		j.refuse(diag.CodeSerialOrder, fmt.Errorf("serial %d of %s is exactly 2^31 away from the published serial %d: neither is the later one", serial, whose, p.Serial),
 			"aliasflat serial plan shows the way to one serial for both")
 	case serial.After(p.Serial):
-		same := p.Same
-		j.source.Published = &compile.Published{
-			Serial: serial,
-			Same: func(draft *zonefile.Text, content zonefile.Content) (bool, error) {
-				_, err := same(draft, content) // what is no output must not be overwritten all the same
-				return false, err
-			},
+		next := *p
+		next.Serial = serial
+		next.Same = func(draft *zonefile.Text, content zonefile.Content) (bool, error) {
+			_, err := p.Same(draft, content) // what is no output must not be overwritten all the same
+			return false, err
 		}
+		j.source.Published = &next
 	}
 }
 

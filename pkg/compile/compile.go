@@ -112,6 +112,7 @@ type Options struct {
 	Confirm   func(context.Context, resolve.Answer) resolve.Answer // as [Resolvers.Confirm]; nil: nobody confirms
 	Distrust  func() string                                        // why what is gone may be the resolvers' fault, after all lookups; nil or empty: it is not
 	Force     bool                                                 // no guard holds anything back
+	Reviewed  bool                                                 // somebody has looked at the answers: what the world did is held by no guard
 	Preview   bool                                                 // nothing will be written, so that guards only warn
 }
 
@@ -348,7 +349,7 @@ func doubt(ctx context.Context, run *flatten.Run, source map[*alias.Member]*Sour
 			run.Answer(doubtful, answers)
 		}
 	}
-	run.Guard(func(m *alias.Member) flatten.Guards { return *source[m].guards() }, options.Force)
+	run.Guard(func(m *alias.Member) flatten.Guards { return *source[m].guards() }, options.Force || options.Reviewed)
 	run.SuspectOurselves()
 }
 

@@ -3,6 +3,7 @@ package compile
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -189,7 +190,11 @@ func lines(res *flatten.Result, eol string) []byte {
 		}
 		return out
 	}
-	out = zonefile.AppendFlattenedComment(out, res.Rule.Target)
+	var beside []netip.Addr
+	for _, rr := range res.RRsets {
+		beside = append(beside, rr.Beside...)
+	}
+	out = zonefile.AppendFlattenedComment(out, res.Rule.Target, beside)
 	if e.Comment != "" {
 		out = append(append(out, ' '), e.Comment...)
 	}

@@ -24,6 +24,7 @@ type RRset struct {
 	Type      uint16 // A or AAAA
 	TTL       uint32
 	Addresses []netip.Addr // sorted, without duplicates
+	Beside    []netip.Addr // those of Addresses that only explicit records give (siblings=merge)
 }
 
 // Result is what becomes of one rule.
@@ -69,6 +70,8 @@ type Run struct {
 	guards  map[resolve.Question]*guarded
 	force   bool   // nothing is held back
 	ours    string // why nothing is dropped in this run: the fault seems to be ours; empty: it is not
+
+	remembered map[resolve.Question]*resolve.Known // once everything is decided; nil before
 
 	toldDNS64 bool // a warning was given
 }
@@ -291,6 +294,9 @@ func (f *Run) published(m *alias.Member, w alias.Walk, qtype uint16) found {
 		in := f.find(owner, w.Rule, qtype)
 		got = *in
 		got.inner, got.busy = w.Rule, false
+		if in.outcome == resolve.Addresses {
+			got.inner = nil // it does not publish them: what holds there holds here
+		}
 		if len(in.path) == 0 || in.path[0] != w.Rule.Target {
 			got.path = slices.Concat([]zone.Name{w.Rule.Target}, in.path)
 		}
@@ -314,6 +320,7 @@ func (f *Run) rrset(m *alias.Member, r *alias.Rule, qtype uint16) RRset {
 			return RRset{Type: qtype, TTL: ttl, Addresses: explicit}
 		}
 	case r.Siblings == alias.SiblingsMerge && len(explicit) > 0:
+		rr.Beside = slices.DeleteFunc(slices.Clone(explicit), func(a netip.Addr) bool { return slices.Contains(of.addresses, a) })
 		rr.Addresses = slices.Concat(rr.Addresses, explicit)
 		slices.SortFunc(rr.Addresses, netip.Addr.Compare)
 		rr.Addresses = slices.Compact(rr.Addresses)

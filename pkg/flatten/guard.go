@@ -39,6 +39,7 @@ const (
 type guarded struct {
 	guard   string
 	why     string // what happened, in one clause
+	known   *resolve.Known
 	held    resolve.Held
 	confirm int
 }
@@ -84,7 +85,7 @@ func (f *Run) guardOf(g *found) *guarded {
 // back from the dead. It gives all changes.
 func (f *Run) guardZone(m *alias.Member, guards Guards) []watched {
 	var changed []watched
-	targets, moved := map[zone.Name]bool{}, map[zone.Name]bool{}
+	targets, answered, moved := map[zone.Name]bool{}, map[zone.Name]bool{}, map[zone.Name]bool{}
 	for i := range m.Rules {
 		r := &m.Rules[i]
 		for _, qtype := range qtypes {
@@ -92,7 +93,7 @@ func (f *Run) guardZone(m *alias.Member, guards Guards) []watched {
 				continue
 			}
 			g := f.find(m, r, qtype)
-			if g.answer == nil || g.inner != nil || g.outcome != resolve.Addresses || g.answer.Stale {
+			if g.answer == nil || g.inner != nil {
 				continue
 			}
 			known, _ := f.knownOf(m, r, qtype, g)
@@ -100,6 +101,10 @@ func (f *Run) guardZone(m *alias.Member, guards Guards) []watched {
 				continue
 			}
 			targets[r.Target] = true
+			if g.outcome != resolve.Addresses || g.answer.Stale {
+				continue
+			}
+			answered[r.Target] = true
 			if known.Had(g.addresses) {
 				continue
 			}
@@ -111,8 +116,8 @@ func (f *Run) guardZone(m *alias.Member, guards Guards) []watched {
 			}
 		}
 	}
-	if len(targets) >= leastTargets && float64(len(moved)) > guards.Change*float64(len(targets)) {
-		why := fmt.Sprintf("%d of the zone's %d targets have addresses at once that they never had, which is more than %.0f %%", len(moved), len(targets), 100*guards.Change)
+	if len(targets) >= leastTargets && float64(len(moved)) > guards.Change*float64(len(answered)) {
+		why := fmt.Sprintf("%d of the %d targets of the zone that answered have addresses at once that they never had, which is more than %.0f %%", len(moved), len(answered), 100*guards.Change)
 		for _, w := range changed {
 			f.guard(w, GuardChange, why)
 		}
@@ -177,15 +182,14 @@ func (f *Run) guard(w watched, name, why string) {
 			return
 		}
 	}
-	f.guards[w.question] = &guarded{guard: name, why: why, held: held, confirm: w.guards.Confirm}
+	f.guards[w.question] = &guarded{guard: name, why: why, known: w.known, held: held, confirm: w.guards.Confirm}
 }
 
-// sighted counts a change that is held back: once in each TTL, as long as it shows addresses
-// that it showed before.
+// sighted counts a change that is held back, once in each TTL. The addresses may go on to
+// change: what is counted is that the target stays away from those that it had.
 func sighted(w watched, name string, now time.Time) resolve.Held {
 	held := w.known.Held
-	before := resolve.Known{Addresses: held.Addresses}
-	if held.Times == 0 || !before.Had(w.answer.Addresses) {
+	if held.Times == 0 {
 		return resolve.Held{Addresses: w.answer.Addresses, Guard: name, Zone: w.zone, First: now, Last: now, Times: 1}
 	}
 	if now.Sub(held.Last) >= time.Duration(w.answer.TTL)*time.Second {

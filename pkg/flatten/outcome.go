@@ -69,10 +69,7 @@ func (d *decision) compare() {
 		if of == nil {
 			continue
 		}
-		var before []netip.Addr
-		if of.has() && (!of.known.Gone || d.rule.OnEmpty == alias.EmptyKeep) {
-			before = of.known.Addresses
-		}
+		before := d.before(qtype, of)
 		if slices.Equal(before, of.addresses) {
 			continue
 		}
@@ -86,6 +83,19 @@ func (d *decision) compare() {
 		}
 		d.result.Changes = append(d.result.Changes, change)
 	}
+}
+
+// before gives what was published last: what the output shows, or else what is remembered.
+func (d *decision) before(qtype uint16, of *ofType) []netip.Addr {
+	if f := d.run.memory.Published; f != nil {
+		if shown := f(d.member, d.rule, qtype); shown != nil {
+			return shown.Addresses
+		}
+	}
+	if of.has() && (!of.known.Gone || d.rule.OnEmpty == alias.EmptyKeep) {
+		return of.known.Addresses
+	}
+	return nil
 }
 
 // asks tells whether the target is asked for any type.
@@ -143,6 +153,8 @@ func (d *decision) hold(qtype uint16, of *ofType) {
 	switch of.cause {
 	case causeFailure, causeStaleAnswer:
 		d.report(d.about(warnHeld(r, qtype, of, now), of))
+	case causeOther:
+		d.report(d.about(warnOther(r, qtype, of), of))
 	case causeUnconfirmed:
 		if d.fresh && r.Owner == d.member.File.Name {
 			d.result.Guarded = true

@@ -103,6 +103,13 @@ func warnUnconfirmed(r *alias.Rule, qtype uint16, of *ofType, s *settlement) *di
 	return d
 }
 
+// warnOther is for addresses that are said to be gone while nothing is known of the other type.
+func warnOther(r *alias.Rule, qtype uint16, of *ofType) *diag.Diagnostic {
+	d := warning(diag.CodeTargetNODATA, target(r)+leads(of.found)+" has no "+dns.TypeToString[qtype]+" record any more, but nothing is learned of the other type"+detail(of.found), "")
+	d.Hint = "its last good addresses stay meanwhile: " + addressText(of.addresses)
+	return d
+}
+
 // gone says that a target, or one of its types, has no addresses any more.
 func gone(r *alias.Rule, qtype uint16, of *ofType, s *settlement) *diag.Diagnostic {
 	var d *diag.Diagnostic
@@ -138,16 +145,16 @@ func problemApex(r *alias.Rule, qtype uint16, of *ofType) *diag.Diagnostic {
 	return &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodeGuardApex, Err: ErrGuarded,
 		Message: target(r) + leads(of.found) + " has no " + dns.TypeToString[qtype] + " record any more" + detail(of.found) + "; the apex does not lose a type before that is confirmed",
-		Hint:    "its last good addresses stay until a second --resolver" + later(r, of) + " says the same; --force drops them: " + addressText(of.addresses),
+		Hint:    "its last good addresses stay until a second --resolver" + later(of) + " says the same; --force drops them: " + addressText(of.addresses),
 	}
 }
 
 // later is who else may confirm that addresses are gone.
-func later(r *alias.Rule, of *ofType) string {
+func later(of *ofType) string {
 	if !of.recalled {
 		return ""
 	}
-	return ", a later run or aliasflat accept " + r.Target.String()
+	return ", a later run or aliasflat accept " + of.found.question.Target.String()
 }
 
 // warnGone is for a target that is confirmed to have no addresses, and whose last good ones
@@ -234,7 +241,7 @@ func problemGuarded(r *alias.Rule, qtype uint16, of *ofType) *diag.Diagnostic {
 	d.Message = fmt.Sprintf("%s: new addresses %s are held back: %s", subject(r, qtype), addressText(g.held.Addresses), g.why)
 	d.Hint = "--force publishes them"
 	if of.recalled {
-		d.Hint = "aliasflat accept " + r.Target.String() + " lets them through, --force all of the run"
+		d.Hint = "aliasflat accept " + of.found.question.Target.String() + " lets them through, --force all of the run"
 		if g.confirm > 0 {
 			d.Hint += fmt.Sprintf("; seen %d of %d times, then they pass by themselves", g.held.Times, g.confirm)
 		}

@@ -8,9 +8,37 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 )
 
-// Remember gives what is to be remembered of the questions of a zone once it is published.
+// Remember gives what is to be remembered of the questions of a zone once it is published. What
+// several owners, of several zones even, have of one question is remembered as long as one of
+// them publishes it.
 func (f *Run) Remember(m *alias.Member) map[resolve.Question]*resolve.Known {
+	if f.remembered == nil {
+		f.rememberAll()
+	}
 	all := map[resolve.Question]*resolve.Known{}
+	f.each(m, func(_ *settlement, of *ofType) {
+		if known := f.remembered[of.found.question]; !known.IsZero() {
+			all[of.found.question] = known
+		}
+	})
+	return all
+}
+
+func (f *Run) rememberAll() {
+	f.remembered = map[resolve.Question]*resolve.Known{}
+	for _, m := range f.members {
+		f.each(m, func(s *settlement, of *ofType) {
+			q, known := of.found.question, f.remember(s, of)
+			if other := f.remembered[q]; other != nil {
+				known = joined(other, known)
+			}
+			f.remembered[q] = known
+		})
+	}
+}
+
+// each calls do with each type of the rules of a zone whose question is its own.
+func (f *Run) each(m *alias.Member, do func(*settlement, *ofType)) {
 	for i := range m.Rules {
 		r := &m.Rules[i]
 		if r.Repeats {
@@ -18,15 +46,24 @@ func (f *Run) Remember(m *alias.Member) map[resolve.Question]*resolve.Known {
 		}
 		s := f.settle(m, r)
 		for _, of := range s.types {
-			if of == nil || of.found.answer == nil || of.found.inner != nil {
-				continue
-			}
-			if known := f.remember(s, of); !known.IsZero() {
-				all[of.found.question] = known
+			if of != nil && of.found.answer != nil && of.found.inner == nil {
+				do(s, of)
 			}
 		}
 	}
-	return all
+}
+
+// joined is what is known after two owners have looked at one answer.
+func joined(a, b *resolve.Known) *resolve.Known {
+	if len(a.Addresses) == 0 {
+		a, b = b, a
+	}
+	k := *a
+	k.Gone = a.Gone && b.Gone
+	if k.Missing.Outcome == 0 && len(b.Addresses) == 0 {
+		k.Missing = b.Missing
+	}
+	return &k
 }
 
 // remember gives what is known of a question after its answer.
@@ -53,8 +90,10 @@ func (f *Run) remember(s *settlement, of *ofType) *resolve.Known {
 			known.Missing = resolve.Missing{Outcome: a.Outcome, First: now, NegativeTTL: a.NegativeTTL, Resolver: a.Resolver}
 		}
 		known.Missing.Last, known.Held = now, resolve.Held{}
-		known.Missing.Confirmed = f.confirmed(of)
-		known.Gone = known.Gone || s.negative && known.Missing.Confirmed
+		if f.ours == "" { // where the fault may be on this side, nothing is learned
+			known.Missing.Confirmed = f.confirmed(of)
+			known.Gone = known.Gone || s.negative && known.Missing.Confirmed
+		}
 		if of.dropped && s.fresh {
 			// The target goes on without the type: there is nothing more to say of it.
 			known.Earlier, known.Addresses = earlier(known.Earlier, known.Addresses, nil), nil
@@ -85,18 +124,12 @@ func (f *Run) Doubtful() []resolve.Question {
 	var list []resolve.Question
 	seen := map[resolve.Question]bool{}
 	for _, m := range f.members {
-		for i := range m.Rules {
-			r := &m.Rules[i]
-			if r.Repeats {
-				continue
+		f.each(m, func(_ *settlement, of *ofType) {
+			if of.isNegative() && of.has() && !f.confirmed(of) && !seen[of.found.question] {
+				seen[of.found.question] = true
+				list = append(list, of.found.question)
 			}
-			for _, of := range f.settle(m, r).types {
-				if of != nil && of.cause == causeUnconfirmed && of.found.answer != nil && !seen[of.found.question] {
-					seen[of.found.question] = true
-					list = append(list, of.found.question)
-				}
-			}
-		}
+		})
 	}
 	return list
 }

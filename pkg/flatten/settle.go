@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"github.com/aliasflat/aliasflat/pkg/alias"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 )
@@ -29,6 +27,7 @@ const (
 	causeFailure           // the lookup failed
 	causeStaleAnswer       // the resolver gave old addresses
 	causeUnconfirmed       // it is said that there are none, and not confirmed
+	causeOther             // it is said that there are none, but nothing is known of the other type
 	causeConfirmed         // it is confirmed that there are none
 	causeGuard             // a guard holds them back
 	causeForbidden         // they may not be dropped
@@ -47,6 +46,7 @@ type ofType struct {
 	past      bool     // they are held past max-stale
 	dropped   bool     // there were some, and none are any more
 	guard     *guarded // with causeGuard
+	explicit  bool     // explicit records of the type serve where nothing else does
 }
 
 // settlement is what becomes of a rule. While it is being made it says that nothing is known.
@@ -76,7 +76,7 @@ func (s *settlement) resolves() bool {
 func (s *settlement) explicitServes(r *alias.Rule, of *ofType) bool {
 	switch r.Siblings {
 	case alias.SiblingsFallback:
-		return of.verdict == verdictFail && of.found.outcome == resolve.Failure || !s.resolves()
+		return of.verdict == verdictFail && !of.isNegative() || !s.resolves()
 	case alias.SiblingsMerge:
 		return of.verdict != verdictFail && s.resolves()
 	case alias.SiblingsError, alias.SiblingsOverride:
@@ -103,19 +103,20 @@ func (f *Run) settle(m *alias.Member, r *alias.Rule) *settlement {
 		types[i] = of
 		has := of.has()
 		s.knew = s.knew || has || of.known != nil && of.known.Gone
-		s.fresh = s.fresh || of.found.outcome == resolve.Addresses && (!of.isStale() || !has)
-		s.negative = s.negative && (of.found.outcome == resolve.NoData || of.found.outcome == resolve.NXDomain)
+		s.fresh = s.fresh || of.found.outcome == resolve.Addresses && (!of.isStale() || !has) && f.guardOf(of.found) == nil
+		s.negative = s.negative && of.isNegative()
 	}
 	s.types = types
-	for _, of := range types {
-		if of != nil {
+	for i, qtype := range qtypes {
+		if of := types[i]; of != nil {
+			of.explicit = r.Siblings == alias.SiblingsFallback && len(r.Explicit[qtype]) > 0
 			f.judge(r, s, of)
 		}
 	}
 	f.forbid(m, r, s)
 	for _, of := range types {
 		if of != nil {
-			of.publish(r)
+			of.publish()
 		}
 	}
 	return s
@@ -143,6 +144,11 @@ func (f *Run) knownOf(m *alias.Member, r *alias.Rule, qtype uint16, g *found) (k
 // has tells whether there are last good addresses.
 func (of *ofType) has() bool { return of.known != nil && len(of.known.Addresses) > 0 }
 
+// isNegative tells whether it is said, with proof, that there are no addresses.
+func (of *ofType) isNegative() bool {
+	return of.found.outcome == resolve.NoData || of.found.outcome == resolve.NXDomain
+}
+
 // isStale tells whether the addresses are old ones that the resolver could not refresh.
 func (of *ofType) isStale() bool { return of.found.answer != nil && of.found.answer.Stale }
 
@@ -158,7 +164,7 @@ func (f *Run) judge(r *alias.Rule, s *settlement, of *ofType) {
 			of.verdict = verdictWrite
 		}
 	case resolve.NoData, resolve.NXDomain:
-		f.judgeNegative(r, s, of, f.confirmed(of), otherFails(s, of))
+		f.judgeNegative(r, s, of, f.confirmed(of), f.otherFails(s, of))
 	case resolve.WeakNoData:
 		if s.fresh && !of.has() {
 			of.verdict = verdictEmpty
@@ -170,14 +176,14 @@ func (f *Run) judge(r *alias.Rule, s *settlement, of *ofType) {
 	}
 }
 
-// otherFails tells whether nothing is known of another type that is asked for.
-func otherFails(s *settlement, than *ofType) bool {
+// otherFails tells whether nothing is learned of another type that is asked for.
+func (f *Run) otherFails(s *settlement, than *ofType) bool {
 	return slices.ContainsFunc(s.types[:], func(of *ofType) bool {
 		if of == nil || of == than {
 			return false
 		}
 		o := of.found.outcome
-		return o == resolve.Failure || o == resolve.WeakNoData || o == resolve.Addresses && of.isStale() && of.has()
+		return o == resolve.Failure || o == resolve.WeakNoData || o == resolve.Addresses && (of.isStale() && of.has() || f.guardOf(of.found) != nil)
 	})
 }
 
@@ -209,7 +215,7 @@ func (f *Run) judgeNegative(r *alias.Rule, s *settlement, of *ofType, confirmed,
 	case !of.has():
 		of.verdict = verdictFail
 	case !s.fresh && otherFails:
-		f.judgeFailure(r, s, of, causeUnconfirmed)
+		f.judgeFailure(r, s, of, causeOther)
 	case !confirmed && (!s.fresh || !f.force):
 		of.hold(causeUnconfirmed)
 	case s.fresh || r.OnEmpty == alias.EmptyDrop || r.OnEmpty == alias.EmptyHold && f.pastStale(r, of):
@@ -222,10 +228,10 @@ func (f *Run) judgeNegative(r *alias.Rule, s *settlement, of *ofType, confirmed,
 // judgeFailure is for a type that nothing was learned about.
 func (f *Run) judgeFailure(r *alias.Rule, s *settlement, of *ofType, why cause) {
 	switch {
-	case of.known != nil && (of.known.Gone || of.known.Missing.Confirmed) && of.has() && why != causeUnconfirmed:
+	case of.known != nil && of.known.Gone && of.has() && why != causeOther:
 		f.judgeNegative(r, s, of, true, false) // it was confirmed before, and nothing else is known since
 		of.cause = why
-	case !of.has() && s.knew:
+	case !of.has() && s.knew && !of.explicit:
 		of.verdict, of.cause = verdictEmpty, why
 	case !of.has():
 		of.verdict, of.cause = verdictFail, why
@@ -243,6 +249,9 @@ func (f *Run) judgeFailure(r *alias.Rule, s *settlement, of *ofType, why cause) 
 // judgeGuarded is for addresses that a guard holds back: all stays as if they had not come.
 func (f *Run) judgeGuarded(r *alias.Rule, s *settlement, of *ofType) {
 	of.guard = f.guardOf(of.found)
+	if of.known == nil {
+		of.known = of.guard.known // of another owner with the same target
+	}
 	if of.known.Gone && of.has() {
 		s := *s
 		s.fresh = false
@@ -312,7 +321,7 @@ func (f *Run) leaves(m *alias.Member, r *alias.Rule, s *settlement) bool {
 }
 
 // publish fills in the addresses that are published for the verdict.
-func (of *ofType) publish(r *alias.Rule) {
+func (of *ofType) publish() {
 	g := of.found
 	switch of.verdict {
 	case verdictWrite:
@@ -325,24 +334,7 @@ func (of *ofType) publish(r *alias.Rule) {
 	case verdictHold:
 		if of.has() {
 			of.addresses, of.ttl = of.known.Addresses, min(of.known.TTL, g.way)
-			if !of.recalled && r.Siblings == alias.SiblingsMerge {
-				of.addresses = without(of.addresses, r)
-			}
 		}
 	case verdictEmpty, verdictFail:
 	}
-}
-
-// without takes the explicit addresses of a rule out of those that an output shows: they are
-// there because they are written in the source.
-func without(addresses []netip.Addr, r *alias.Rule) []netip.Addr {
-	kept := slices.Clone(addresses)
-	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		explicit, _ := r.Addresses(qtype)
-		kept = slices.DeleteFunc(kept, func(a netip.Addr) bool { return slices.Contains(explicit, a) })
-	}
-	if len(kept) == 0 {
-		return addresses
-	}
-	return kept
 }

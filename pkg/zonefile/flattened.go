@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/miekg/dns"
@@ -23,20 +24,30 @@ type Flattened struct {
 // there are none.
 const (
 	flattenedMark = "; ALIAS "
+	besideMark    = " and "
 	emptyOwner    = " of "
 	emptyEnd      = " has no addresses"
 )
 
 // AppendFlattenedComment appends the comment that goes before the flattened records of a
-// target.
-func AppendFlattenedComment(b []byte, target zone.Name) []byte {
-	return append(append(b, flattenedMark...), target.String()...)
+// target. It names the addresses among them that are the author's own, and not the target's.
+func AppendFlattenedComment(b []byte, target zone.Name, own []netip.Addr) []byte {
+	b = append(append(b, flattenedMark...), target.String()...)
+	for i, a := range own {
+		if i == 0 {
+			b = append(b, besideMark...)
+		} else {
+			b = append(b, ", "...)
+		}
+		b = a.AppendTo(b)
+	}
+	return b
 }
 
 // AppendEmptyComment appends the comment that stands in place of the flattened records of an
 // owner whose target has none, so that the next run knows that it has been so.
 func AppendEmptyComment(b []byte, owner string, target zone.Name) []byte {
-	b = AppendFlattenedComment(b, target)
+	b = AppendFlattenedComment(b, target, nil)
 	return append(append(append(b, emptyOwner...), owner...), emptyEnd...)
 }
 
@@ -115,8 +126,12 @@ func (f *finder) block(text []byte, end bool) int {
 		records = append(records, r)
 		length += n
 	}
-	if !target.IsZero() {
-		for _, r := range records {
+	if target.IsZero() {
+		return length
+	}
+	own := ownAddresses(rest)
+	for _, r := range records {
+		if !slices.Contains(own, r.Address) {
 			f.found(r)
 		}
 	}
@@ -148,6 +163,22 @@ func flattenedTarget(line []byte) (target zone.Name, rest []byte) {
 		return zone.Name{}, nil
 	}
 	return target, rest
+}
+
+// ownAddresses reads the addresses that are the author's own.
+func ownAddresses(rest []byte) []netip.Addr {
+	text, ok := bytes.CutPrefix(rest, []byte(besideMark))
+	if !ok {
+		return nil
+	}
+	text, _, _ = bytes.Cut(text, []byte(" ;"))
+	var own []netip.Addr
+	for word := range bytes.SplitSeq(text, []byte(", ")) {
+		if a, err := netip.ParseAddr(string(word)); err == nil {
+			own = append(own, a)
+		}
+	}
+	return own
 }
 
 // emptyOwnerOf reads the owner out of the comment that stands in place of records.

@@ -24,6 +24,10 @@ a\032b.example.com. 30 IN A 198.51.100.3
 next.example.com. 30 IN A 192.0.2.4
 ; ALIAS relative
 x.example.com. 30 IN A 192.0.2.5
+; ALIAS merged.example.net. and 192.0.2.7, 2001:db8::7 ; the author's words
+merged.example.com. 30 IN A 192.0.2.7
+merged.example.com. 30 IN A 198.51.100.8
+merged.example.com. 30 IN AAAA 2001:db8::7
 ; ALIAS three.example.net.
 ; ALIAS four.example.net.
 four.example.com. 30 IN A 198.51.100.4
@@ -47,6 +51,7 @@ example.com. cdn.example.net. A 60 198.51.100.2
 example.com. cdn.example.net. AAAA 60 2001:db8::1
 off.example.com. gone.example.net. None 0 invalid IP
 a\032b.example.com. two.example.net. A 30 198.51.100.3
+merged.example.com. merged.example.net. A 30 198.51.100.8
 four.example.com. four.example.net. A 30 198.51.100.4
 `
 	filler := strings.Repeat("filler 300 IN TXT \"; ALIAS no.example.net.\"\n", flattenedChunk/32)

@@ -85,7 +85,7 @@ func (z *zoneCheck) lookAtLock() checked {
 // lookAtPublished compares the output with what the state knows of it.
 func (z *zoneCheck) lookAtPublished() []checked {
 	j, subject := z.job, "output "+z.job.output
-	j.publishedFile()
+	j.publishedOutput()
 	var list []checked
 	for _, d := range j.problems {
 		list = append(list, wrong(subject, d.Message, d.Hint))
@@ -105,13 +105,13 @@ func (z *zoneCheck) lookAtPublished() []checked {
 	case z.serial == nil:
 		z.serial = &last.Serial
 		list = append(list, doubtful(subject, fmt.Sprintf("it is gone, and was published with serial %d", last.Serial), "aliasflat compile writes it again"))
-	case j.edited(last):
+	case j.editedByOthers(last):
 		d := problemEdited(j, last)
 		list = append(list, wrong(subject, d.Message, d.Hint))
 	default:
 		list = append(list, fine(subject, fmt.Sprintf("it has serial %d, as the state knows", *z.serial)))
 	}
-	if len(last.Owed) > 0 {
+	if readOwed(last.Owed).Any() {
 		list = append(list, doubtful(subject, "a reload or a hook is owed", "aliasflat compile makes up for it"))
 	}
 	return list

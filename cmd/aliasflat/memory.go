@@ -136,10 +136,7 @@ func (m *recollection) recall(j *job) {
 		j.recallText(&last)
 		return
 	}
-	switch {
-	case !j.edited(&last) || o.Writing != nil && !j.edited(o.Writing.over(last)):
-		// A run that was killed, or could not remember what it wrote, is no edit.
-	case !m.adopt:
+	if !m.adopt && j.editedByOthers(&last) {
 		j.problems = append(j.problems, problemEdited(j, &last))
 		j.outcome |= outcomeWorld
 		return
@@ -172,6 +169,13 @@ func (j *job) recallText(last *state.Zone) {
 func (w *intended) over(last state.Zone) *state.Zone {
 	last.Serial, last.Sum, last.Size, last.Published = w.Serial, w.Sum, w.Size, time.Time{}
 	return &last
+}
+
+// editedByOthers tells whether an output is neither the one that was written last nor the one
+// that was about to be: by a run that was killed, or could not remember what it wrote.
+func (j *job) editedByOthers(last *state.Zone) bool {
+	w := readOwed(last.Owed).Writing
+	return j.edited(last) && (w == nil || j.edited(w.over(*last)))
 }
 
 // edited tells whether an output is not the one that was written last. Only one that was

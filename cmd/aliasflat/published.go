@@ -80,16 +80,21 @@ func (j *job) published(ctx context.Context) {
 	}
 	j.source.Remembers = j.output != "-"
 	if j.last != "" {
-		j.publishedFile()
+		j.publishedOutput()
 	}
 	own := j.source.Published
-	if own != nil {
-		j.shown = &own.Serial
-	}
 	if j.against != "" {
 		j.compareWith(ctx, own)
 	}
 	j.ask(ctx)
+}
+
+// publishedOutput is publishedFile for the output itself.
+func (j *job) publishedOutput() {
+	j.publishedFile()
+	if p := j.source.Published; p != nil {
+		j.shown = &p.Serial
+	}
 }
 
 // compareWith has the result compared with what --against names. What is held is that of the

@@ -89,15 +89,8 @@ func (f *Run) guardZone(m *alias.Member, guards Guards) []watched {
 	for i := range m.Rules {
 		r := &m.Rules[i]
 		for _, qtype := range qtypes {
-			if !r.Wants(qtype) {
-				continue
-			}
-			g := f.find(m, r, qtype)
-			if g.answer == nil || g.inner != nil {
-				continue
-			}
-			known, _ := f.knownOf(m, r, qtype, g)
-			if known == nil || len(known.Addresses) == 0 && !known.Gone {
+			g, known := f.watch(m, r, qtype)
+			if known == nil {
 				continue
 			}
 			targets[r.Target] = true
@@ -109,11 +102,12 @@ func (f *Run) guardZone(m *alias.Member, guards Guards) []watched {
 				continue
 			}
 			moved[r.Target] = true
-			w := watched{g.question, g.answer, known, m.File.Name, guards}
-			changed = append(changed, w)
-			if known.Gone {
-				f.guard(w, GuardReborn, "it was gone, and is back with addresses that it never had")
-			}
+			changed = append(changed, watched{g.question, g.answer, known, m.File.Name, guards})
+		}
+	}
+	for _, w := range changed {
+		if w.known.Gone {
+			f.guard(w, GuardReborn, "it was gone, and is back with addresses that it never had")
 		}
 	}
 	if len(targets) >= leastTargets && float64(len(moved)) > guards.Change*float64(len(answered)) {
@@ -123,6 +117,23 @@ func (f *Run) guardZone(m *alias.Member, guards Guards) []watched {
 		}
 	}
 	return changed
+}
+
+// watch gives what a rule has for a type, and what is known of it from before; nil where there
+// is nothing to compare, or it is another ALIAS that has the answer.
+func (f *Run) watch(m *alias.Member, r *alias.Rule, qtype uint16) (*found, *resolve.Known) {
+	if !r.Wants(qtype) {
+		return nil, nil
+	}
+	g := f.find(m, r, qtype)
+	if g.answer == nil || g.inner != nil {
+		return nil, nil
+	}
+	known, _ := f.knownOf(m, r, qtype, g)
+	if known == nil || len(known.Addresses) == 0 && !known.Gone {
+		return nil, nil
+	}
+	return g, known
 }
 
 // guardConvergence holds changes back that give targets of different owners one address.

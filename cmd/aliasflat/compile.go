@@ -270,9 +270,9 @@ func (c *compileCommand) outputOf(j *job, jobs int, folder bool) error {
 func (c *compileCommand) deliver(ctx context.Context, known *recollection, jobs []*job, results []compile.Result, problems diag.List) error {
 	rep := &report{Diagnostics: problems}
 	var o outcome
-	other := c.otherPlan(jobs, results)
-	if other != nil {
-		rep.Diagnostics = append(rep.Diagnostics, other)
+	other, why := c.otherPlan(jobs, results)
+	if why != nil {
+		rep.Diagnostics = append(rep.Diagnostics, why)
 		o |= outcomeGuarded
 	}
 	for i, j := range jobs {
@@ -281,8 +281,9 @@ func (c *compileCommand) deliver(ctx context.Context, known *recollection, jobs 
 		switch kept, why := c.kept(j, r, &z); {
 		case kept:
 			o |= why
-		case other != nil:
+		case other:
 			z.Unplanned = true
+			o |= outcomeGuarded
 		case c.hold(j, r, &z):
 			o |= outcomeSource
 		default:

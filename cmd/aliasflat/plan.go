@@ -44,15 +44,11 @@ func checkSum(cmd *cobra.Command, sum string) error {
 	return nil
 }
 
-// otherPlan tells where a run is not what --plan says.
-func (c *compileCommand) otherPlan(jobs []*job, results []compile.Result) *diag.Diagnostic {
+// otherPlan tells whether a run is not what --plan says, and why, where no zone of it tells that
+// already.
+func (c *compileCommand) otherPlan(jobs []*job, results []compile.Result) (other bool, why *diag.Diagnostic) {
 	if c.plan == "" {
-		return nil
-	}
-	for i, j := range jobs {
-		if len(j.problems) > 0 || !results[i].OK() {
-			return nil // what keeps the zone from being written tells more
-		}
+		return false, nil
 	}
 	differences := make([]zone.Difference, len(jobs))
 	for i, j := range jobs {
@@ -63,7 +59,12 @@ func (c *compileCommand) otherPlan(jobs []*job, results []compile.Result) *diag.
 	}
 	sum, err := planSum(jobs, results, differences)
 	if err == nil && strings.EqualFold(sum, c.plan) {
-		return nil
+		return false, nil
+	}
+	for i, j := range jobs {
+		if len(j.problems) > 0 || !results[i].OK() {
+			return true, nil // it was no failure when the plan was made, which tells more than sums
+		}
 	}
 	d := &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodePlanDiffers,
@@ -73,7 +74,7 @@ func (c *compileCommand) otherPlan(jobs []*job, results []compile.Result) *diag.
 	if err != nil {
 		d.Message, d.Err = "the plan cannot be made: "+err.Error(), err
 	}
-	return d
+	return true, d
 }
 
 // difference is what a result changes in the published records.

@@ -234,7 +234,15 @@ func (m *recollection) promise(j *job, r *compile.Result, z *ZoneReport) outcome
 	if same, err := publish.Same(j.output, r.Text); same && err == nil {
 		return 0
 	}
-	o := owed{Owed: readOwed(last.Owed).Owed, Writing: &intended{r.Serial, sumOf(r.Text), r.Text.Len()}}
+	earlier := readOwed(last.Owed)
+	if w := earlier.Writing; w != nil {
+		// What this run promises takes the place of what a killed one has written, and this one
+		// may be killed too before it writes.
+		if sum, err := publish.Checksum(j.output); err == nil && sum == uint32(w.Sum) {
+			last.Serial, last.Sum, last.Size = w.Serial, w.Sum, w.Size
+		}
+	}
+	o := owed{Owed: earlier.Owed, Writing: &intended{r.Serial, sumOf(r.Text), r.Text.Len()}}
 	o.Reload = o.Reload || r.Changed && len(j.delivery.hooks) > 0
 	last.Owed = o.keep()
 	if err := m.store.Commit(state.Update{Zone: &last, Now: m.now}); err != nil {

@@ -95,6 +95,7 @@ type job struct {
 	old      []byte                 // the zone that was transferred from the server that against names
 	expand   func(zone.Name) string // gives output the zone name
 	buf      []byte                 // memory of the source, used again for reading back
+	sum      uint64                 // of the text to be written, see sumOf; reading back overwrites the text
 	source   compile.Source
 	lock     *publish.Lock       // of output; nil: it has none
 	earlier  publish.Generations // of output

@@ -224,11 +224,12 @@ func (o owed) keep() json.RawMessage {
 // between is not taken for somebody else's edit, and its hooks are made up for. What cannot be
 // promised is not written.
 func (m *recollection) promise(j *job, r *compile.Result, z *ZoneReport) outcome {
-	if m.store == nil || m.preview || j.output == "-" {
+	if m.store == nil || m.preview {
 		return 0
 	}
+	j.sum = sumOf(r.Text)
 	last, ok := m.store.Zone(r.Name, j.view, j.outputKey())
-	if !ok {
+	if !ok || j.output == "-" {
 		return 0 // an output that the state does not know is nobody's edit
 	}
 	if same, err := publish.Same(j.output, r.Text); same && err == nil {
@@ -242,7 +243,7 @@ func (m *recollection) promise(j *job, r *compile.Result, z *ZoneReport) outcome
 			last.Serial, last.Sum, last.Size = w.Serial, w.Sum, w.Size
 		}
 	}
-	o := owed{Owed: earlier.Owed, Writing: &intended{r.Serial, sumOf(r.Text), r.Text.Len()}}
+	o := owed{Owed: earlier.Owed, Writing: &intended{r.Serial, j.sum, r.Text.Len()}}
 	o.Reload = o.Reload || r.Changed && len(j.delivery.hooks) > 0
 	last.Owed = o.keep()
 	if err := m.store.Commit(state.Update{Zone: &last, Now: m.now}); err != nil {
@@ -302,7 +303,7 @@ func (m *recollection) remember(j *job, r *compile.Result, z *ZoneReport) outcom
 func (m *recollection) zone(j *job, r *compile.Result, z *ZoneReport, last *state.Zone) *state.Zone {
 	kept := &state.Zone{
 		Name: r.Name, View: j.view, Output: j.outputKey(),
-		Serial: r.Serial, Sum: sumOf(r.Text), Count: r.Content.Lines, Size: r.Text.Len(),
+		Serial: r.Serial, Sum: j.sum, Count: r.Content.Lines, Size: r.Text.Len(),
 		Published: last.Published,
 	}
 	if z.Written || kept.Published.IsZero() {

@@ -55,7 +55,7 @@ the configuration names; what is said about it goes to standard error.`,
   aliasflat compile --for nsd --resolver udp://192.0.2.53 -o out/ *.zone
   aliasflat compile --check -o example.com.db example.com.zone`,
 		RunE: interruptible(func(cmd *cobra.Command, args []string) error {
-			if err := checkSum(c.plan); err != nil {
+			if err := checkSum(cmd, c.plan); err != nil {
 				return err
 			}
 			return c.run(cmd, args, c.stderr, c.deliver)

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/aliasflat/aliasflat/pkg/compile"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/publish"
@@ -30,9 +32,13 @@ import (
 // plans, and long enough that nobody finds another plan with the same sum.
 const sumLen = 20
 
-// checkSum refuses what cannot be a sum.
-func checkSum(sum string) error {
-	if octets, err := hex.DecodeString(sum); sum != "" && (err != nil || len(octets) != sumLen) {
+// checkSum refuses what cannot be a sum, an empty one too: a script whose diff
+// has failed has nothing to bind a run to, which is not the same as no --plan.
+func checkSum(cmd *cobra.Command, sum string) error {
+	if !cmd.Flags().Changed("plan") {
+		return nil
+	}
+	if octets, err := hex.DecodeString(sum); err != nil || len(octets) != sumLen {
 		return usageError{message: fmt.Sprintf("--plan %q is no sum of a plan", sum), hint: "aliasflat diff prints it: plan and " + fmt.Sprint(2*sumLen) + " hexadecimal digits"}
 	}
 	return nil

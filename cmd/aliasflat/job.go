@@ -143,7 +143,7 @@ func (f *sourceFlags) jobs(cmd *cobra.Command, c *config.Config, args []string) 
 	return jobs, nil
 }
 
-// reportApart refuses a report that would overwrite a source or an output.
+// reportApart refuses a report that would overwrite a source, an output or a lock file.
 func (a *app) reportApart(jobs []*job) error {
 	if a.reportFile == "" {
 		return nil
@@ -152,6 +152,9 @@ func (a *app) reportApart(jobs []*job) error {
 	for _, j := range jobs {
 		if place == realPath(j.path) || j.output != "" && j.output != "-" && place == realPath(j.output) {
 			return usageError{message: fmt.Sprintf("--report %s would overwrite a zone file", a.reportFile), hint: "name another file"}
+		}
+		if j.lockFile != "" && place == realPath(j.lockFile) {
+			return usageError{message: fmt.Sprintf("--report %s would overwrite a lock file", a.reportFile), hint: "name another file"}
 		}
 	}
 	return nil

@@ -137,7 +137,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
 	if c.locked {
 		options.Lookup = c.lookuper(jobs)
 	}
-	c.estimates(jobs, &options)
+	c.reviewing(jobs, &options)
 	results := compile.Run(ctx, sources, options)
 	done()
 	if err := cmd.Context().Err(); err != nil {

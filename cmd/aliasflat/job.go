@@ -96,6 +96,7 @@ type job struct {
 	old      []byte                 // the zone that was transferred from the server that against names
 	expand   func(zone.Name) string // gives output the zone name
 	buf      []byte                 // memory of the source, used again for reading back
+	sum      uint64                 // of the text to be written, see sumOf; reading back overwrites the text
 	source   compile.Source
 	lock     *publish.Lock       // of output; nil: it has none
 	earlier  publish.Generations // of output
@@ -143,7 +144,7 @@ func (f *sourceFlags) jobs(cmd *cobra.Command, c *config.Config, args []string) 
 	return jobs, nil
 }
 
-// reportApart refuses a report that would overwrite a source or an output.
+// reportApart refuses a report that would overwrite a source, an output or a lock file.
 func (a *app) reportApart(jobs []*job) error {
 	if a.reportFile == "" {
 		return nil
@@ -152,6 +153,9 @@ func (a *app) reportApart(jobs []*job) error {
 	for _, j := range jobs {
 		if place == realPath(j.path) || j.output != "" && j.output != "-" && place == realPath(j.output) {
 			return usageError{message: fmt.Sprintf("--report %s would overwrite a zone file", a.reportFile), hint: "name another file"}
+		}
+		if j.lockFile != "" && place == realPath(j.lockFile) {
+			return usageError{message: fmt.Sprintf("--report %s would overwrite a lock file", a.reportFile), hint: "name another file"}
 		}
 	}
 	return nil

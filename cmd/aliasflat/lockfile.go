@@ -37,6 +37,11 @@ func (f *lockFileFlags) locks(jobs []*job) error {
 	case f.lockFile != "" && len(jobs) > 1:
 		return usageError{message: fmt.Sprintf("--lock names one file for %d sources", len(jobs)), hint: "the key lock of a zone in the configuration gives each its own"}
 	}
+	zones := map[string]bool{}
+	for _, j := range jobs {
+		zones[realPath(j.path)] = true
+		zones[realPath(j.output)] = true
+	}
 	taken := map[string]string{}
 	for _, j := range jobs {
 		if j.lockFor != nil {
@@ -53,6 +58,9 @@ func (f *lockFileFlags) locks(jobs []*job) error {
 			continue
 		}
 		place := realPath(j.lockFile)
+		if zones[place] {
+			return usageError{message: fmt.Sprintf("the lock file %s is a zone file", j.lockFile), hint: "name another file with --lock"}
+		}
 		if other, ok := taken[place]; ok {
 			return usageError{message: fmt.Sprintf("%s and %s would both have the lock file %s", other, j.path, j.lockFile)}
 		}
@@ -114,10 +122,11 @@ func (f *lockFileFlags) lookuper(jobs []*job) resolve.Lookuper {
 	return all
 }
 
-// estimates has the TTLs of the lock files taken for the original ones: a cache counts them
-// down, which is no difference.
-func (f *lockFileFlags) estimates(jobs []*job, options *compile.Options) {
+// reviewing has a run keep its answers for the lock files, and take the TTLs that these list for
+// the original ones: a cache counts them down, which is no difference.
+func (f *lockFileFlags) reviewing(jobs []*job, options *compile.Options) {
 	for _, j := range jobs {
+		options.Answers = options.Answers || j.lockFile != "" && !f.locked
 		if j.reviewed == nil {
 			continue
 		}
@@ -139,7 +148,7 @@ func (f *lockFileFlags) hold(j *job, r *compile.Result, z *ZoneReport) bool {
 		old = state.NewLock(j.lockFile)
 	}
 	lock := state.NewLock(j.lockFile)
-	for q, a := range r.Answers() {
+	for q, a := range r.Answers {
 		if !lock.Add(q, a) {
 			lock.Keep(old, q)
 		}

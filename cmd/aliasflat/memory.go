@@ -235,17 +235,26 @@ func (o owed) keep() json.RawMessage {
 // between is not taken for somebody else's edit, and its hooks are made up for. What cannot be
 // promised is not written.
 func (m *recollection) promise(j *job, r *compile.Result, z *ZoneReport) outcome {
-	if m.store == nil || m.preview || j.output == "-" {
+	if m.store == nil || m.preview {
 		return 0
 	}
+	j.sum = sumOf(r.Text)
 	last, ok := m.store.Zone(r.Name, j.view, j.outputKey())
-	if !ok {
+	if !ok || j.output == "-" {
 		return 0 // an output that the state does not know is nobody's edit
 	}
 	if same, err := publish.Same(j.output, r.Text); same && err == nil {
 		return 0
 	}
-	o := owed{Owed: readOwed(last.Owed).Owed, Writing: &intended{r.Serial, sumOf(r.Text), r.Text.Len()}}
+	earlier := readOwed(last.Owed)
+	if w := earlier.Writing; w != nil {
+		// What this run promises takes the place of what a killed one has written, and this one
+		// may be killed too before it writes.
+		if sum, err := publish.Checksum(j.output); err == nil && sum == uint32(w.Sum) {
+			last.Serial, last.Sum, last.Size = w.Serial, w.Sum, w.Size
+		}
+	}
+	o := owed{Owed: earlier.Owed, Writing: &intended{r.Serial, j.sum, r.Text.Len()}}
 	o.Reload = o.Reload || r.Changed && len(j.delivery.hooks) > 0
 	last.Owed = o.keep()
 	if err := m.store.Commit(state.Update{Zone: &last, Now: m.now}); err != nil {
@@ -267,10 +276,10 @@ func (m *recollection) tidy(results []compile.Result) {
 	}
 	needed := map[resolve.Question]bool{}
 	for i := range results {
-		if results[i].Answers == nil {
+		if results[i].Remember == nil {
 			return // a zone that could not be read may need any of them
 		}
-		for q := range results[i].Answers() {
+		for q := range results[i].Remember() {
 			needed[q] = true
 		}
 	}
@@ -314,7 +323,7 @@ func (k kept) same(last *state.Zone) bool {
 func (m *recollection) zone(j *job, r *compile.Result, z *ZoneReport) kept {
 	k := kept{state.Zone{
 		Name: r.Name, View: j.view, Output: j.outputKey(),
-		Serial: r.Serial, Sum: sumOf(r.Text), Count: r.Content.Lines, Size: r.Text.Len(),
+		Serial: r.Serial, Sum: j.sum, Count: r.Content.Lines, Size: r.Text.Len(),
 		Published: m.now, Owed: owed{Owed: z.Owed}.keep(),
 	}}
 	if info, err := os.Stat(j.output); j.output != "-" && err == nil {

@@ -114,6 +114,7 @@ type Options struct {
 	Force     bool                                                 // no guard holds anything back
 	Reviewed  bool                                                 // somebody has looked at the answers: what the world did is held by no guard
 	Preview   bool                                                 // nothing will be written, so that guards only warn
+	Answers   bool                                                 // results have their answers
 }
 
 func (o *Options) clock() time.Time {
@@ -147,8 +148,9 @@ type Result struct {
 	// Remember gives what is to be remembered of the zone's questions once it is published;
 	// nil where there is no text.
 	Remember func() map[resolve.Question]*resolve.Known
-	// Answers gives what the questions of the zone were answered with; nil where there is no text.
-	Answers func() map[resolve.Question]*resolve.Answer
+	// Answers is what the questions of the zone were answered with, with [Options].Answers; nil
+	// where there is no text.
+	Answers map[resolve.Question]*resolve.Answer
 }
 
 // OK tells whether the zone can be written.
@@ -436,7 +438,9 @@ func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Opt
 	}
 	p.deliver(s, r)
 	r.Remember = func() map[resolve.Question]*resolve.Known { return run.Remember(m) }
-	r.Answers = func() map[resolve.Question]*resolve.Answer { return run.Answers(m) }
+	if options.Answers {
+		r.Answers = run.Answers(m)
+	}
 }
 
 // wireOf gives addresses in wire form.

@@ -98,15 +98,18 @@ func (h *head) read(value []byte) error {
 // inspect makes sure that a file is a store of which every byte that counts is as it was
 // written, and gives its head.
 func inspect(path string) (head, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return head{}, fmt.Errorf("read the state: %w", err)
+	case !info.Mode().IsRegular(): // a FIFO would be waited for
+		return head{}, fmt.Errorf("read the state: %s is no regular file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return head{}, fmt.Errorf("read the state: %w", err)
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return head{}, fmt.Errorf("read the state: %w", err)
-	}
 	h, err := verify(file, info.Size())
 	switch {
 	case errors.Is(err, errPages):

@@ -9,13 +9,14 @@ import (
 	"syscall"
 )
 
-// take opens and locks a file, or gives nil where another process has it locked.
+// take opens and locks a file, or gives nil where another process has it locked. A link is not
+// followed: the file that it leads to would be overwritten with the pid.
 func take(path string, shared bool) (*os.File, error) {
 	flags, how := os.O_RDWR|os.O_CREATE, syscall.LOCK_EX
 	if shared {
 		flags, how = os.O_RDONLY, syscall.LOCK_SH
 	}
-	file, err := os.OpenFile(path, flags, 0o600)
+	file, err := os.OpenFile(path, flags|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}

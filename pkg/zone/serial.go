@@ -107,6 +107,7 @@ func (p Policy) Choose(source Serial, published *Serial, changed bool, now time.
 	if p.Style == SerialNumber {
 		return p.fixed(last, changed)
 	}
+	source = max(source, 1)
 	if source.Incomparable(last) {
 		return Choice{}, ErrSerialIncomparable
 	}

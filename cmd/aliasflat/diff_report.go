@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
 )
@@ -119,7 +118,7 @@ func (c *change) writeMarkdown(b *strings.Builder) {
 func (r *report) writeFindings(b *strings.Builder, l look) {
 	var text strings.Builder
 	for _, d := range r.all() {
-		if !l.quiet || d.Severity == diag.Error {
+		if l.shows(d) {
 			writeDiagnostic(&text, d, look{width: defaultWidth}, newPaint(false))
 		}
 	}

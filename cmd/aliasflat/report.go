@@ -67,10 +67,17 @@ type ZoneReport struct {
 
 // look says how text is shown.
 type look struct {
-	width   int // columns
-	color   bool
-	quiet   bool // errors only, no summary
-	verbose bool
+	width int // columns
+	color bool
+	quiet bool // errors only, no summary
+	// warnings are shown all the same, because they may make the exit status (--fail-on).
+	warnings bool
+	verbose  bool
+}
+
+// shows tells whether a diagnostic is shown.
+func (l look) shows(d *diag.Diagnostic) bool {
+	return !l.quiet || l.warnings || d.Severity == diag.Error
 }
 
 // count is the number of diagnostics of a severity in the whole report.
@@ -149,7 +156,7 @@ func (r *report) renderText(w io.Writer, l look) error {
 	var b strings.Builder
 	p := newPaint(l.color)
 	for _, d := range r.all() {
-		if !l.quiet || d.Severity == diag.Error {
+		if l.shows(d) {
 			writeDiagnostic(&b, d, l, p)
 		}
 	}
@@ -431,7 +438,7 @@ func placeOf(s diag.Span) jsonPlace {
 func (r *report) renderGitHub(w io.Writer, l look) error {
 	var b strings.Builder
 	for _, d := range r.all() {
-		if l.quiet && d.Severity != diag.Error {
+		if !l.shows(d) {
 			continue
 		}
 		var properties []string

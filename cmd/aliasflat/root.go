@@ -339,7 +339,7 @@ func (a *app) writeReport(r *report) error {
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	err = r.render(file, a.format, look{width: defaultWidth, quiet: a.quiet})
+	err = r.render(file, a.format, look{width: defaultWidth, quiet: a.quiet, warnings: len(a.failOn) > 0})
 	if err := errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("write the report %s: %w", a.reportFile, err)
 	}
@@ -348,7 +348,7 @@ func (a *app) writeReport(r *report) error {
 
 // look decides how text is shown on w.
 func (a *app) look(w io.Writer) look {
-	l := look{width: defaultWidth, quiet: a.quiet, verbose: a.verbose > 0}
+	l := look{width: defaultWidth, quiet: a.quiet, warnings: len(a.failOn) > 0, verbose: a.verbose > 0}
 	file, isFile := w.(*os.File)
 	terminal := isFile && term.IsTerminal(int(file.Fd()))
 	if terminal {

@@ -146,7 +146,7 @@ type Result struct {
 	Guarded   bool        // a guard holds something back: the whole zone, where there is no text
 
 	// Remember gives what is to be remembered of the zone's questions once it is published;
-	// nil where there is no text.
+	// nil where there is no text. It needs the source's text no more.
 	Remember func() map[resolve.Question]*resolve.Known
 	// Answers is what the questions of the zone were answered with, with [Options].Answers; nil
 	// where there is no text.
@@ -317,16 +317,31 @@ func ask(ctx context.Context, run *flatten.Run, options Options) {
 
 // memory is what is known from before: what is remembered, and what the outputs show.
 func memory(source map[*alias.Member]*Source, options *Options) flatten.Memory {
-	return flatten.Memory{
-		Known: options.Known,
+	memory := flatten.Memory{
 		Published: func(m *alias.Member, r *alias.Rule, qtype uint16) *resolve.Known {
 			if p := source[m].Published; p != nil && p.Last != nil {
-				return p.Last(r.Owner, r.Target, qtype)
+				return permitted(&options.Policy, r.Target, qtype, p.Last(r.Owner, r.Target, qtype))
 			}
 			return nil
 		},
-		Now: options.Now,
+		Now: options.Now, Strict: options.Reviewed,
 	}
+	if options.Known != nil {
+		memory.Known = func(q resolve.Question) *resolve.Known {
+			return permitted(&options.Policy, q.Target, q.Type, options.Known(q))
+		}
+	}
+	return memory
+}
+
+// permitted is what is known without last good addresses that would not be published now.
+func permitted(policy *resolve.Policy, target zone.Name, qtype uint16, known *resolve.Known) *resolve.Known {
+	if known == nil || len(known.Addresses) == 0 || policy.Check(target, known.LastGood(target, qtype)).Outcome == resolve.Addresses {
+		return known
+	}
+	k := *known
+	k.Addresses = nil
+	return &k
 }
 
 // doubt has answers confirmed that take addresses away, and holds back what does not look

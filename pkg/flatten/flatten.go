@@ -56,6 +56,7 @@ type Memory struct {
 	// Published gives what the last output has for a rule, of unknown age.
 	Published func(*alias.Member, *alias.Rule, uint16) *resolve.Known
 	Now       time.Time
+	Strict    bool // a lookup that fails is not made good by what is known
 }
 
 // Run flattens the zones of one run.

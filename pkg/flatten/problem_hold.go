@@ -161,9 +161,12 @@ func later(of *ofType) string {
 // stay.
 func warnGone(r *alias.Rule, of *ofType, now time.Time) *diag.Diagnostic {
 	d := warning(diag.CodeTargetGone, target(r)+leads(of.found)+" "+nothing(of.found)+", which is confirmed"+detail(of.found), "")
-	if r.OnEmpty == alias.EmptyKeep {
+	switch {
+	case r.OnEmpty == alias.EmptyKeep:
 		d.Hint = "its last good addresses stay (on-empty=keep): "
-	} else {
+	case of.known.Seen.IsZero():
+		d.Hint = "its last good addresses stay, for without --state nobody knows when they are too old: "
+	default:
 		d.Hint = "its last good addresses stay until they are " + durationText(r.MaxStale) + " old, then they go (on-empty=hold): "
 	}
 	d.Hint += lastGood(of, now)

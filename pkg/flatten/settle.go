@@ -228,6 +228,8 @@ func (f *Run) judgeNegative(r *alias.Rule, s *settlement, of *ofType, confirmed,
 // judgeFailure is for a type that nothing was learned about.
 func (f *Run) judgeFailure(r *alias.Rule, s *settlement, of *ofType, why cause) {
 	switch {
+	case f.memory.Strict && of.found.outcome == resolve.Failure && !of.explicit:
+		of.verdict, of.cause = verdictFail, why
 	case of.known != nil && of.known.Gone && of.has() && why != causeOther:
 		f.judgeNegative(r, s, of, true, false) // it was confirmed before, and nothing else is known since
 		of.cause = why

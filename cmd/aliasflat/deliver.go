@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/aliasflat/aliasflat/pkg/compile"
 	"github.com/aliasflat/aliasflat/pkg/config"
@@ -117,46 +115,14 @@ func (z *ZoneReport) failed(err error) {
 	z.fail(err, "the old output stands")
 }
 
-// rrset is what tells RRsets apart.
-type rrset struct {
-	owner zone.Name
-	typ   uint16
-}
-
-// changedRRsets names the RRsets in which two zones differ, the serial apart, in
-// canonical order.
+// changedRRsets names the RRsets in which two zones differ, the serial apart, the SOA first and
+// the others in canonical order.
 func changedRRsets(old, now *zonefile.Zone) []string {
-	before, after := rrsets(old), rrsets(now)
-	var changed []rrset
-	for key, sum := range after {
-		if other, ok := before[key]; !ok || other != sum {
-			changed = append(changed, key)
-		}
-	}
-	for key := range before {
-		if _, ok := after[key]; !ok {
-			changed = append(changed, key)
-		}
-	}
-	slices.SortFunc(changed, func(a, b rrset) int {
-		if c := a.owner.Compare(b.owner); c != 0 {
-			return c
-		}
-		return int(a.typ) - int(b.typ)
-	})
-	names := make([]string, 0, len(changed))
-	for _, c := range changed {
-		names = append(names, strings.Join([]string{c.owner.String(), zonefile.TypeName(c.typ)}, " "))
+	names := []string{}
+	difference := zonefile.Diff(old, now)
+	for i := range difference {
+		rr := difference[i].RRset()
+		names = append(names, rr.Owner.String()+" "+zonefile.TypeName(rr.Type))
 	}
 	return names
-}
-
-// rrsets gives the RRsets of a zone with the sums of their records.
-func rrsets(z *zonefile.Zone) map[rrset]uint64 {
-	records := z.Canonical(nil, nil)
-	sums := map[rrset]uint64{}
-	for i := range records {
-		sums[rrset{records[i].Owner, records[i].Type}] += records[i : i+1].Content().Sum
-	}
-	return sums
 }

@@ -25,6 +25,9 @@ const incidents = "../../testdata/incident"
 // page names what runs it.
 func incident(t *testing.T, name string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("what its commands run is run by other scripts too")
+	}
 	p := params("")
 	p.Files = []string{filepath.Join(incidents, name+".txtar")}
 	testscript.Run(t, p)

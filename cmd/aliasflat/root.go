@@ -227,7 +227,7 @@ Knot load. All else comes out as it was written.`,
 	}
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
-	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print errors only")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print errors only; with --fail-on warnings too")
 	flags.CountVarP(&a.verbose, "verbose", "v", "say too which entries were made explicit")
 	flags.StringVar(&a.configFile, "config", "", "read the configuration from `FILE`")
 	flags.StringVar(&a.format, "format", "text", "`FORM` of the report: "+strings.Join(formats, ", "))

@@ -71,10 +71,10 @@ func (c *packetConn) forge(query []byte) {
 		for i := range f.Count {
 			packet := slices.Clone(template)
 			spoil(packet, f.Fields[i%len(f.Fields)], nameEnd, r)
+			c.count.received.Add(1) // before a reader can have it
+			c.count.forged.Add(1)
 			select {
 			case c.forged <- packet:
-				c.count.received.Add(1)
-				c.count.forged.Add(1)
 			case <-c.done:
 				return
 			case <-s.closing:

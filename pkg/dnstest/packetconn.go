@@ -20,6 +20,7 @@ type packetConn struct {
 
 	queue                       chan []byte
 	forged                      chan []byte // read before the queue
+	overtaken                   chan []byte // of the queue, by a forged one
 	problem                     chan error  // ICMP says so; room for one
 	readDeadline, writeDeadline *deadline
 	closing                     sync.Once
@@ -37,6 +38,7 @@ func (n *Network) dialPackets(address string, remote netip.AddrPort) *packetConn
 		count:         n.newConn("udp", remote),
 		queue:         make(chan []byte, size),
 		forged:        make(chan []byte, defaultQueue),
+		overtaken:     make(chan []byte, 1),
 		problem:       make(chan error, 1),
 		readDeadline:  newDeadline(),
 		writeDeadline: newDeadline(),
@@ -62,10 +64,24 @@ func (c *packetConn) Read(b []byte) (int, error) {
 			return copy(b, packet), nil
 		default:
 		}
+		queue := c.queue
+		if len(c.overtaken) > 0 {
+			queue = nil
+		}
 		select {
 		case packet := <-c.forged:
 			return copy(b, packet), nil
-		case packet := <-c.queue:
+		case packet := <-c.overtaken:
+			return copy(b, packet), nil
+		case packet := <-queue:
+			if len(c.forged) > 0 {
+				// They came between the two looks.
+				select {
+				case c.overtaken <- packet:
+					continue
+				default: // another read holds one back
+				}
+			}
 			return copy(b, packet), nil
 		case err := <-c.problem:
 			return 0, c.error("read", err)
@@ -149,10 +165,11 @@ func (c *packetConn) atClient(packet []byte) {
 	if isClosed(c.done) {
 		return
 	}
+	c.count.received.Add(1) // before a reader can have it
 	select {
 	case c.queue <- packet:
-		c.count.received.Add(1)
 	default:
+		c.count.received.Add(-1)
 		c.count.overflowed.Add(1)
 	}
 }

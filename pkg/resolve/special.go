@@ -1,6 +1,9 @@
 package resolve
 
-import "net/netip"
+import (
+	"net/netip"
+	"sync"
+)
 
 // verdict is what becomes of an answer with an address of a block when neither --deny-net
 // nor --allow-net says otherwise. The zero verdict is none: every block needs one.
@@ -41,80 +44,86 @@ const registryDate = "2025-10-09"
 // never has them.
 
 // registry4 is the IANA IPv4 Special-Purpose Address Registry.
-var registry4 = []block{
-	{pfx("0.0.0.0/8"), "This network", "RFC 791", reachNo, refused, `a "this network" address`},
-	{pfx("0.0.0.0/32"), "This host on this network", "RFC 1122", reachNo, refused, "the unspecified address"},
-	{pfx("10.0.0.0/8"), "Private-Use", "RFC 1918", reachNo, reported, "a private address"},
-	{pfx("100.64.0.0/10"), "Shared Address Space", "RFC 6598", reachNo, reported, "an address of carrier-grade NAT"},
-	{pfx("127.0.0.0/8"), "Loopback", "RFC 1122", reachNo, refused, "a loopback address"},
-	{pfx("169.254.0.0/16"), "Link Local", "RFC 3927", reachNo, refused, "a link-local address"},
-	{pfx("172.16.0.0/12"), "Private-Use", "RFC 1918", reachNo, reported, "a private address"},
-	{pfx("192.0.0.0/24"), "IETF Protocol Assignments", "RFC 6890", reachNo, refused, "an address for protocol assignments"},
-	{pfx("192.0.0.0/29"), "IPv4 Service Continuity Prefix", "RFC 7335", reachNo, refused, "an address for protocol assignments"},
-	{pfx("192.0.0.8/32"), "IPv4 dummy address", "RFC 7600", reachNo, refused, "an address for protocol assignments"},
-	// The nearest host of a kind answers there, which is never the target of an ALIAS.
-	{pfx("192.0.0.9/32"), "Port Control Protocol Anycast", "RFC 7723", reachYes, refused, "an address for protocol assignments"},
-	{pfx("192.0.0.10/32"), "Traversal Using Relays around NAT Anycast", "RFC 8155", reachYes, refused, "an address for protocol assignments"},
-	{pfx("192.0.0.170/32"), "NAT64/DNS64 Discovery", "RFC 8880", reachNo, refused, "an address for protocol assignments"},
-	{pfx("192.0.0.171/32"), "NAT64/DNS64 Discovery", "RFC 8880", reachNo, refused, "an address for protocol assignments"},
-	{pfx("192.0.2.0/24"), "Documentation (TEST-NET-1)", "RFC 5737", reachNo, passes, ""},
-	{pfx("192.31.196.0/24"), "AS112-v4", "RFC 7535", reachYes, passes, ""},
-	{pfx("192.52.193.0/24"), "AMT", "RFC 7450", reachYes, passes, ""},
-	{pfx("192.88.99.0/24"), "Deprecated (6to4 Relay Anycast)", "RFC 7526", reachUnsaid, passes, ""},
-	{pfx("192.88.99.2/32"), "6a44-relay anycast address", "RFC 6751", reachNo, reported, "an address for relays"},
-	{pfx("192.168.0.0/16"), "Private-Use", "RFC 1918", reachNo, reported, "a private address"},
-	{pfx("192.175.48.0/24"), "Direct Delegation AS112 Service", "RFC 7534", reachYes, passes, ""},
-	{pfx("198.18.0.0/15"), "Benchmarking", "RFC 2544", reachNo, reported, "an address for benchmarks"},
-	{pfx("198.51.100.0/24"), "Documentation (TEST-NET-2)", "RFC 5737", reachNo, passes, ""},
-	{pfx("203.0.113.0/24"), "Documentation (TEST-NET-3)", "RFC 5737", reachNo, passes, ""},
-	{pfx("240.0.0.0/4"), "Reserved", "RFC 1112", reachNo, refused, "a reserved address"},
-	{pfx("255.255.255.255/32"), "Limited Broadcast", "RFC 8190", reachNo, refused, "the broadcast address"},
-}
+var registry4 = sync.OnceValue(func() []block {
+	return []block{
+		{pfx("0.0.0.0/8"), "This network", "RFC 791", reachNo, refused, `a "this network" address`},
+		{pfx("0.0.0.0/32"), "This host on this network", "RFC 1122", reachNo, refused, "the unspecified address"},
+		{pfx("10.0.0.0/8"), "Private-Use", "RFC 1918", reachNo, reported, "a private address"},
+		{pfx("100.64.0.0/10"), "Shared Address Space", "RFC 6598", reachNo, reported, "an address of carrier-grade NAT"},
+		{pfx("127.0.0.0/8"), "Loopback", "RFC 1122", reachNo, refused, "a loopback address"},
+		{pfx("169.254.0.0/16"), "Link Local", "RFC 3927", reachNo, refused, "a link-local address"},
+		{pfx("172.16.0.0/12"), "Private-Use", "RFC 1918", reachNo, reported, "a private address"},
+		{pfx("192.0.0.0/24"), "IETF Protocol Assignments", "RFC 6890", reachNo, refused, "an address for protocol assignments"},
+		{pfx("192.0.0.0/29"), "IPv4 Service Continuity Prefix", "RFC 7335", reachNo, refused, "an address for protocol assignments"},
+		{pfx("192.0.0.8/32"), "IPv4 dummy address", "RFC 7600", reachNo, refused, "an address for protocol assignments"},
+		// The nearest host of a kind answers there, which is never the target of an ALIAS.
+		{pfx("192.0.0.9/32"), "Port Control Protocol Anycast", "RFC 7723", reachYes, refused, "an address for protocol assignments"},
+		{pfx("192.0.0.10/32"), "Traversal Using Relays around NAT Anycast", "RFC 8155", reachYes, refused, "an address for protocol assignments"},
+		{pfx("192.0.0.170/32"), "NAT64/DNS64 Discovery", "RFC 8880", reachNo, refused, "an address for protocol assignments"},
+		{pfx("192.0.0.171/32"), "NAT64/DNS64 Discovery", "RFC 8880", reachNo, refused, "an address for protocol assignments"},
+		{pfx("192.0.2.0/24"), "Documentation (TEST-NET-1)", "RFC 5737", reachNo, passes, ""},
+		{pfx("192.31.196.0/24"), "AS112-v4", "RFC 7535", reachYes, passes, ""},
+		{pfx("192.52.193.0/24"), "AMT", "RFC 7450", reachYes, passes, ""},
+		{pfx("192.88.99.0/24"), "Deprecated (6to4 Relay Anycast)", "RFC 7526", reachUnsaid, passes, ""},
+		{pfx("192.88.99.2/32"), "6a44-relay anycast address", "RFC 6751", reachNo, reported, "an address for relays"},
+		{pfx("192.168.0.0/16"), "Private-Use", "RFC 1918", reachNo, reported, "a private address"},
+		{pfx("192.175.48.0/24"), "Direct Delegation AS112 Service", "RFC 7534", reachYes, passes, ""},
+		{pfx("198.18.0.0/15"), "Benchmarking", "RFC 2544", reachNo, reported, "an address for benchmarks"},
+		{pfx("198.51.100.0/24"), "Documentation (TEST-NET-2)", "RFC 5737", reachNo, passes, ""},
+		{pfx("203.0.113.0/24"), "Documentation (TEST-NET-3)", "RFC 5737", reachNo, passes, ""},
+		{pfx("240.0.0.0/4"), "Reserved", "RFC 1112", reachNo, refused, "a reserved address"},
+		{pfx("255.255.255.255/32"), "Limited Broadcast", "RFC 8190", reachNo, refused, "the broadcast address"},
+	}
+})
 
 // registry6 is the IANA IPv6 Special-Purpose Address Registry.
-var registry6 = []block{
-	{pfx("::1/128"), "Loopback Address", "RFC 4291", reachNo, refused, "a loopback address"},
-	{pfx("::/128"), "Unspecified Address", "RFC 4291", reachNo, refused, "the unspecified address"},
-	{pfx("::ffff:0:0/96"), "IPv4-mapped Address", "RFC 4291", reachNo, refused, "an IPv4-mapped address"},
-	{pfx("64:ff9b::/96"), "IPv4-IPv6 Translat.", "RFC 6052", reachYes, passes, ""},
-	{pfx("64:ff9b:1::/48"), "IPv4-IPv6 Translat.", "RFC 8215", reachNo, reported, "an address of a local translator"},
-	{pfx("100::/64"), "Discard-Only Address Block", "RFC 6666", reachNo, refused, "a discard-only address"},
-	{pfx("100:0:0:1::/64"), "Dummy IPv6 Prefix", "RFC 9780", reachNo, reported, "a dummy address"},
-	{pfx("2001::/23"), "IETF Protocol Assignments", "RFC 2928", reachNo, reported, "an address for protocol assignments"},
-	{pfx("2001::/32"), "TEREDO", "RFC 4380", reachUnsaid, passes, ""},
-	{pfx("2001:1::1/128"), "Port Control Protocol Anycast", "RFC 7723", reachYes, passes, ""},
-	{pfx("2001:1::2/128"), "Traversal Using Relays around NAT Anycast", "RFC 8155", reachYes, passes, ""},
-	{pfx("2001:1::3/128"), "DNS-SD Service Registration Protocol Anycast", "RFC 9665", reachYes, passes, ""},
-	{pfx("2001:2::/48"), "Benchmarking", "RFC 5180", reachNo, reported, "an address for benchmarks"},
-	{pfx("2001:3::/32"), "AMT", "RFC 7450", reachYes, passes, ""},
-	{pfx("2001:4:112::/48"), "AS112-v6", "RFC 7535", reachYes, passes, ""},
-	{pfx("2001:10::/28"), "Deprecated (previously ORCHID)", "RFC 4843", reachUnsaid, reported, "an identifier that is not routed"},
-	{pfx("2001:20::/28"), "ORCHIDv2", "RFC 7343", reachYes, passes, ""},
-	{pfx("2001:30::/28"), "Drone Remote ID Protocol Entity Tags (DETs) Prefix", "RFC 9374", reachYes, passes, ""},
-	{pfx("2001:db8::/32"), "Documentation", "RFC 3849", reachNo, passes, ""},
-	{pfx("2002::/16"), "6to4", "RFC 3056", reachUnsaid, passes, ""},
-	{pfx("2620:4f:8000::/48"), "Direct Delegation AS112 Service", "RFC 7534", reachYes, passes, ""},
-	{pfx("3fff::/20"), "Documentation", "RFC 9637", reachNo, passes, ""},
-	{pfx("5f00::/16"), "Segment Routing (SRv6) SIDs", "RFC 9602", reachNo, reported, "a segment identifier"},
-	{pfx("fc00::/7"), "Unique-Local", "RFC 4193", reachNo, reported, "a unique local address"},
-	{pfx("fe80::/10"), "Link-Local Unicast", "RFC 4291", reachNo, refused, "a link-local address"},
-}
+var registry6 = sync.OnceValue(func() []block {
+	return []block{
+		{pfx("::1/128"), "Loopback Address", "RFC 4291", reachNo, refused, "a loopback address"},
+		{pfx("::/128"), "Unspecified Address", "RFC 4291", reachNo, refused, "the unspecified address"},
+		{pfx("::ffff:0:0/96"), "IPv4-mapped Address", "RFC 4291", reachNo, refused, "an IPv4-mapped address"},
+		{pfx("64:ff9b::/96"), "IPv4-IPv6 Translat.", "RFC 6052", reachYes, passes, ""},
+		{pfx("64:ff9b:1::/48"), "IPv4-IPv6 Translat.", "RFC 8215", reachNo, reported, "an address of a local translator"},
+		{pfx("100::/64"), "Discard-Only Address Block", "RFC 6666", reachNo, refused, "a discard-only address"},
+		{pfx("100:0:0:1::/64"), "Dummy IPv6 Prefix", "RFC 9780", reachNo, reported, "a dummy address"},
+		{pfx("2001::/23"), "IETF Protocol Assignments", "RFC 2928", reachNo, reported, "an address for protocol assignments"},
+		{pfx("2001::/32"), "TEREDO", "RFC 4380", reachUnsaid, passes, ""},
+		{pfx("2001:1::1/128"), "Port Control Protocol Anycast", "RFC 7723", reachYes, passes, ""},
+		{pfx("2001:1::2/128"), "Traversal Using Relays around NAT Anycast", "RFC 8155", reachYes, passes, ""},
+		{pfx("2001:1::3/128"), "DNS-SD Service Registration Protocol Anycast", "RFC 9665", reachYes, passes, ""},
+		{pfx("2001:2::/48"), "Benchmarking", "RFC 5180", reachNo, reported, "an address for benchmarks"},
+		{pfx("2001:3::/32"), "AMT", "RFC 7450", reachYes, passes, ""},
+		{pfx("2001:4:112::/48"), "AS112-v6", "RFC 7535", reachYes, passes, ""},
+		{pfx("2001:10::/28"), "Deprecated (previously ORCHID)", "RFC 4843", reachUnsaid, reported, "an identifier that is not routed"},
+		{pfx("2001:20::/28"), "ORCHIDv2", "RFC 7343", reachYes, passes, ""},
+		{pfx("2001:30::/28"), "Drone Remote ID Protocol Entity Tags (DETs) Prefix", "RFC 9374", reachYes, passes, ""},
+		{pfx("2001:db8::/32"), "Documentation", "RFC 3849", reachNo, passes, ""},
+		{pfx("2002::/16"), "6to4", "RFC 3056", reachUnsaid, passes, ""},
+		{pfx("2620:4f:8000::/48"), "Direct Delegation AS112 Service", "RFC 7534", reachYes, passes, ""},
+		{pfx("3fff::/20"), "Documentation", "RFC 9637", reachNo, passes, ""},
+		{pfx("5f00::/16"), "Segment Routing (SRv6) SIDs", "RFC 9602", reachNo, reported, "a segment identifier"},
+		{pfx("fc00::/7"), "Unique-Local", "RFC 4193", reachNo, reported, "a unique local address"},
+		{pfx("fe80::/10"), "Link-Local Unicast", "RFC 4291", reachNo, refused, "a link-local address"},
+	}
+})
 
 // unregistered are the blocks that other documents give a purpose.
-var unregistered = []block{
-	{pfx("224.0.0.0/4"), "Multicast", "RFC 5771", reachNo, refused, "a multicast address"},
-	{pfx("::/96"), "IPv4-compatible Address", "RFC 4291", reachNo, refused, "an IPv4-compatible address"},
-	{pfx("fec0::/10"), "Site-Local", "RFC 3879", reachNo, refused, "a site-local address"},
-	{pfx("ff00::/8"), "Multicast", "RFC 4291", reachNo, refused, "a multicast address"},
-}
+var unregistered = sync.OnceValue(func() []block {
+	return []block{
+		{pfx("224.0.0.0/4"), "Multicast", "RFC 5771", reachNo, refused, "a multicast address"},
+		{pfx("::/96"), "IPv4-compatible Address", "RFC 4291", reachNo, refused, "an IPv4-compatible address"},
+		{pfx("fec0::/10"), "Site-Local", "RFC 3879", reachNo, refused, "a site-local address"},
+		{pfx("ff00::/8"), "Multicast", "RFC 4291", reachNo, refused, "a multicast address"},
+	}
+})
 
 func pfx(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
 // blockOf is the smallest block that an address lies in, or nil for an ordinary address.
 func blockOf(addr netip.Addr) *block {
-	tables := [...][]block{registry4, unregistered}
+	tables := [...][]block{registry4(), unregistered()}
 	if addr.Is6() {
-		tables[0] = registry6
+		tables[0] = registry6()
 	}
 	var found *block
 	for _, table := range tables {

@@ -76,10 +76,10 @@ func TestRegistries(t *testing.T) {
 		t.Errorf("the tables are of %s, the decisions of %s", registryDate, decidedFor)
 	}
 	// The registry has the two addresses for DNS64 discovery in one of its 25 rows.
-	if len(registry4) != 26 || len(registry6) != 25 {
-		t.Errorf("%d and %d rows", len(registry4), len(registry6))
+	if len(registry4()) != 26 || len(registry6()) != 25 {
+		t.Errorf("%d and %d rows", len(registry4()), len(registry6()))
 	}
-	all := slices.Concat(registry4, registry6, unregistered)
+	all := slices.Concat(registry4(), registry6(), unregistered())
 	if len(all) != len(decisions) {
 		t.Errorf("%d rows and %d decisions", len(all), len(decisions))
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/miekg/dns"
 
@@ -193,7 +194,9 @@ func hasTTL(line string, ttl uint32) bool {
 }
 
 // parserError is the text of an error of the parser: what, which word, where.
-var parserError = regexp.MustCompile(`^dns: (.*): ("(?:[^"\\]|\\.)*") at line: \d+:\d+$`)
+var parserError = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^dns: (.*): ("(?:[^"\\]|\\.)*") at line: \d+:\d+$`)
+})
 
 // parse reads one line as a record, which a control entry is not.
 func (r *lockReader) parse(line string) dns.RR {
@@ -209,7 +212,7 @@ func (r *lockReader) parse(line string) dns.RR {
 	message, column := "this is no record", 1
 	if err := parser.Err(); err != nil {
 		message = strings.TrimPrefix(err.Error(), "dns: ")
-		if m := parserError.FindStringSubmatch(err.Error()); m != nil {
+		if m := parserError().FindStringSubmatch(err.Error()); m != nil {
 			message = m[1]
 			if word, err := strconv.Unquote(m[2]); err == nil && strings.TrimSpace(word) != "" {
 				message, column = fmt.Sprintf("%s: %q", m[1], word), columnOf(line, word)

@@ -150,7 +150,7 @@ func faultUnknownType(text, entry []byte) *diag.Diagnostic {
 		return problem(diag.CodeBadClass, "class "+quote(text)+" does not exist", "class numbers go to 65535; write IN")
 	}
 	hint := "an unknown type is written as TYPE and its number"
-	if near := diag.Near(string(text), typeNames); near != "" {
+	if near := diag.Near(string(text), typeNames()); near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	return withOddBytes(problem(diag.CodeUnknownType, "type "+quote(text)+" is unknown", hint), entry)

@@ -450,7 +450,7 @@ func badGenerateTTL(token int, text []byte) *Fault {
 
 func badGenerateType(token int, text []byte) *Fault {
 	message := quoteText(text) + " is no record type"
-	return &Fault{token, diag.CodeUnknownType, message, didYouMean(diag.Near(string(text), typeNames))}
+	return &Fault{token, diag.CodeUnknownType, message, didYouMean(diag.Near(string(text), typeNames()))}
 }
 
 func badGenerateMeta(token int, text []byte) *Fault {

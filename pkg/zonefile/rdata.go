@@ -177,7 +177,7 @@ func appendRDATA(dst []byte, t uint16, text []byte, tokens []Token, origin []byt
 	}
 	layout := layoutOf(t)
 	if layout == nil {
-		if _, known := typeText[t]; !known {
+		if _, known := typeTexts()[t]; !known {
 			return dst, false, r.badUnknownType()
 		}
 		return r.foreign()
@@ -435,7 +435,7 @@ func (r *rdataReader) generic() (out []byte, verified bool, fault *Fault) {
 		return dst, false, r.badGenericLength(int(n))
 	}
 	rdata := r.dst[r.start:]
-	_, known := typeText[r.typ]
+	_, known := typeTexts()[r.typ]
 	if !known || r.typ == typeALIAS {
 		return r.dst, true, nil
 	}

@@ -304,7 +304,7 @@ func didYouMean(near string) string {
 
 func (r *rdataReader) badType(tok []byte) *Fault {
 	message := quoteText(tok) + " is no record type"
-	return r.at(r.next-1, diag.CodeUnknownType, message, didYouMean(diag.Near(string(tok), typeNames)))
+	return r.at(r.next-1, diag.CodeUnknownType, message, didYouMean(diag.Near(string(tok), typeNames())))
 }
 
 func (r *rdataReader) badOddHex() *Fault {

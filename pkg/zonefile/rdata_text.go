@@ -239,7 +239,7 @@ func appendBitmapText(dst, b []byte) []byte {
 // appendPortableType prints a mnemonic that BIND, NSD and Knot all know, or
 // the number.
 func appendPortableType(dst []byte, t uint16) []byte {
-	name := typeText[t]
+	name := typeTexts()[t]
 	portable := t == typeURI || t == typeCAA || t == typeSPF ||
 		t <= typeHTTPS && layoutOf(t) != nil && printsPlainly(t) || typeNID <= t && t <= typeEUI64
 	if name == "" || !portable {
@@ -335,7 +335,7 @@ func appendALPNText(dst, value []byte) []byte {
 // appendForeignText prints an RDATA by miekg/dns if that reads its own text
 // back to the same octets, else in the generic form.
 func appendForeignText(dst []byte, t uint16, rdata []byte) []byte {
-	if _, known := typeText[t]; known && layoutOf(t) == nil && prettyForeign(t) {
+	if _, known := typeTexts()[t]; known && layoutOf(t) == nil && prettyForeign(t) {
 		if text, ok := foreignText(t, rdata); ok {
 			return append(dst, text...)
 		}

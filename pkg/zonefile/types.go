@@ -1,6 +1,9 @@
 package zonefile
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // Record types that the code names. The numbers are those of the IANA registry.
 const (
@@ -193,8 +196,8 @@ type typeSlot struct {
 
 var (
 	typeTable = makeTypeTable()
-	typeText  = makeTypeText()
-	typeNames = makeTypeNames()
+	typeTexts = sync.OnceValue(makeTypeText)
+	typeNames = sync.OnceValue(makeTypeNames)
 )
 
 func makeTypeTable() *[typeSlots]typeSlot {
@@ -296,7 +299,7 @@ func equalFold(b []byte, word string) bool {
 
 // TypeName is the mnemonic of a record type, or TYPE and its number.
 func TypeName(t uint16) string {
-	if name, ok := typeText[t]; ok {
+	if name, ok := typeTexts()[t]; ok {
 		return name
 	}
 	return string(appendTypeNumber(nil, t))

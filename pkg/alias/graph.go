@@ -65,12 +65,18 @@ func NewGraph(members []*Member) *Graph {
 // contains it. It is nil where no zone of the run does, or the name is at or
 // below a zone cut there.
 func (g *Graph) Serving(view string, name zone.Name) *Member {
+	m := g.Within(view, name)
+	if m == nil || !m.File.Cut(name).IsZero() {
+		return nil
+	}
+	return m
+}
+
+// Within gives the deepest zone of a view that contains a name, or nil.
+func (g *Graph) Within(view string, name zone.Name) *Member {
 	zones := g.members[view]
 	for n := name; !n.IsZero(); n = n.Parent() {
 		if m := zones[n]; m != nil {
-			if !m.File.Cut(name).IsZero() {
-				return nil
-			}
 			return m
 		}
 	}

@@ -10,10 +10,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -115,6 +112,21 @@ type Options struct {
 	Reviewed  bool                                                 // somebody has looked at the answers: what the world did is held by no guard
 	Preview   bool                                                 // nothing will be written, so that guards only warn
 	Answers   bool                                                 // results have their answers
+
+	// Answered makes a run one of many over the same zones: it gives the last answer to a
+	// question, as [Settled] has it, or nil, and nobody is asked. Zones with a question that
+	// has none are left alone. Whether targets fail together is judged by Distrust alone.
+	Answered func(resolve.Question) *resolve.Answer
+}
+
+// Settled gives an answer as a run with [Options.Answered] takes it.
+func (o *Options) Settled(a resolve.Answer) resolve.Answer {
+	a = o.Policy.Check(a.Target, a)
+	if o.Estimates != nil {
+		o.Estimates.Observe(a, o.Now)
+		a = o.Estimates.Apply(a)
+	}
+	return a
 }
 
 func (o *Options) clock() time.Time {
@@ -151,6 +163,18 @@ type Result struct {
 	// Answers is what the questions of the zone were answered with, with [Options].Answers; nil
 	// where there is no text.
 	Answers map[resolve.Question]*resolve.Answer
+
+	// Depends is what the zone hangs on, by the indexes of its Session; it is there with
+	// [Options.Answered], also where there is no text.
+	Depends Dependence
+	Recheck time.Time // when the zone becomes another one by the passing of time alone; zero: never
+}
+
+// Dependence is what a zone hangs on, beside its own text.
+type Dependence struct {
+	Questions []resolve.Question // that its targets have led to, each once
+	Open      []resolve.Question // those of them without an answer; if there are any, that is all of the result
+	Zones     []int              // that hold names on the way
 }
 
 // OK tells whether the zone can be written.
@@ -159,135 +183,13 @@ func (r *Result) OK() bool { return r.Text != nil }
 // Run compiles sources together: a target inside one of them is answered from
 // its text.
 func Run(ctx context.Context, sources []Source, options Options) []Result {
-	results := make([]Result, len(sources))
-	members := readAll(sources, results, options.Advise)
-	problemsTwice(sources, members, results)
-	graph := alias.NewGraph(members)
-	good := map[*alias.Member]bool{}
-	for i, m := range members {
-		good[m] = !results[i].Problems.HasErrors()
+	s := NewSession(len(sources))
+	all := make([]int, len(sources))
+	for i := range sources {
+		all[i] = i
 	}
-	dropDependents(graph, members, good, results)
-	for i, m := range members {
-		if good[m] {
-			problems := graph.Check(m)
-			results[i].Problems = m.File.Bounded(append(results[i].Problems, problems...))
-			good[m] = !problems.HasErrors()
-		}
-	}
-	dropDependents(graph, members, good, results)
-	if options.Lookup == nil {
-		return results
-	}
-	source := map[*alias.Member]*Source{}
-	for i, m := range members {
-		source[m] = &sources[i]
-	}
-	run := flatten.New(graph, slices.DeleteFunc(slices.Clone(members), func(m *alias.Member) bool { return !good[m] }), memory(source, &options))
-	ask(ctx, run, options)
-	doubt(ctx, run, source, options)
-	for i, m := range members {
-		if good[m] {
-			finish(&sources[i], &results[i], m, run, options)
-		}
-	}
-	return results
-}
-
-// readAll reads all sources, several small ones side by side.
-func readAll(sources []Source, results []Result, advise func([]byte)) []*alias.Member {
-	members := make([]*alias.Member, len(sources))
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(sources)) {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(sources); i = int(next.Add(1)) - 1 {
-				members[i] = read(&sources[i], &results[i], advise)
-			}
-		})
-	}
-	wg.Wait()
-	return members
-}
-
-// problemsTwice reports sources that are the same zone in one view.
-func problemsTwice(sources []Source, members []*alias.Member, results []Result) {
-	type key struct {
-		view string
-		name zone.Name
-	}
-	first := map[key]int{}
-	for i, m := range members {
-		if m.File.Name.IsZero() {
-			continue
-		}
-		k := key{m.View, m.File.Name}
-		if j, ok := first[k]; ok {
-			results[i].Problems = append(results[i].Problems, problemTwice(m.File.Name, sources[i].Name, sources[j].Name))
-			continue
-		}
-		first[k] = i
-	}
-}
-
-// read reads a source and its rules.
-func read(s *Source, r *Result, advise func([]byte)) *alias.Member {
-	z := zonefile.Read(s.Name, s.Text, zonefile.Options{
-		Origin: s.Origin, Includes: s.Includes, IncludeRoot: s.IncludeRoot, Path: s.IncludePath,
-		GenerateLimit: s.GenerateLimit, CheckNames: s.CheckNames, For: s.For, StripDNSSEC: s.StripDNSSEC,
-		Advise: advise,
-	})
-	r.Name = z.Name
-	r.Problems = z.Found
-	if serial, ok := z.Serial(); ok {
-		r.OldSerial = &serial
-	}
-	if s.Published != nil {
-		r.OldSerial = &s.Published.Serial
-	}
-	m := &alias.Member{File: z, View: s.View, Subnet: s.Subnet}
-	if z.Name.IsZero() {
-		return m
-	}
-	r.Problems = append(r.Problems, signed(z, s.StripDNSSEC)...)
-	var problems diag.List
-	m.Rules, problems = alias.Rules(z, s.Settings)
-	r.Problems = z.Bounded(append(r.Problems, problems...))
-	for i := range m.Rules {
-		if !m.Rules[i].Repeats {
-			r.Aliases++
-		}
-	}
-	return m
-}
-
-// dropDependents takes out the zones whose ALIAS targets lie in a zone that
-// cannot be used, until none is left.
-func dropDependents(graph *alias.Graph, members []*alias.Member, good map[*alias.Member]bool, results []Result) {
-	for dropped := true; dropped; {
-		dropped = false
-		for i, m := range members {
-			if !good[m] {
-				continue
-			}
-			if d := dependsOnBad(graph, m, good); d != nil {
-				results[i].Problems = append(results[i].Problems, d)
-				good[m] = false
-				dropped = true
-			}
-		}
-	}
-}
-
-func dependsOnBad(graph *alias.Graph, m *alias.Member, good map[*alias.Member]bool) *diag.Diagnostic {
-	for i := range m.Rules {
-		for _, serving := range graph.Through(m, &m.Rules[i]) {
-			if serving != m && !good[serving] {
-				return m.Rules[i].Entry.Target.Place.Report(problemDependent(m.Rules[i].Target, serving.File.Name))
-			}
-		}
-	}
-	return nil
+	s.Read(all, sources, options.Advise)
+	return s.Run(ctx, all, options)
 }
 
 // ask answers all questions of a run. Each round takes answers that lead back
@@ -299,8 +201,15 @@ func ask(ctx context.Context, run *flatten.Run, options Options) {
 	}
 	for range alias.MaxSteps + 1 {
 		open := run.Open()
+		if options.Answered != nil {
+			open = slices.DeleteFunc(open, func(q resolve.Question) bool { return options.Answered(q) == nil })
+		}
 		if len(open) == 0 {
 			return
+		}
+		if options.Answered != nil {
+			recall(run, open, &options)
+			continue
 		}
 		answers := resolve.All(ctx, options.Lookup, open, inFlight, options.Progress)
 		settleDNS64(run, open, answers, options.Pref64s)
@@ -313,6 +222,19 @@ func ask(ctx context.Context, run *flatten.Run, options Options) {
 		}
 		run.Answer(open, answers)
 	}
+}
+
+// recall answers questions as they were answered before. What is left open stays so.
+func recall(run *flatten.Run, open []resolve.Question, options *Options) {
+	answers := make([]resolve.Answer, len(open))
+	for i, q := range open {
+		answers[i] = *options.Answered(q)
+	}
+	settleDNS64(run, open, answers, options.Pref64s)
+	for i := range answers {
+		answers[i] = options.Policy.Check(open[i].Target, answers[i])
+	}
+	run.Answer(open, answers)
 }
 
 // memory is what is known from before: what is remembered, and what the outputs show.
@@ -367,7 +289,9 @@ func doubt(ctx context.Context, run *flatten.Run, source map[*alias.Member]*Sour
 		}
 	}
 	run.Guard(func(m *alias.Member) flatten.Guards { return *source[m].guards() }, options.Force || options.Reviewed)
-	run.SuspectOurselves()
+	if options.Answered == nil {
+		run.SuspectOurselves()
+	}
 }
 
 // confirmInFlight is how many answers are confirmed at once.

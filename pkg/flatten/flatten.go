@@ -87,6 +87,12 @@ func New(graph *alias.Graph, members []*alias.Member, memory Memory) *Run {
 	return &Run{graph: graph, members: members, memory: memory, answers: map[resolve.Question]*resolve.Answer{}, known: map[key]*resolve.Known{}}
 }
 
+// Add takes a zone in whose rules others lead to.
+func (f *Run) Add(m *alias.Member) {
+	f.members = append(f.members, m)
+	f.unsettle()
+}
+
 // Open gives the questions that are not answered yet, each once, in the order
 // of the rules. An answer may open new ones: a chain that comes back into a
 // zone of the run goes on with the zone's own data.

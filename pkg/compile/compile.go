@@ -172,6 +172,7 @@ type Result struct {
 
 // Dependence is what a zone hangs on, beside its own text.
 type Dependence struct {
+	Told      bool               // false where the zone has errors: then nothing is known of it
 	Questions []resolve.Question // that its targets have led to, each once
 	Open      []resolve.Question // those of them without an answer; if there are any, that is all of the result
 	Zones     []int              // that hold names on the way

@@ -53,10 +53,9 @@ func (s *Session) Read(zones []int, sources []Source, advise func([]byte)) {
 	s.check()
 }
 
-// Drop takes a zone out that cannot be read.
+// Drop takes a zone out that cannot be read, from the next Read on.
 func (s *Session) Drop(i int) {
 	s.sources[i], s.members[i], s.read[i], s.found[i] = Source{}, nil, Result{}, Result{}
-	s.check()
 }
 
 // Publishes tells what is published of a zone, for the runs to come.
@@ -158,7 +157,7 @@ func (s *Session) widen(ctx context.Context, run *flatten.Run, members []*alias.
 // depend fills in what a zone hangs on, and tells whether all questions are answered.
 func (s *Session) depend(run *flatten.Run, m *alias.Member, r *Result) bool {
 	d := run.Depends(m)
-	r.Depends = Dependence{Questions: d.Questions, Open: d.Open}
+	r.Depends = Dependence{Told: true, Questions: d.Questions, Open: d.Open}
 	for _, other := range d.Zones {
 		r.Depends.Zones = append(r.Depends.Zones, s.index[other])
 	}

@@ -15,6 +15,7 @@ type Snapshot struct {
 	Started  time.Time
 	Loaded   time.Time // when the configuration was taken in last
 	Problem  string    // why a newer configuration was not; empty: there is none
+	Ready    bool      // every zone was tried once
 	Beat     time.Time // when the scheduler was last alive; one that is old has hung
 	Zones    []Zone    // in the order of the configuration
 	Targets  int       // distinct questions that are asked again and again

@@ -1,0 +1,283 @@
+package watch
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// start asks about targets that are due, as long as not too many are under way.
+func (l *loop) start() {
+	now := time.Now()
+	started := false
+	for l.inFlight < l.most() {
+		t := l.queue.next(now)
+		if t == nil {
+			break
+		}
+		l.inFlight++
+		l.lookUp(t)
+		started = true
+	}
+	if s, ok := l.work.Options.Lookup.(resolve.Starter); ok && started {
+		s.Flush()
+	}
+}
+
+// lookUp asks about one target. The answer comes into the inbox.
+func (l *loop) lookUp(t *target) {
+	q := t.question
+	lookup := l.work.Options.Lookup
+	if of, ok := lookup.(resolve.SubnetLookuper); ok && q.Subnet != (resolve.Subnet{}) {
+		lookup = of.For(q.Subnet)
+	}
+	if s, ok := lookup.(resolve.Starter); ok {
+		s.Start(l.ctx, q.Target, q.Type, func(a resolve.Answer) { l.inbox.put(answered{target: t, answer: a}) })
+		return
+	}
+	l.tasks.Go(func() { l.inbox.put(answered{target: t, answer: lookup.Lookup(l.ctx, q.Target, q.Type)}) })
+}
+
+// take takes an answer in, and has the zones compiled to which it makes a difference.
+func (l *loop) take(a answered) {
+	t := a.target
+	if !a.confirmed && l.doubts(t, &a.answer) {
+		l.tasks.Go(func() {
+			l.inbox.put(answered{target: t, answer: l.work.Options.Confirm(l.ctx, a.answer), confirmed: true})
+		})
+		return
+	}
+	l.inFlight--
+	if t.gone || l.ctx.Err() != nil {
+		return
+	}
+	now := l.now()
+	options := l.work.Options
+	options.Now = now
+	settled := options.Settled(a.answer)
+	l.tally(&settled)
+	old := t.answer
+	l.table.count(t, func() {
+		t.answer, t.asked = &settled, now
+		t.failed = failures(t.failed, &settled)
+		t.had = t.had || t.fresh()
+	})
+	l.askAgain(t, &a.answer, old)
+	l.answered(t, old)
+	l.tellTarget(t, old)
+}
+
+// doubts tells whether an answer takes addresses away, so that others are asked about it.
+func (l *loop) doubts(t *target, a *resolve.Answer) bool {
+	return l.work.Options.Confirm != nil && t.had && !a.Confirmed && (a.Outcome == resolve.NoData || a.Outcome == resolve.NXDomain)
+}
+
+// failures counts those running.
+func failures(before int, a *resolve.Answer) int {
+	if fails(a) {
+		return before + 1
+	}
+	return 0
+}
+
+// tally counts lookups by what came of them.
+func (l *loop) tally(a *resolve.Answer) {
+	c := &l.lookups
+	switch a.Outcome {
+	case resolve.Addresses:
+		c.Addresses++
+	case resolve.NoData:
+		c.NoData++
+	case resolve.NXDomain:
+		c.NXDomain++
+	case resolve.WeakNoData:
+		c.Weak++
+	case resolve.Failure:
+		c.Failures++
+	}
+}
+
+// leftOver is the TTL, in seconds, up to which an answer that was asked for when it had to be
+// gone is what a cache had left of it: caches count whole seconds, each in its own way.
+const leftOver = 1
+
+// askAgain has a target asked again when what it was seen with has expired, with some
+// milliseconds of chance so that many do not fall together for ever.
+func (l *loop) askAgain(t *target, seen, old *resolve.Answer) {
+	floor := l.work.Floor
+	if floor == 0 {
+		floor = DefaultFloor
+	}
+	wait := after(seen, t.failed, floor)
+	chance := time.Duration(rand.Int64N(int64(200 * time.Millisecond)))
+	if !fails(seen) && seen.Outcome == resolve.Addresses && seen.TTL <= leftOver && t.answer.TTL > leftOver && old != nil && same(old, t.answer) && !t.left {
+		// It is asked once more only: a resolver that has nothing but such answers is not asked
+		// more often for it.
+		t.left = true
+		wait = time.Duration(seen.TTL+1) * time.Second
+	} else {
+		t.left = false
+	}
+	l.queue.at(t, time.Now().Add(wait+chance))
+}
+
+// answered has zones compiled that an answer makes a difference to, or that waited for it.
+func (l *loop) answered(t *target, old *resolve.Answer) {
+	now := time.Now()
+	for _, i := range t.waiting {
+		m := l.zones[i]
+		if m.open--; m.open == 0 {
+			l.dueAt(m, now)
+		}
+	}
+	t.waiting = nil
+	differs := !same(old, t.answer)
+	for _, i := range t.zones {
+		m := l.zones[i]
+		if differs || (m.Held || m.Guarded) && l.counts(t) {
+			l.dueAt(m, now.Add(coalesce))
+		}
+	}
+}
+
+// counts tells whether an answer that is as before is news all the same: what is not acted on
+// when it is seen first is when it is seen again.
+func (l *loop) counts(t *target) bool {
+	switch t.answer.Outcome {
+	case resolve.NoData, resolve.NXDomain:
+		return t.had
+	case resolve.Addresses:
+		if t.answer.Stale || l.work.Options.Known == nil {
+			return false
+		}
+		k := l.work.Options.Known(t.question)
+		return k != nil && k.Held.Times > 0
+	case resolve.WeakNoData, resolve.Failure:
+	}
+	return false
+}
+
+// tellTarget tells when a target begins to fail, and when it answers again.
+func (l *loop) tellTarget(t *target, old *resolve.Answer) {
+	a := t.answer
+	e := Event{Kind: KindTarget, Type: t.question.Type, Target: t.question.Target, Resolver: a.Resolver}
+	switch {
+	case fails(a) && t.failed == 1:
+		e.Severity, e.Message = diag.Warning, "fails: "+a.Detail
+	case !fails(a) && old != nil && fails(old):
+		e.Message = "answers again"
+	default:
+		return
+	}
+	l.daemon.tell(e)
+}
+
+// refresh has targets asked at once.
+func (l *loop) refresh(name zone.Name) (zones, targets int) {
+	now := time.Now()
+	soon := map[*target]bool{}
+	for _, m := range l.zones {
+		if !name.IsZero() && m.Name != name {
+			continue
+		}
+		zones++
+		m.source = true
+		l.dueAt(m, now)
+		for _, t := range m.questions {
+			soon[t] = true
+		}
+	}
+	for q, t := range l.table.targets {
+		if q.Target == name {
+			soon[t] = true
+		}
+	}
+	for t := range soon {
+		if t.place >= 0 {
+			l.queue.at(t, now)
+		}
+	}
+	return zones, len(soon)
+}
+
+// recompile has zones compiled from the answers that there are.
+func (l *loop) recompile(concerns func(resolve.Question) bool) {
+	now := time.Now()
+	for q, t := range l.table.targets {
+		if !concerns(q) {
+			continue
+		}
+		for _, i := range t.zones {
+			l.dueAt(l.zones[i], now)
+		}
+	}
+}
+
+// keep remembers now and then that targets are as they were.
+func (l *loop) keep() {
+	if l.keeping || time.Since(l.kept) < keepEvery {
+		return
+	}
+	l.keeping = true
+	known, learned := l.seenAgain(2 * keepEvery)
+	l.kept = time.Now()
+	l.tasks.Go(func() {
+		err := l.work.Host.Keep(known, learned)
+		_ = l.daemon.do(l.ctx, func(*loop) { // the loop may have ended
+			l.keeping = false
+			l.trouble(err)
+		})
+	})
+}
+
+// remember is keep at the end, for all of them.
+func (l *loop) remember() { l.trouble(l.work.Host.Keep(l.seenAgain(0))) }
+
+func (l *loop) trouble(err error) {
+	if err != nil {
+		l.daemon.tell(Event{Kind: KindTrouble, Severity: diag.Error, Message: err.Error()})
+	}
+}
+
+// seenAgain gives what was seen again of targets since it was remembered, if that is so long
+// ago.
+func (l *loop) seenAgain(age time.Duration) (map[resolve.Question]*resolve.Known, resolve.Estimates) {
+	known, learned := map[resolve.Question]*resolve.Known{}, resolve.Estimates{}
+	remembered := l.work.Options.Known
+	if remembered == nil {
+		return known, learned
+	}
+	for q, t := range l.table.targets {
+		if t.answer == nil || t.gone || !t.asked.After(t.kept) || t.asked.Sub(t.kept) < age {
+			continue
+		}
+		before := remembered(q)
+		if k := l.table.known(q, before); k != before {
+			known[q] = k
+			t.kept = t.asked
+			l.learned(t, learned)
+		}
+	}
+	return known, learned
+}
+
+// learned adds what is known of the TTLs on the way of a target.
+func (l *loop) learned(t *target, to resolve.Estimates) {
+	estimates := l.work.Options.Estimates
+	if t.answer == nil || estimates == nil {
+		return
+	}
+	for _, link := range t.answer.Chain {
+		k := resolve.LinkKey{Owner: link.Owner, Type: link.Type}
+		if e, ok := estimates[k]; ok {
+			to[k] = e
+		}
+	}
+	k := resolve.LinkKey{Owner: t.answer.Last, Type: t.answer.Type}
+	if e, ok := estimates[k]; ok {
+		to[k] = e
+	}
+}

@@ -1,0 +1,397 @@
+package watch
+
+import (
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/aliasflat/aliasflat/pkg/compile"
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+)
+
+// mostBuilt is how many zones are compiled in one go.
+const mostBuilt = 2000
+
+// build is zones that are compiled together, outside of the loop.
+type build struct {
+	zones    []int
+	read     []bool // by zone of the build: its source is read again
+	results  []compile.Result
+	problems []diag.List // that kept a zone from being compiled
+	files    [][]string  // that a source was read from, and would be; nil: it was not read
+}
+
+// compile has the zones compiled that are due.
+func (l *loop) compile() {
+	if l.building || l.stopping {
+		return
+	}
+	now := time.Now()
+	b := &build{}
+	rest := l.due[:0]
+	for _, m := range l.due {
+		if m.busy || m.open > 0 || m.due.After(now) || len(b.zones) == mostBuilt {
+			rest = append(rest, m)
+			continue
+		}
+		b.zones = append(b.zones, m.index)
+		b.read = append(b.read, m.source)
+		m.due, m.source, m.busy = time.Time{}, false, true
+	}
+	clear(l.due[len(rest):])
+	l.due = rest
+	if len(b.zones) == 0 {
+		return
+	}
+	l.building = true
+	options := l.options()
+	l.tasks.Go(func() {
+		l.build(b, &options)
+		l.built <- b
+	})
+}
+
+// options are those of a run: answers are the last ones, and nobody is asked.
+func (l *loop) options() compile.Options {
+	options := l.work.Options
+	options.Now, options.Clock = l.now(), time.Now()
+	options.Answered = l.table.answered
+	options.Lookup, options.Confirm, options.Estimates = nil, nil, nil
+	if remembered := options.Known; remembered != nil {
+		options.Known = func(q resolve.Question) *resolve.Known { return l.table.known(q, remembered(q)) }
+	}
+	resolvers := options.Distrust
+	options.Distrust = func() string {
+		if resolvers != nil {
+			if why := resolvers(); why != "" {
+				return why
+			}
+		}
+		return l.table.together()
+	}
+	return options
+}
+
+// build reads what has changed, and compiles. It is the only one that uses the session.
+func (l *loop) build(b *build, options *compile.Options) {
+	b.results, b.problems, b.files = make([]compile.Result, len(b.zones)), make([]diag.List, len(b.zones)), make([][]string, len(b.zones))
+	l.read(b, options.Advise)
+	var zones, places []int
+	for k, i := range b.zones {
+		if len(b.problems[k]) > 0 {
+			continue
+		}
+		published, remembers, problems := l.work.Host.Prepare(l.deliver, i)
+		if len(problems) > 0 {
+			b.problems[k] = problems
+			continue
+		}
+		l.session.Publishes(i, published, remembers)
+		zones, places = append(zones, i), append(places, k)
+	}
+	for k, r := range l.session.Run(l.deliver, zones, *options) {
+		b.results[places[k]] = r
+	}
+}
+
+// read reads the sources that have to be read.
+func (l *loop) read(b *build, advise func([]byte)) {
+	var zones []int
+	var sources []compile.Source
+	var records []*recorder
+	dropped := false
+	for k, i := range b.zones {
+		if !b.read[k] {
+			continue
+		}
+		source, problems := l.work.Host.Load(i)
+		b.files[k] = []string{l.work.Zones[i].Source}
+		if len(problems) > 0 {
+			b.problems[k] = problems
+			l.session.Drop(i)
+			dropped = true
+			continue
+		}
+		var r *recorder
+		if source.Includes != nil {
+			r = &recorder{FS: source.Includes, root: source.IncludeRoot, paths: map[string]bool{}}
+			source.Includes = r
+		}
+		zones, sources, records = append(zones, i), append(sources, source), append(records, r)
+	}
+	if len(zones) > 0 || dropped {
+		l.session.Read(zones, sources, advise)
+	}
+	for k, r := range records {
+		if r == nil {
+			continue
+		}
+		at := slices.Index(b.zones, zones[k])
+		b.files[at] = append(b.files[at], slices.Sorted(maps.Keys(r.paths))...)
+	}
+}
+
+// recorder notes which files are looked for, whether or not they are there.
+type recorder struct {
+	fs.FS
+
+	root  string
+	paths map[string]bool
+}
+
+// Open is that of the file system.
+func (r *recorder) Open(name string) (fs.File, error) {
+	r.paths[filepath.Join(r.root, filepath.FromSlash(name))] = true
+	return r.FS.Open(name)
+}
+
+// compiled takes in what was compiled.
+func (l *loop) compiled(b *build) {
+	l.building = false
+	now := time.Now()
+	moved := false
+	for k, i := range b.zones {
+		m := l.zones[i]
+		m.busy = false
+		if b.files[k] != nil && !slices.Equal(b.files[k], m.files) {
+			m.files, moved = b.files[k], true
+		}
+		if problems := b.problems[k]; len(problems) > 0 {
+			l.attempted(m, now, problems, true)
+			l.again(m, now)
+			continue
+		}
+		r := &b.results[k]
+		if !r.Name.IsZero() {
+			m.Name = r.Name
+		}
+		m.Aliases = r.Aliases
+		l.depend(m, r)
+		switch {
+		case m.open > 0: // it waits for answers
+		case len(r.Depends.Open) > 0: // they have come meanwhile
+			l.dueAt(m, now)
+		case !r.OK():
+			m.Guarded = r.Guarded
+			l.attempted(m, now, r.Problems, true)
+		case !l.stopping:
+			l.publish(m, r)
+		}
+	}
+	if moved {
+		l.watchFiles()
+	}
+	l.readAnew(b, now)
+	l.becomeReady()
+}
+
+// readAnew has the zones compiled that hang on one that was read, or may have failed for it.
+func (l *loop) readAnew(b *build, now time.Time) {
+	read := map[int]bool{}
+	built := map[int]bool{}
+	for k, i := range b.zones {
+		built[i] = true
+		if b.read[k] {
+			read[i] = true
+		}
+	}
+	if len(read) == 0 {
+		return
+	}
+	for _, m := range l.zones {
+		if built[m.index] {
+			continue
+		}
+		if m.Phase == PhaseFailing || slices.ContainsFunc(m.uses, func(i int) bool { return read[i] }) {
+			l.dueAt(m, now)
+		}
+	}
+}
+
+// depend has the questions of a zone asked, and notes what else it hangs on.
+func (l *loop) depend(m *member, r *compile.Result) {
+	if !r.Depends.Told {
+		return // it has errors: what was published still hangs on what it did
+	}
+	if !slices.Equal(m.uses, r.Depends.Zones) {
+		m.uses, l.usedBy = r.Depends.Zones, nil
+	}
+	questions := r.Depends.Questions
+	if !slices.EqualFunc(m.questions, questions, func(t *target, q resolve.Question) bool { return t.question == q }) {
+		l.ask(m, questions)
+	}
+	m.Targets = len(m.questions)
+	for _, q := range r.Depends.Open {
+		if t := l.table.targets[q]; t.answer == nil {
+			t.waiting = append(t.waiting, int32(m.index))
+			m.open++
+		}
+	}
+}
+
+// ask puts questions in the place of those that a zone hung on before.
+func (l *loop) ask(m *member, questions []resolve.Question) {
+	now := time.Now()
+	stay := make(map[*target]bool, len(questions))
+	list := make([]*target, len(questions))
+	for k, q := range questions {
+		t := l.table.targets[q]
+		if t == nil {
+			t = l.newTarget(q)
+		}
+		if t.gone {
+			t.gone = false
+			l.queue.at(t, later(t.due, now))
+		}
+		list[k], stay[t] = t, true
+		if !slices.Contains(t.zones, int32(m.index)) {
+			t.zones = append(t.zones, int32(m.index))
+		}
+	}
+	for _, t := range m.questions {
+		if stay[t] {
+			continue
+		}
+		t.zones = slices.DeleteFunc(t.zones, func(i int32) bool { return int(i) == m.index })
+		if len(t.zones) == 0 {
+			l.drop(t)
+		}
+	}
+	m.questions = list
+}
+
+// newTarget begins to ask a question.
+func (l *loop) newTarget(q resolve.Question) *target {
+	t := &target{question: q, place: -1, gone: true}
+	if remembered := l.work.Options.Known; remembered != nil {
+		if k := remembered(q); k != nil {
+			t.had, t.kept = len(k.Addresses) > 0, k.Seen
+		}
+	}
+	l.table.mu.Lock()
+	l.table.targets[q] = t
+	l.table.add(t, 1)
+	l.table.mu.Unlock()
+	return t
+}
+
+// drop ends the asking of a question that no zone hangs on.
+func (l *loop) drop(t *target) {
+	l.queue.remove(t)
+	t.gone = true
+	l.table.mu.Lock()
+	l.table.add(t, -1)
+	delete(l.table.targets, t.question)
+	l.table.mu.Unlock()
+}
+
+// watchFiles has the files of all zones watched.
+func (l *loop) watchFiles() {
+	l.byFile = map[string][]int{}
+	var all []string
+	for _, m := range l.zones {
+		for _, path := range m.files {
+			if l.byFile[path] == nil {
+				all = append(all, path)
+			}
+			l.byFile[path] = append(l.byFile[path], m.index)
+		}
+	}
+	if l.work.Files != nil {
+		l.work.Files.Watch(all)
+	}
+}
+
+// publish has a result published, outside of the loop.
+func (l *loop) publish(m *member, r *compile.Result) {
+	m.busy = true
+	learned := resolve.Estimates{}
+	for _, t := range m.questions {
+		l.learned(t, learned)
+	}
+	l.tasks.Go(func() {
+		l.room <- struct{}{}
+		d := l.work.Host.Publish(l.deliver, m.index, r, learned)
+		<-l.room
+		l.done <- finished{m, r, d}
+	})
+}
+
+// finished is a zone whose publication has ended, well or not.
+type finished struct {
+	member   *member
+	result   *compile.Result
+	delivery Delivery
+}
+
+// finish takes in what came of a publication.
+func (l *loop) finish(f finished) {
+	m, r, d := f.member, f.result, &f.delivery
+	now := time.Now()
+	m.busy = false
+	old, knew := m.Serial, m.Published
+	if d.Known {
+		m.Serial, m.Published = d.Serial, true
+	}
+	m.Held, m.Stale, m.Guarded = r.Held, r.Stale, r.Guarded
+	failed := d.Retry || d.Problems.HasErrors()
+	if d.Written && r.Changed {
+		m.Changes++
+		m.LastChange = now
+		l.tellChanges(m, r, old, knew)
+	} else if d.Written {
+		l.tell(m, Event{Kind: KindRewritten, Message: "written anew under its serial"})
+	}
+	l.attempted(m, now, slices.Concat(r.Problems, d.Problems), failed)
+	if failed {
+		l.again(m, now)
+	} else {
+		m.failed, m.LastSuccess = 0, now
+	}
+	if !r.Recheck.IsZero() {
+		l.dueAt(m, now.Add(r.Recheck.Sub(l.now())))
+	}
+	l.settleHad(m, r)
+	l.changedFor(m, d.Written && r.Changed)
+	l.becomeReady()
+}
+
+// settleHad notes which targets of a zone are published without addresses now.
+func (l *loop) settleHad(m *member, r *compile.Result) {
+	if r.Held || r.Guarded {
+		return
+	}
+	for _, t := range m.questions {
+		if t.had && t.answer != nil && !t.fresh() && !fails(t.answer) {
+			l.table.count(t, func() { t.had = false })
+		}
+	}
+}
+
+// changedFor has the zones compiled that hang on one that has changed.
+func (l *loop) changedFor(m *member, changed bool) {
+	if !changed {
+		return
+	}
+	if l.usedBy == nil {
+		l.usedBy = map[int][]*member{}
+		for _, other := range l.zones {
+			for _, i := range other.uses {
+				l.usedBy[i] = append(l.usedBy[i], other)
+			}
+		}
+	}
+	now := time.Now()
+	for _, other := range l.usedBy[m.index] {
+		l.dueAt(other, now)
+	}
+}
+
+// again has a zone tried again, later the more attempts have failed running.
+func (l *loop) again(m *member, now time.Time) {
+	m.failed++
+	l.dueAt(m, now.Add(min(backOffFirst<<min(m.failed-1, 10), backOffMost)))
+}

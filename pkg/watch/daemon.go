@@ -1,0 +1,166 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// Daemon publishes zones until it is told to end. Its methods may be called concurrently.
+type Daemon struct {
+	options  Options
+	started  time.Time
+	snapshot atomic.Pointer[Snapshot]
+	beat     atomic.Int64 // Unix time in nanoseconds
+	ask      chan request
+	reload   chan chan error
+}
+
+// request asks the loop to do something, in its own goroutine.
+type request struct {
+	do   func(*loop)
+	done chan struct{}
+}
+
+// New makes a daemon, which does nothing before Run.
+func New(options Options) *Daemon {
+	d := &Daemon{options: options, ask: make(chan request), reload: make(chan chan error)}
+	d.snapshot.Store(&Snapshot{})
+	return d
+}
+
+// Run works until ctx ends. What is being published then is finished or taken back within
+// seconds. It closes the work. The error is that of a work that could not be made.
+func (d *Daemon) Run(ctx context.Context, work *Work) error {
+	d.started = time.Now()
+	var before *loop
+	for {
+		l := newLoop(d, work, before)
+		asked := l.run(ctx)
+		closeWork(work)
+		if asked == nil {
+			return nil
+		}
+		next, err := d.options.Reload(ctx)
+		if err != nil && ctx.Err() == nil {
+			d.refused(err)
+			if next, err = d.options.Again(ctx); err == nil {
+				asked <- errors.New(d.Snapshot().Problem)
+			}
+		}
+		if err != nil {
+			asked <- err
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		close(asked)
+		work, before = next, l
+	}
+}
+
+func closeWork(w *Work) {
+	if w.Close != nil {
+		w.Close()
+	}
+}
+
+// refused remembers that a configuration was not taken in.
+func (d *Daemon) refused(err error) {
+	s := *d.snapshot.Load()
+	s.Problem = err.Error()
+	d.snapshot.Store(&s)
+	d.tell(Event{Kind: KindRefused, Severity: diag.Error, Message: err.Error()})
+}
+
+func (d *Daemon) tell(e Event) {
+	if d.options.Tell == nil {
+		return
+	}
+	e.Time = time.Now()
+	d.options.Tell(e)
+}
+
+// Snapshot is what the daemon knows now, or knew a short time ago. [Options.Tell] and
+// [Options.Beat] must not call it.
+func (d *Daemon) Snapshot() *Snapshot {
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	var s *Snapshot
+	if last := d.snapshot.Load(); time.Since(last.Time) >= time.Second {
+		_ = d.do(ctx, func(l *loop) { s = l.show() }) // one that is busy shows what was last
+	}
+	if s != nil {
+		s.Problem = d.snapshot.Load().Problem
+		d.snapshot.Store(s)
+	}
+	now := *d.snapshot.Load()
+	if n := d.beat.Load(); n != 0 {
+		now.Beat = time.Unix(0, n)
+	}
+	return &now
+}
+
+// Reload has the daemon take in the configuration as it is now. It returns when that has been
+// decided; with an error the old one stays.
+func (d *Daemon) Reload(ctx context.Context) error {
+	if d.options.Reload == nil {
+		return errors.New("there is no configuration to read again")
+	}
+	if d.options.Check != nil {
+		if err := d.options.Check(); err != nil {
+			d.refused(err)
+			return err
+		}
+	}
+	done := make(chan error, 1)
+	select {
+	case d.reload <- done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Refresh has the targets asked at once that are of a name, or hang on the zone of that name,
+// and such zones compiled from their sources. The zero Name is for all. It gives how many of
+// each there are, and returns before they are asked.
+func (d *Daemon) Refresh(ctx context.Context, name zone.Name) (zones, targets int, err error) {
+	err = d.do(ctx, func(l *loop) { zones, targets = l.refresh(name) })
+	return zones, targets, err
+}
+
+// Targets gives what is known of the targets of a zone, by its index in the snapshot.
+func (d *Daemon) Targets(ctx context.Context, i int) (list []Target, err error) {
+	err = d.do(ctx, func(l *loop) { list = l.targetsOf(i) })
+	return list, err
+}
+
+// Recompile has zones compiled again from what was answered last, because what is remembered
+// of them has changed.
+func (d *Daemon) Recompile(ctx context.Context, concerns func(resolve.Question) bool) error {
+	return d.do(ctx, func(l *loop) { l.recompile(concerns) })
+}
+
+// do has something done by the loop.
+func (d *Daemon) do(ctx context.Context, f func(*loop)) error {
+	r := request{do: f, done: make(chan struct{})}
+	select {
+	case d.ask <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	<-r.done
+	return nil
+}

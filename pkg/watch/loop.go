@@ -1,0 +1,305 @@
+package watch
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aliasflat/aliasflat/pkg/compile"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+)
+
+// loop does the work of one configuration. All that it holds is changed by its own goroutine,
+// but for what arrives, which waits in the inbox.
+//
+// A change goes one way: an answer, or a source, makes zones due; the builder compiles them;
+// each is published, file first, then the server's reload, and only then is it told.
+type loop struct {
+	daemon *Daemon
+	work   *Work
+	table  *table
+	queue  queue
+	zones  []*member
+	byFile map[string][]int // zones by their sources and includes
+	files  *Files
+
+	inbox    inbox
+	inFlight int
+	lookups  Lookups
+	building bool
+	built    chan *build
+	room     chan struct{} // for zones that are published at once
+	done     chan finished
+	changed  chan []string // files
+	kept     time.Time     // when it was remembered last that targets are as they were
+	keeping  bool
+	ready    bool
+	loaded   time.Time
+	stopping bool
+	tasks    sync.WaitGroup
+	session  *compile.Session // of the builder
+	ctx      context.Context  // of lookups
+	deliver  context.Context  // of what is published
+}
+
+// member is one zone of the work.
+type member struct {
+	Zone
+
+	index     int
+	files     []string
+	uses      []int // other zones that it hangs on
+	questions []*target
+	source    bool      // it has to be read
+	due       time.Time // when it is compiled; zero: there is no reason to, and it is not in loop.due
+	open      int       // questions without an answer, before which it is not compiled
+	busy      bool      // it is being compiled or published
+	failed    int       // failures to publish it, running
+	tried     bool
+}
+
+// inbox takes in answers without blocking who brings them.
+type inbox struct {
+	mu      sync.Mutex
+	answers []answered
+	signal  chan struct{} // with room for one
+}
+
+// answered is an answer that has arrived.
+type answered struct {
+	target    *target
+	answer    resolve.Answer
+	confirmed bool // others were asked about it
+}
+
+func (b *inbox) put(a answered) {
+	b.mu.Lock()
+	b.answers = append(b.answers, a)
+	b.mu.Unlock()
+	select {
+	case b.signal <- struct{}{}:
+	default:
+	}
+}
+
+func (b *inbox) take() []answered {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := b.answers
+	b.answers = nil
+	return list
+}
+
+// newLoop makes the loop of a work. What the one before has learned of zones and targets that
+// are in both is taken over.
+func newLoop(d *Daemon, w *Work, before *loop) *loop {
+	l := &loop{
+		daemon: d, work: w, table: &table{targets: map[resolve.Question]*target{}}, loaded: time.Now(), byFile: map[string][]int{},
+		inbox: inbox{signal: make(chan struct{}, 1)}, built: make(chan *build, 1), room: make(chan struct{}, publishers),
+		done: make(chan finished, len(w.Zones)), changed: make(chan []string, 1), kept: time.Now(), session: compile.NewSession(len(w.Zones)),
+	}
+	now := time.Now()
+	for i := range w.Zones {
+		m := &member{Zone: w.Zones[i], index: i, source: true}
+		l.zones = append(l.zones, m)
+		l.dueAt(m, now)
+	}
+	if before != nil {
+		l.inherit(before)
+	}
+	return l
+}
+
+// inherit takes over from the loop before.
+func (l *loop) inherit(before *loop) {
+	type key struct{ view, source, output string }
+	old := map[key]*member{}
+	for _, m := range before.zones {
+		old[key{m.View, m.Source, m.Output}] = m
+	}
+	for _, m := range l.zones {
+		o := old[key{m.View, m.Source, m.Output}]
+		if o == nil {
+			continue
+		}
+		name := m.Name
+		m.Zone = o.Zone
+		if !name.IsZero() {
+			m.Name = name
+		}
+	}
+	l.lookups, l.ready = before.lookups, before.ready
+	for q, t := range before.table.targets {
+		if t.answer == nil {
+			continue
+		}
+		// It is asked when it would have been, unless no zone asks for it any more.
+		fresh := &target{question: q, answer: t.answer, asked: t.asked, due: t.due, place: -1, failed: t.failed, kept: t.kept, had: t.had, gone: true}
+		l.table.targets[q] = fresh
+		l.table.add(fresh, 1)
+	}
+}
+
+// run works until ctx ends, or until a reload is asked for, which it gives to be answered.
+func (l *loop) run(ctx context.Context) chan error {
+	lookups, cancel := context.WithCancel(ctx)
+	defer cancel()
+	deliver, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	l.ctx, l.deliver = lookups, deliver
+	if f := l.work.Files; f != nil {
+		l.tasks.Go(func() {
+			_ = f.Run(lookups, func(paths []string) { // it ends with the context only
+				select {
+				case l.changed <- paths:
+				case <-lookups.Done():
+				}
+			})
+		})
+	}
+	asked := l.turn(ctx)
+	l.stopping = true
+	cancel()
+	late := time.AfterFunc(grace, cut)
+	defer late.Stop()
+	l.settle()
+	l.tasks.Wait()
+	l.remember()
+	l.daemon.snapshot.Store(l.show())
+	return asked
+}
+
+// turn does what is due, waits for the next, and so on.
+func (l *loop) turn(ctx context.Context) chan error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case asked := <-l.daemon.reload:
+			return asked
+		case r := <-l.daemon.ask:
+			r.do(l)
+			close(r.done)
+		case <-l.inbox.signal:
+			for _, a := range l.inbox.take() {
+				l.take(a)
+			}
+		case paths := <-l.changed:
+			l.sourcesChanged(paths)
+		case b := <-l.built:
+			l.compiled(b)
+		case f := <-l.done:
+			l.finish(f)
+		case <-timer.C:
+		}
+		l.alive()
+		l.start()
+		l.compile()
+		l.keep()
+		timer.Reset(l.next())
+	}
+}
+
+// alive tells that the scheduler is.
+func (l *loop) alive() {
+	l.daemon.beat.Store(time.Now().UnixNano())
+	if l.daemon.options.Beat != nil {
+		l.daemon.options.Beat()
+	}
+}
+
+// next is how long there is nothing to do. Lookups begin together, so that one of them does
+// not wake the machine for itself.
+func (l *loop) next() time.Duration {
+	now := time.Now()
+	at := now.Add(time.Second)
+	if due, ok := l.queue.first(); ok && l.inFlight < l.most() {
+		at = earlier(at, later(due, now.Add(beat)))
+	}
+	if !l.building {
+		for _, m := range l.due {
+			if !m.busy && m.open == 0 {
+				at = earlier(at, m.due)
+			}
+		}
+	}
+	return max(at.Sub(now), 0)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// most is how many lookups run at once.
+func (l *loop) most() int {
+	if l.work.InFlight > 0 {
+		return l.work.InFlight
+	}
+	return DefaultInFlight
+}
+
+// sourcesChanged has the zones read again whose files have changed.
+func (l *loop) sourcesChanged(paths []string) {
+	at := time.Now()
+	for _, path := range paths {
+		for _, i := range l.byFile[path] {
+			m := l.zones[i]
+			if !m.source {
+				l.tell(m, Event{Kind: KindSource, Message: filepath.Base(path) + " has changed"})
+			}
+			m.source = true
+			l.dueAt(m, at)
+		}
+	}
+}
+
+// dueAt has a zone compiled at a time, or before.
+func (l *loop) dueAt(m *member, at time.Time) {
+	switch {
+	case m.due.IsZero():
+		m.due = at
+		l.due = append(l.due, m)
+	case at.Before(m.due):
+		m.due = at
+	}
+}
+
+// now is the time for answers and runs.
+func (l *loop) now() time.Time {
+	if l.work.Now != nil {
+		return l.work.Now()
+	}
+	return time.Now()
+}
+
+func (l *loop) tell(m *member, e Event) {
+	e.Zone, e.View = m.Name, m.View
+	l.daemon.tell(e)
+}
+
+// settle waits for what is being compiled and published.
+func (l *loop) settle() {
+	for l.building || slices.ContainsFunc(l.zones, func(m *member) bool { return m.busy }) {
+		select {
+		case b := <-l.built:
+			l.compiled(b)
+		case f := <-l.done:
+			l.finish(f)
+		}
+		l.alive()
+	}
+}

@@ -1,0 +1,151 @@
+package watch
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+)
+
+// target is one question that is asked again and again. The loop alone changes it, with the
+// lock of the table where others read it.
+type target struct {
+	question resolve.Question
+	answer   *resolve.Answer // the last one, as runs see it; nil: there is none yet
+	asked    time.Time       // when that came
+	due      time.Time
+	turn     uint64
+	place    int // in the queue; -1: it is being asked, or is gone
+	failed   int // failures running
+	zones    []int32
+	waiting  []int32 // zones that are not compiled before it is answered
+	kept     time.Time
+	had      bool // it had addresses when it was answered last, failures aside
+	left     bool // it was asked once more behind what a cache had left
+	gone     bool // no zone hangs on it any more
+}
+
+// table holds all targets. Answers in it never change.
+type table struct {
+	mu      sync.RWMutex
+	targets map[resolve.Question]*target
+	had     int // targets that had addresses
+	without int // of those, who have none now
+	failing int // whose last lookup failed
+}
+
+// answered gives the last answer to a question, or nil.
+func (t *table) answered(q resolve.Question) *resolve.Answer {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if found := t.targets[q]; found != nil {
+		return found.answer
+	}
+	return nil
+}
+
+// known lays over what is remembered that the addresses were seen again since.
+func (t *table) known(q resolve.Question, remembered *resolve.Known) *resolve.Known {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	found := t.targets[q]
+	if found == nil || remembered == nil || found.answer == nil || !found.asked.After(remembered.Seen) || !confirms(found.answer, remembered) {
+		return remembered
+	}
+	k := *remembered
+	k.Seen = found.asked
+	return &k
+}
+
+// confirms tells whether an answer has the addresses that are known.
+func confirms(a *resolve.Answer, known *resolve.Known) bool {
+	return a.Outcome == resolve.Addresses && !a.Stale && slices.Equal(a.Addresses, known.Addresses)
+}
+
+// same tells whether two answers are one to those who publish them.
+func same(a, b *resolve.Answer) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Outcome == b.Outcome && a.Stale == b.Stale && a.Confirmed == b.Confirmed &&
+		a.TTL == b.TTL && a.DNS64 == b.DNS64 && a.SubnetUnused == b.SubnetUnused && a.Last == b.Last &&
+		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.Special, b.Special) &&
+		slices.EqualFunc(a.Chain, b.Chain, func(x, y resolve.Link) bool { return x == y })
+}
+
+// fails tells whether an answer settles nothing.
+func fails(a *resolve.Answer) bool {
+	return a.Outcome == resolve.Failure || a.Outcome == resolve.WeakNoData || a.Stale
+}
+
+// after is when a question is asked again, behind an answer as it was seen: when a cache has
+// dropped what it gave, not before the floor; behind a failure soon, and later the more have
+// failed running.
+func after(a *resolve.Answer, failed int, floor time.Duration) time.Duration {
+	if fails(a) {
+		return min(backOffFirst<<min(failed-1, 10), backOffMost)
+	}
+	ttl := a.TTL
+	if a.Outcome != resolve.Addresses {
+		ttl = a.NegativeTTL
+	}
+	// Caches count whole seconds.
+	return min(max(time.Duration(ttl)*time.Second, floor), maxWait)
+}
+
+// together tells why targets that are gone may be no fault of theirs: more than a fifth of all,
+// and at least three, have no addresses at once although they had. Empty: it is not so.
+func (t *table) together() string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if 5*t.without <= t.had {
+		return "" // which most often is so, and costs nothing to know
+	}
+	type state struct{ fresh, had bool }
+	names := map[zone.Name]state{}
+	for q, found := range t.targets {
+		s := names[q.Target]
+		s.fresh = s.fresh || found.fresh()
+		s.had = s.had || found.had
+		names[q.Target] = s
+	}
+	without := 0
+	for _, s := range names {
+		if s.had && !s.fresh {
+			without++
+		}
+	}
+	if without < 3 || 5*without <= len(names) {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d targets fail together, which looks like a fault on this side", without, len(names))
+}
+
+// fresh tells whether the last answer has addresses.
+func (t *target) fresh() bool {
+	return t.answer != nil && t.answer.Outcome == resolve.Addresses && !t.answer.Stale
+}
+
+// count keeps the counts right over a change of a target.
+func (t *table) count(found *target, change func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.add(found, -1)
+	change()
+	t.add(found, 1)
+}
+
+func (t *table) add(found *target, n int) {
+	if found.had {
+		t.had += n
+		if !found.fresh() {
+			t.without += n
+		}
+	}
+	if found.answer != nil && fails(found.answer) {
+		t.failing += n
+	}
+}

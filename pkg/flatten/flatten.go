@@ -84,7 +84,9 @@ type key struct {
 
 // New starts a run over zones whose rules are checked.
 func New(graph *alias.Graph, members []*alias.Member, memory Memory) *Run {
-	return &Run{graph: graph, members: members, memory: memory, answers: map[resolve.Question]*resolve.Answer{}, known: map[key]*resolve.Known{}}
+	f := &Run{graph: graph, members: members, memory: memory, answers: map[resolve.Question]*resolve.Answer{}, known: map[key]*resolve.Known{}}
+	f.unsettle()
+	return f
 }
 
 // Add takes a zone in whose rules others lead to.

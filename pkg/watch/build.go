@@ -20,6 +20,7 @@ type build struct {
 	zones    []int
 	read     []bool // by zone of the build: its source is read again
 	results  []compile.Result
+	unread   []bool      // the source could not be read
 	problems []diag.List // that kept a zone from being compiled
 	files    [][]string  // that a source was read from, and would be; nil: it was not read
 }
@@ -77,7 +78,8 @@ func (l *loop) options() compile.Options {
 
 // build reads what has changed, and compiles. It is the only one that uses the session.
 func (l *loop) build(b *build, options *compile.Options) {
-	b.results, b.problems, b.files = make([]compile.Result, len(b.zones)), make([]diag.List, len(b.zones)), make([][]string, len(b.zones))
+	n := len(b.zones)
+	b.results, b.problems, b.files, b.unread = make([]compile.Result, n), make([]diag.List, n), make([][]string, n), make([]bool, n)
 	l.read(b, options.Advise)
 	var zones, places []int
 	for k, i := range b.zones {
@@ -112,7 +114,7 @@ func (l *loop) read(b *build, advise func([]byte)) {
 		if len(problems) > 0 {
 			b.problems[k] = problems
 			l.session.Drop(i)
-			dropped = true
+			b.unread[k], dropped = true, true
 			continue
 		}
 		var r *recorder
@@ -160,6 +162,7 @@ func (l *loop) compiled(b *build) {
 			m.files, moved = b.files[k], true
 		}
 		if problems := b.problems[k]; len(problems) > 0 {
+			m.source = m.source || b.unread[k]
 			l.attempted(m, now, problems, true)
 			l.again(m, now)
 			continue

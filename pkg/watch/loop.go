@@ -23,7 +23,8 @@ type loop struct {
 	queue  queue
 	zones  []*member
 	byFile map[string][]int // zones by their sources and includes
-	files  *Files
+	usedBy map[int][]*member // by zone: who hangs on it; nil: not known
+	due    []*member         // that are to be compiled, perhaps later
 
 	inbox    inbox
 	inFlight int

@@ -16,6 +16,7 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/config"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/publish"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/state"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
@@ -96,6 +97,8 @@ type job struct {
 	old      []byte                 // the zone that was transferred from the server that against names
 	expand   func(zone.Name) string // gives output the zone name
 	buf      []byte                 // memory of the source, used again for reading back
+	learned  resolve.Estimates      // of its answers, by a daemon
+	root     string                 // that $INCLUDE may read below, as it was said; empty: it was not
 	sum      uint64                 // of the text to be written, see sumOf; reading back overwrites the text
 	source   compile.Source
 	lock     *publish.Lock       // of output; nil: it has none
@@ -251,6 +254,7 @@ func (f *sourceFlags) apply(j *job, c *config.Config) error {
 	}
 	src.IncludeRoot = c.IncludeRoot
 	override(&src.IncludeRoot, f.includeRoot)
+	j.root = src.IncludeRoot
 	return aliasSettings(s, &src.Settings)
 }
 

@@ -292,7 +292,7 @@ func (m *recollection) remember(j *job, r *compile.Result, z *ZoneReport) outcom
 	if m.store == nil || m.preview || z.NewSerial == nil || r.Remember == nil {
 		return 0
 	}
-	u := state.Update{Known: r.Remember(), Now: m.now}
+	u := state.Update{Known: r.Remember(), Estimates: j.learned, Now: m.now}
 	if !m.saved {
 		u.Estimates = m.estimates
 	}

@@ -242,6 +242,7 @@ Knot load. All else comes out as it was written.`,
 	})
 	root.AddCommand(
 		newCompileCommand(a),
+		newWatchCommand(a),
 		newCheckCommand(a),
 		newDiffCommand(a),
 		newSerialCommand(a),

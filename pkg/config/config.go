@@ -26,6 +26,8 @@ const (
 	DefaultGenerateLimit = 65536
 	DefaultAgree         = 1
 	DefaultKeep          = 5
+	DefaultRefreshFloor  = 30 * time.Second
+	DefaultPoll          = 30 * time.Second
 )
 
 // Config is the whole configuration, every default filled in.
@@ -45,6 +47,8 @@ type Config struct {
 	RequireAD     bool              // answers have to be validated by the resolver
 	Fresh         string            // cached or authoritative
 	Rate          float64           // queries a second to one resolver; 0: auto
+	RefreshFloor  time.Duration     // a daemon asks for no target more often
+	Poll          time.Duration     // how often it looks at sources that the system does not tell of
 
 	Settings Settings // of sources that are no configured zone
 	Zones    []Zone   // patterns expanded, in the order of the file

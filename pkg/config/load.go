@@ -38,6 +38,8 @@ type written struct {
 	RequireAD       string   `mapstructure:"require-ad"`
 	Fresh           string   `mapstructure:"fresh"`
 	Rate            string   `mapstructure:"rate"`
+	RefreshFloor    string   `mapstructure:"refresh-floor"`
+	Poll            string   `mapstructure:"poll"`
 	writtenSettings `mapstructure:",squash"`
 	Zones           []writtenZone `mapstructure:"zones"`
 }
@@ -194,6 +196,8 @@ func (in *inspector) build(path string, w *written) *Config {
 	}
 	c.Timeout, _ = ParseDuration(or(w.Timeout, "0"))
 	c.Rate, _ = ParseRate(w.Rate)
+	c.RefreshFloor = wait(w.RefreshFloor, DefaultRefreshFloor)
+	c.Poll = wait(w.Poll, DefaultPoll)
 	for _, r := range w.Resolvers {
 		if file, ok := strings.CutPrefix(r, "file:"); ok {
 			r = "file:" + beside(path, file)

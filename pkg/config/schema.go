@@ -64,6 +64,8 @@ func topKeys() []key {
 		{"require-ad", scalar, oneOf(boolWords)},
 		{"fresh", scalar, oneOf(freshWords)},
 		{"rate", scalar, checkRate},
+		{"refresh-floor", scalar, checkWait},
+		{"poll", scalar, checkWait},
 		{"zones", zones, nil},
 	}, settingKeys()...)
 }

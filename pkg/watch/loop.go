@@ -22,7 +22,7 @@ type loop struct {
 	table  *table
 	queue  queue
 	zones  []*member
-	byFile map[string][]int // zones by their sources and includes
+	byFile map[string][]int  // zones by their sources and includes
 	usedBy map[int][]*member // by zone: who hangs on it; nil: not known
 	due    []*member         // that are to be compiled, perhaps later
 

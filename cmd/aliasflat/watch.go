@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -53,6 +54,10 @@ SIGHUP has it read its configuration again. It ends with SIGTERM or SIGINT.`,
 	return cmd
 }
 
+// watchGarbage is how much garbage a daemon lets lie, in percent of what it keeps: it makes
+// little, and is to take little memory.
+const watchGarbage = 20
+
 // watch works until a signal comes.
 func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
@@ -63,6 +68,9 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 	work, err := c.open(ctx, now)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(watchGarbage)
 	}
 	next := now
 	d := watch.New(watch.Options{

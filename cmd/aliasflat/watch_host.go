@@ -83,6 +83,7 @@ func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learn
 	j, c, known := h.jobs[i], h.command, h.at()
 	j.problems, j.outcome = nil, 0
 	j.learned = learned
+	defer func() { j.learned = nil }()
 	z := zoneReport(j, r)
 	found := len(z.Diagnostics)
 	kept, _ := c.kept(j, r, &z)

@@ -10,6 +10,7 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/alias"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/flatten"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
 )
@@ -18,6 +19,8 @@ import (
 // go by their index, from 0. It is not for concurrent use, and the texts of its sources must
 // not change while it is in use.
 type Session struct {
+	Lasting bool // zones are kept for long, so that small ones are to take little memory
+
 	sources []Source
 	members []*alias.Member // nil: not read
 	found   []Result        // what reading and checking has found
@@ -46,6 +49,9 @@ func (s *Session) Read(zones []int, sources []Source, advise func([]byte)) {
 				i := zones[k]
 				s.sources[i], s.read[i] = sources[k], Result{}
 				s.members[i] = read(&s.sources[i], &s.read[i], advise)
+				if s.Lasting {
+					s.members[i].File.Compact()
+				}
 			}
 		})
 	}
@@ -127,9 +133,19 @@ func (s *Session) Run(ctx context.Context, zones []int, options Options) []Resul
 		finish(&s.sources[i], &results[k], m, run, options)
 		if options.Answered != nil {
 			results[k].Recheck = run.Recheck(m)
+			remember(&results[k])
 		}
 	}
 	return results
+}
+
+// remember settles what is to be remembered, so that results of one run may be used side by
+// side, and do not hold on to it.
+func remember(r *Result) {
+	if r.Remember != nil {
+		known := r.Remember()
+		r.Remember = func() map[resolve.Question]*resolve.Known { return known }
+	}
 }
 
 // widen takes the zones into a run that its zones lead to, so that what holds for their rules

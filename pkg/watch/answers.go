@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -61,7 +62,7 @@ func (l *loop) take(a answered) {
 	l.tally(&settled)
 	old := t.answer
 	l.table.count(t, func() {
-		t.answer, t.asked = &settled, now
+		t.answer, t.asked = &settled, momentOf(now)
 		t.failed = failures(t.failed, &settled)
 		t.had = t.had || t.fresh()
 	})
@@ -76,9 +77,12 @@ func (l *loop) doubts(t *target, a *resolve.Answer) bool {
 }
 
 // failures counts those running.
-func failures(before int, a *resolve.Answer) int {
-	if fails(a) {
+func failures(before uint16, a *resolve.Answer) uint16 {
+	if fails(a) && before < math.MaxUint16 {
 		return before + 1
+	}
+	if fails(a) {
+		return before
 	}
 	return 0
 }
@@ -127,13 +131,12 @@ func (l *loop) askAgain(t *target, seen, old *resolve.Answer) {
 // answered has zones compiled that an answer makes a difference to, or that waited for it.
 func (l *loop) answered(t *target, old *resolve.Answer) {
 	now := time.Now()
-	for _, i := range t.waiting {
-		m := l.zones[i]
+	for _, m := range l.waiting[t] {
 		if m.open--; m.open == 0 {
 			l.dueAt(m, now)
 		}
 	}
-	t.waiting = nil
+	delete(l.waiting, t)
 	differs := !same(old, t.answer)
 	for _, i := range t.zones {
 		m := l.zones[i]
@@ -251,7 +254,7 @@ func (l *loop) seenAgain(age time.Duration) (map[resolve.Question]*resolve.Known
 		return known, learned
 	}
 	for q, t := range l.table.targets {
-		if t.answer == nil || t.gone || !t.asked.After(t.kept) || t.asked.Sub(t.kept) < age {
+		if t.answer == nil || t.gone || t.asked <= t.kept || t.asked.time().Sub(t.kept.time()) < age {
 			continue
 		}
 		before := remembered(q)

@@ -229,7 +229,7 @@ func (l *loop) depend(m *member, r *compile.Result) {
 	m.Targets = len(m.questions)
 	for _, q := range r.Depends.Open {
 		if t := l.table.targets[q]; t.answer == nil {
-			t.waiting = append(t.waiting, int32(m.index))
+			l.waiting[t] = append(l.waiting[t], m)
 			m.open++
 		}
 	}
@@ -247,7 +247,7 @@ func (l *loop) ask(m *member, questions []resolve.Question) {
 		}
 		if t.gone {
 			t.gone = false
-			l.queue.at(t, later(t.due, now))
+			l.queue.at(t, later(t.due.time(), now))
 		}
 		list[k], stay[t] = t, true
 		if !slices.Contains(t.zones, int32(m.index)) {
@@ -271,7 +271,7 @@ func (l *loop) newTarget(q resolve.Question) *target {
 	t := &target{question: q, place: -1, gone: true}
 	if remembered := l.work.Options.Known; remembered != nil {
 		if k := remembered(q); k != nil {
-			t.had, t.kept = len(k.Addresses) > 0, k.Seen
+			t.had, t.kept = len(k.Addresses) > 0, momentOf(k.Seen)
 		}
 	}
 	l.table.mu.Lock()

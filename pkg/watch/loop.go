@@ -22,9 +22,11 @@ type loop struct {
 	table  *table
 	queue  queue
 	zones  []*member
-	byFile map[string][]int  // zones by their sources and includes
-	usedBy map[int][]*member // by zone: who hangs on it; nil: not known
-	due    []*member         // that are to be compiled, perhaps later
+	byFile map[string][]int // zones by their sources and includes
+	// waiting is who is compiled only when a target is answered.
+	waiting map[*target][]*member
+	usedBy  map[int][]*member // by zone: who hangs on it; nil: not known
+	due     []*member         // that are to be compiled, perhaps later
 
 	inbox    inbox
 	inFlight int
@@ -97,11 +99,12 @@ func (b *inbox) take() []answered {
 // are in both is taken over.
 func newLoop(d *Daemon, w *Work, before *loop) *loop {
 	l := &loop{
-		daemon: d, work: w, table: &table{targets: map[resolve.Question]*target{}}, loaded: time.Now(), byFile: map[string][]int{},
+		daemon: d, work: w, table: &table{targets: map[resolve.Question]*target{}}, loaded: time.Now(), byFile: map[string][]int{}, waiting: map[*target][]*member{},
 		inbox: inbox{signal: make(chan struct{}, 1)}, built: make(chan *build, 1), room: make(chan struct{}, publishers),
 		done: make(chan finished, len(w.Zones)), changed: make(chan []string, 1), kept: time.Now(), session: compile.NewSession(len(w.Zones)),
 	}
 	now := time.Now()
+	l.session.Lasting = true
 	for i := range w.Zones {
 		m := &member{Zone: w.Zones[i], index: i, source: true}
 		l.zones = append(l.zones, m)

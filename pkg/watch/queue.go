@@ -20,22 +20,22 @@ func (q *queue) Len() int { return len(q.list) }
 // Less orders them by their time.
 func (q *queue) Less(i, j int) bool {
 	a, b := q.list[i], q.list[j]
-	if a.due.Equal(b.due) {
+	if a.due == b.due {
 		return a.turn < b.turn
 	}
-	return a.due.Before(b.due)
+	return a.due < b.due
 }
 
 // Swap swaps two.
 func (q *queue) Swap(i, j int) {
 	q.list[i], q.list[j] = q.list[j], q.list[i]
-	q.list[i].place, q.list[j].place = i, j
+	q.list[i].place, q.list[j].place = int32(i), int32(j)
 }
 
 // Push is for package heap.
 func (q *queue) Push(x any) {
 	t, _ := x.(*target)
-	t.place = len(q.list)
+	t.place = int32(len(q.list))
 	q.list = append(q.list, t)
 }
 
@@ -52,9 +52,9 @@ func (q *queue) Pop() any {
 // at has a target asked at a time, in the place of the time it had.
 func (q *queue) at(t *target, due time.Time) {
 	q.turn++
-	t.due, t.turn = due, q.turn
+	t.due, t.turn = momentOf(due), q.turn
 	if t.place >= 0 {
-		heap.Fix(q, t.place)
+		heap.Fix(q, int(t.place))
 		return
 	}
 	heap.Push(q, t)
@@ -62,7 +62,7 @@ func (q *queue) at(t *target, due time.Time) {
 
 // next gives the first target if it is due.
 func (q *queue) next(now time.Time) *target {
-	if len(q.list) == 0 || q.list[0].due.After(now) {
+	if len(q.list) == 0 || q.list[0].due > momentOf(now) {
 		return nil
 	}
 	t, _ := heap.Pop(q).(*target)
@@ -72,7 +72,7 @@ func (q *queue) next(now time.Time) *target {
 // remove takes a target out.
 func (q *queue) remove(t *target) {
 	if t.place >= 0 {
-		heap.Remove(q, t.place)
+		heap.Remove(q, int(t.place))
 	}
 }
 
@@ -81,5 +81,5 @@ func (q *queue) first() (time.Time, bool) {
 	if len(q.list) == 0 {
 		return time.Time{}, false
 	}
-	return q.list[0].due, true
+	return q.list[0].due.time(), true
 }

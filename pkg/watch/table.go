@@ -11,21 +11,37 @@ import (
 )
 
 // target is one question that is asked again and again. The loop alone changes it, with the
-// lock of the table where others read it.
+// lock of the table where others read it. There may be very many.
 type target struct {
 	question resolve.Question
 	answer   *resolve.Answer // the last one, as runs see it; nil: there is none yet
-	asked    time.Time       // when that came
-	due      time.Time
-	turn     uint64
-	place    int // in the queue; -1: it is being asked, or is gone
-	failed   int // failures running
+	asked    moment          // when that came; zero: never
+	due      moment          // when it is asked again
+	kept     moment          // when what is remembered was seen last
+	turn     uint64          // in the queue
+	place    int32           // in the queue; -1: it is being asked, or is gone
+	failed   uint16          // failures running
+	had      bool            // it had addresses when it was answered last, failures aside
+	left     bool            // it was asked once more behind what a cache had left
+	gone     bool            // no zone hangs on it any more
 	zones    []int32
-	waiting  []int32 // zones that are not compiled before it is answered
-	kept     time.Time
-	had      bool // it had addresses when it was answered last, failures aside
-	left     bool // it was asked once more behind what a cache had left
-	gone     bool // no zone hangs on it any more
+}
+
+// moment is a time that takes little room: Unix time in nanoseconds; zero is none.
+type moment int64
+
+func momentOf(t time.Time) moment {
+	if t.IsZero() {
+		return 0
+	}
+	return moment(t.UnixNano())
+}
+
+func (m moment) time() time.Time {
+	if m == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(m))
 }
 
 // table holds all targets. Answers in it never change.
@@ -52,11 +68,11 @@ func (t *table) known(q resolve.Question, remembered *resolve.Known) *resolve.Kn
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	found := t.targets[q]
-	if found == nil || remembered == nil || found.answer == nil || !found.asked.After(remembered.Seen) || !confirms(found.answer, remembered) {
+	if found == nil || remembered == nil || found.answer == nil || !found.asked.time().After(remembered.Seen) || !confirms(found.answer, remembered) {
 		return remembered
 	}
 	k := *remembered
-	k.Seen = found.asked
+	k.Seen = found.asked.time()
 	return &k
 }
 
@@ -84,7 +100,7 @@ func fails(a *resolve.Answer) bool {
 // after is when a question is asked again, behind an answer as it was seen: when a cache has
 // dropped what it gave, not before the floor; behind a failure soon, and later the more have
 // failed running.
-func after(a *resolve.Answer, failed int, floor time.Duration) time.Duration {
+func after(a *resolve.Answer, failed uint16, floor time.Duration) time.Duration {
 	if fails(a) {
 		return min(backOffFirst<<min(failed-1, 10), backOffMost)
 	}

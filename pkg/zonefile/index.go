@@ -280,3 +280,31 @@ func hashLower(wire []byte) uint64 {
 	zone.FoldCase(wire)
 	return hashName(wire)
 }
+
+// compactMost is up to how many records an index is worth being compacted.
+const compactMost = 1 << 16
+
+// compact moves all records together, so that the index of a small zone takes no more than
+// they do. Chunks may overlap then: each holds the records of its bucket in front.
+func (x *index) compact() {
+	total := 0
+	for i := range x.buckets {
+		total += x.buckets[i].n
+	}
+	if total > compactMost {
+		return
+	}
+	all := make([]tuple, total+chunkLen)
+	at := 0
+	for i := range x.buckets {
+		b := &x.buckets[i]
+		chunks := make([]*[chunkLen]tuple, 0, len(b.chunks))
+		for part := range b.parts {
+			chunks = append(chunks, (*[chunkLen]tuple)(all[at:]))
+			copy(all[at:], part)
+			at += len(part)
+		}
+		b.chunks = chunks
+	}
+	x.spare = nil
+}

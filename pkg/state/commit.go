@@ -124,11 +124,72 @@ func (s *Store) hasOld(since time.Time, old func(resolve.Question, *resolve.Know
 	return false
 }
 
-// change makes one transaction.
+// pending is a change that waits for its turn.
+type pending struct {
+	now  time.Time
+	fill func(*writer) error
+	err  error
+	done chan struct{} // closed when err is set
+	lead chan struct{} // closed when it is this one's turn to make the changes of all
+}
+
+// change makes one transaction. What others ask for while one is under way goes together into
+// the next, since it is the disk that takes the time.
 func (s *Store) change(now time.Time, fill func(*writer) error) error {
 	if s.options.ReadOnly {
 		return fmt.Errorf("change the state %s: %w", s.path, ErrReadOnly)
 	}
+	p := &pending{now: now, fill: fill, done: make(chan struct{}), lead: make(chan struct{})}
+	s.turn.Lock()
+	s.pending = append(s.pending, p)
+	if !s.changing {
+		s.changing = true
+		close(p.lead)
+	}
+	s.turn.Unlock()
+	select {
+	case <-p.done:
+	case <-p.lead:
+		s.lead()
+	}
+	if p.err != nil {
+		return fmt.Errorf("change the state %s: %w", s.path, p.err)
+	}
+	return nil
+}
+
+// lead makes the changes that wait, and has one that came meanwhile make the next.
+func (s *Store) lead() {
+	s.turn.Lock()
+	list := s.pending
+	s.pending = nil
+	s.turn.Unlock()
+	s.changeAll(list)
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if len(s.pending) == 0 {
+		s.changing = false
+		return
+	}
+	close(s.pending[0].lead)
+}
+
+// changeAll makes one transaction of several changes, or one of each where that fails.
+func (s *Store) changeAll(list []*pending) {
+	err := s.transact(list)
+	if err != nil && len(list) > 1 {
+		for _, p := range list {
+			s.changeAll([]*pending{p})
+		}
+		return
+	}
+	for _, p := range list {
+		p.err = err
+		close(p.done)
+	}
+}
+
+func (s *Store) transact(list []*pending) error {
 	h := newHead()
 	err := s.guarded(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
@@ -136,17 +197,19 @@ func (s *Store) change(now time.Time, fill func(*writer) error) error {
 			if err := h.read(tx.Bucket([]byte(bucketMeta)).Get([]byte(headKey))); err != nil {
 				return err
 			}
-			if now.After(h.Newest) {
-				h.Newest = now.Round(0).UTC()
-			}
-			if err := fill(&writer{tx: tx, head: &h}); err != nil {
-				return err
+			for _, p := range list {
+				if p.now.After(h.Newest) {
+					h.Newest = p.now.Round(0).UTC()
+				}
+				if err := p.fill(&writer{tx: tx, head: &h}); err != nil {
+					return err
+				}
 			}
 			return h.write(tx)
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("change the state %s: %w", s.path, err)
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -71,6 +71,10 @@ type Store struct {
 	mu      sync.Mutex // guards what follows
 	newest  time.Time
 	problem error
+
+	turn     sync.Mutex // guards what follows
+	pending  []*pending // changes that wait; the first of them leads
+	changing bool       // somebody leads
 }
 
 // Open opens the store in a folder, or makes it there, with the folder. It may give a

@@ -444,8 +444,8 @@ func (b *builder) checkBelowDNAME() {
 		return
 	}
 	owners := map[uint64]bool{}
-	for i := range z.index.buckets {
-		bucket := &z.index.buckets[i]
+	for i := range bucketCount {
+		bucket := z.index.bucket(i)
 		for j := range bucket.n {
 			if t := bucket.at(j); t.typ() == dns.TypeDNAME {
 				owners[t.owner] = true

@@ -21,7 +21,7 @@ func Diff(old, latest *Zone) zone.Difference {
 		return zone.Diff(nil, latest.rrsets())
 	}
 	before, after := picked{zone: old}, picked{zone: latest}
-	for i := range latest.index.buckets {
+	for i := range bucketCount {
 		compareBuckets(&before, &after, i)
 	}
 	var list []zone.RRset
@@ -144,7 +144,7 @@ type group struct {
 
 // groups goes through the RRsets of a bucket.
 func (z *Zone) groups(i int) group {
-	return group{bucket: &z.index.buckets[i], strip: z.strip}
+	return group{bucket: z.index.bucket(i), strip: z.strip}
 }
 
 func (g *group) key() rrsetKey {

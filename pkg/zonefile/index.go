@@ -42,21 +42,24 @@ const (
 // large pieces of memory. How many is a guess from the length of the text: too
 // many cost addresses but no memory, and too few are made up for later.
 const (
-	recordBytes = 40 // of text, guessed
-	fewChunks   = 32
+	recordBytes = 40      // of text, guessed
+	fewChunks   = 32      // made at a time, where so many turned out to be needed already
 	manyChunks  = 1 << 13 // 64 MiB
 )
 
 // index holds all records of a zone by owner.
 type index struct {
-	buckets [bucketCount]bucket
+	buckets *[bucketCount]bucket // nil where it is compacted
+	packed  *packed
 	spare   [][chunkLen]tuple
+	made    int                 // chunks
 	advise  func(memory []byte) // see Options
 }
 
 // bucket keeps its tuples in chunks, so that it grows without copying.
 type bucket struct {
 	chunks []*[chunkLen]tuple
+	flat   []tuple // in place of chunks, in a compacted index
 	n      int
 	refs   []ref // with a target that belongs here
 }
@@ -81,9 +84,10 @@ func (x *index) add(tuples []tuple, end uint64) {
 // chunk gives a new chunk, at a place in the text with so many bytes behind it.
 func (x *index) chunk(behind int) *[chunkLen]tuple {
 	if len(x.spare) == 0 {
-		records := behind / recordBytes
+		made, records := x.made, behind/recordBytes
 		need := min(records, records/chunkLen+bucketCount/2)
-		x.spare = make([][chunkLen]tuple, max(fewChunks, min(need, manyChunks)))
+		x.made += max(1, min(x.made, fewChunks), min(need, manyChunks))
+		x.spare = make([][chunkLen]tuple, x.made-made)
 		if x.advise != nil {
 			first := &x.spare[0]
 			x.advise(unsafe.Slice((*byte)(unsafe.Pointer(first)), len(x.spare)*int(unsafe.Sizeof(*first))))
@@ -113,13 +117,21 @@ func (b *bucket) parts(yield func([]tuple) bool) {
 	}
 }
 
-func (b *bucket) at(i int) *tuple { return &b.chunks[i/chunkLen][i%chunkLen] }
+func (b *bucket) at(i int) *tuple {
+	if b.flat != nil {
+		return &b.flat[i]
+	}
+	return &b.chunks[i/chunkLen][i%chunkLen]
+}
 
 // slice gives the tuples from lo to before hi: a copy where they do not lie
 // together.
 func (b *bucket) slice(lo, hi int) []tuple {
 	if lo == hi {
 		return nil
+	}
+	if b.flat != nil {
+		return b.flat[lo:hi]
 	}
 	if lo/chunkLen == (hi-1)/chunkLen {
 		from := lo % chunkLen
@@ -218,7 +230,7 @@ func less(a, b *tuple) bool {
 // owner gives the records at an owner, in the order of type, RDATA and
 // position.
 func (x *index) owner(hash uint64) []tuple {
-	b := &x.buckets[bucketOf(hash)]
+	b := x.bucket(bucketOf(hash))
 	// Hashes spread evenly, so the place is nearly known: go from there.
 	guess, _ := bits.Mul64(hash<<bucketBits, uint64(b.n))
 	lo := int(guess)
@@ -285,7 +297,7 @@ func hashLower(wire []byte) uint64 {
 const compactMost = 1 << 16
 
 // compact moves all records together, so that the index of a small zone takes no more than
-// they do. Chunks may overlap then: each holds the records of its bucket in front.
+// they do. Nothing can be added then.
 func (x *index) compact() {
 	total := 0
 	for i := range x.buckets {
@@ -294,17 +306,31 @@ func (x *index) compact() {
 	if total > compactMost {
 		return
 	}
-	all := make([]tuple, total+chunkLen)
-	at := 0
+	p := &packed{tuples: make([]tuple, 0, total)}
 	for i := range x.buckets {
-		b := &x.buckets[i]
-		chunks := make([]*[chunkLen]tuple, 0, len(b.chunks))
-		for part := range b.parts {
-			chunks = append(chunks, (*[chunkLen]tuple)(all[at:]))
-			copy(all[at:], part)
-			at += len(part)
+		for part := range x.buckets[i].parts {
+			p.tuples = append(p.tuples, part...)
 		}
-		b.chunks = chunks
+		p.ends[i] = uint32(len(p.tuples))
 	}
-	x.spare = nil
+	x.buckets, x.packed, x.spare = nil, p, nil
+}
+
+// packed is a compacted index: the records of one bucket after those of another.
+type packed struct {
+	tuples []tuple
+	ends   [bucketCount]uint32
+}
+
+// bucket gives one bucket, to be looked at.
+func (x *index) bucket(i int) *bucket {
+	if x.packed == nil {
+		return &x.buckets[i]
+	}
+	from := uint32(0)
+	if i > 0 {
+		from = x.packed.ends[i-1]
+	}
+	flat := x.packed.tuples[from:x.packed.ends[i]]
+	return &bucket{flat: flat, n: len(flat)}
 }

@@ -2,6 +2,8 @@ package zonefile
 
 import (
 	"bytes"
+	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"testing"
@@ -83,4 +85,43 @@ func TestIndexAdvise(t *testing.T) {
 			t.Errorf("%d chunks in %d pieces of memory; want at least %d in 1 to 20", chunks, len(shown), least)
 		}
 	}
+}
+
+// A compacted zone answers as before, and differs from another one as before.
+func TestCompact(t *testing.T) {
+	text := []byte("$ORIGIN example.com.\n$TTL 300\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n")
+	for i := range 3000 {
+		text = fmt.Appendf(text, "h%d A 192.0.2.%d\nh%d A 198.51.100.1\n", i%1700, i%250, i)
+	}
+	loose, compact := Read("a.zone", text, Options{}), Read("a.zone", text, Options{})
+	compact.Compact()
+	other := Read("b.zone", append(text, "new A 192.0.2.7\nh7 A 192.0.2.200\n"...), Options{})
+	want, got := Diff(loose, other), Diff(compact, other)
+	if len(want) < 2 || len(got) != len(want) {
+		t.Fatalf("%v, not %v", got, want)
+	}
+	for i := range want {
+		if !reflect.DeepEqual(want[i].RRset(), got[i].RRset()) {
+			t.Errorf("%v, not %v", got[i].RRset(), want[i].RRset())
+		}
+	}
+	if back := Diff(other, compact); len(back) != len(want) {
+		t.Errorf("%v", back)
+	}
+	for i := range 1700 {
+		name := zone.MustParseName(fmt.Sprintf("h%d.example.com.", i))
+		if a, b := loose.Records(name, 1), compact.Records(name, 1); len(a) == 0 || !reflect.DeepEqual(dataOf(a), dataOf(b)) {
+			t.Fatalf("%s: %v, not %v", name, b, a)
+		}
+	}
+	if compact.index.buckets != nil || loose.Content(nil, nil) != compact.Content(nil, nil) {
+		t.Error("it is not compact, or another one")
+	}
+}
+
+func dataOf(records []Record) (list [][]byte) {
+	for _, r := range records {
+		list = append(list, r.RDATA)
+	}
+	return list
 }

@@ -137,11 +137,12 @@ func newBuilder(options Options, hashOnly bool) *builder {
 	}
 	z := &Zone{Name: options.Origin}
 	z.settings = settings{options: &options, strip: options.StripDNSSEC, servers: options.For, hashOnly: hashOnly}
-	z.index.advise = options.Advise
+	z.index.buckets, z.index.advise = new([bucketCount]bucket), options.Advise
 	return &builder{zone: z, found: map[diag.Code]int{}}
 }
 
-// Compact gives back what reading a small zone took, for zones that are kept for long.
+// Compact gives back what reading a small zone took, for zones that are kept for long. It must
+// not be called while the zone is in use.
 func (z *Zone) Compact() { z.index.compact() }
 
 // named takes over the zone name.

@@ -243,8 +243,10 @@ func (m *recollection) promise(j *job, r *compile.Result, z *ZoneReport) outcome
 	if !ok || j.output == "-" {
 		return 0 // an output that the state does not know is nobody's edit
 	}
-	if same, err := publish.Same(j.output, r.Text); same && err == nil {
-		return 0
+	if !r.Changed {
+		if same, err := publish.Same(j.output, r.Text); same && err == nil {
+			return 0
+		}
 	}
 	earlier := readOwed(last.Owed)
 	if w := earlier.Writing; w != nil {

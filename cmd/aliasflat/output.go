@@ -38,12 +38,7 @@ func (j *job) publishedFile() {
 	j.source.Published = &compile.Published{
 		Serial: serial,
 		Last:   j.lastGood(),
-		Gone: func(draft *zonefile.Text, content zonefile.Content) (int, int, error) {
-			return compile.Gone(size, draft, content, func() (zonefile.Summary, error) { return j.summarize(options) }, func() (old, latest *zonefile.Zone, err error) {
-				text, err := publish.Read(j.last, nil)
-				return zonefile.Read(j.last, text, options), zonefile.Read(j.last, draft.Bytes(), options), err
-			})
-		},
+		Gone:   j.gone(size, options),
 		Same: func(draft *zonefile.Text, content zonefile.Content) (bool, error) {
 			same, err := j.sameRecords(draft, content, options)
 			if err != nil {
@@ -51,6 +46,16 @@ func (j *job) publishedFile() {
 			}
 			return same, err
 		},
+	}
+}
+
+// gone tells how much of the output of the last run is not in a draft of this one.
+func (j *job) gone(size int64, options zonefile.Options) func(*zonefile.Text, zonefile.Content) (int, int, error) {
+	return func(draft *zonefile.Text, content zonefile.Content) (int, int, error) {
+		return compile.Gone(size, draft, content, func() (zonefile.Summary, error) { return j.summarize(options) }, func() (old, latest *zonefile.Zone, err error) {
+			text, err := publish.Read(j.last, nil)
+			return zonefile.Read(j.last, text, options), zonefile.Read(j.last, draft.Bytes(), options), err
+		})
 	}
 }
 

@@ -54,10 +54,6 @@ SIGHUP has it read its configuration again. It ends with SIGTERM or SIGINT.`,
 	return cmd
 }
 
-// watchGarbage is how much garbage a daemon lets lie, in percent of what it keeps: it makes
-// little, and is to take little memory.
-const watchGarbage = 20
-
 // watch works until a signal comes.
 func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
@@ -70,7 +66,7 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(watchGarbage)
+		debug.SetGCPercent(quietGarbage)
 	}
 	next := now
 	d := watch.New(watch.Options{
@@ -179,7 +175,7 @@ func (c *watchCommand) open(ctx context.Context, p *watched) (*watch.Work, error
 		return failed(c.finish(c.stderr, &report{Diagnostics: found}, outcome))
 	}
 	open.add(known.close)
-	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known}
+	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]*written, len(p.jobs))}
 	options := compile.Options{Advise: publish.LargePages, Force: c.force}
 	asked.options(&options)
 	known.options(&options)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/compile"
@@ -14,6 +16,8 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/state"
 	"github.com/aliasflat/aliasflat/pkg/watch"
+	"github.com/aliasflat/aliasflat/pkg/zone"
+	"github.com/aliasflat/aliasflat/pkg/zonefile"
 )
 
 // watchHost does for the daemon what a run of compile does once, zone by zone.
@@ -21,6 +25,37 @@ type watchHost struct {
 	command *compileCommand
 	jobs    []*job
 	known   *recollection
+	written []*written // by job: what it wrote last; nil: it has written nothing
+	busy    atomic.Int32
+}
+
+// Garbage that is let lie, in percent of what is kept: a daemon that waits makes little and is
+// to take little memory, and while many zones are published the time counts.
+const (
+	quietGarbage = 20
+	busyGarbage  = 100
+	busyZones    = 16
+)
+
+// collect has garbage collected as it suits a number of zones that are being published, which
+// changes by one.
+func (h *watchHost) collect(by int32) {
+	n := h.busy.Add(by)
+	switch {
+	case os.Getenv("GOGC") != "":
+	case by > 0 && n == busyZones:
+		debug.SetGCPercent(busyGarbage)
+	case by < 0 && n == 0:
+		debug.SetGCPercent(quietGarbage)
+	}
+}
+
+// written is a zone that this process has written.
+type written struct {
+	serial  zone.Serial
+	content zonefile.Content
+	size    int64
+	modTime time.Time
 }
 
 var _ watch.Host = (*watchHost)(nil)
@@ -61,9 +96,38 @@ func (h *watchHost) Prepare(ctx context.Context, i int) (*compile.Published, boo
 	j.problems, j.outcome = nil, 0
 	j.source.Published, j.shown, j.served, j.old = nil, nil, nil, nil
 	j.delivery.owed = publish.Owed{}
-	j.published(ctx)
+	if w := h.written[i]; w != nil && w.stands(j.output) && j.asked == "" {
+		j.publishedBefore(w)
+	} else {
+		j.published(ctx)
+	}
 	h.at().recall(j)
 	return j.source.Published, j.source.Remembers, j.problems
+}
+
+// stands tells whether a file is still the one that was written.
+func (w *written) stands(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Size() == w.size && info.ModTime().Equal(w.modTime)
+}
+
+// publishedBefore takes for published what this process has written, without reading it. The
+// last good addresses are in the state.
+func (j *job) publishedBefore(w *written) {
+	options := j.oldOptions(j.source.Origin)
+	old := zonefile.Summary{Serial: w.serial, Sum: w.content.Raw, Count: w.content.Lines}
+	j.source.Remembers, j.shown = true, &w.serial
+	j.source.Published = &compile.Published{
+		Serial: w.serial,
+		Same: func(_ *zonefile.Text, content zonefile.Content) (bool, error) {
+			return compile.SameContent(old, content, func() (*zonefile.Zone, error) {
+				text, err := publish.Read(j.last, nil)
+				return zonefile.Read(j.last, text, options), err
+			})
+		},
+		Gone:  j.gone(w.size, options),
+		Count: w.content.Lines,
+	}
 }
 
 // at is what is remembered, at the time it is now.
@@ -81,6 +145,8 @@ func (h *watchHost) now() time.Time { return h.known.store.Clamp(time.Now()) }
 // Publish writes a zone, has its server load it, and remembers what it has.
 func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learned resolve.Estimates) watch.Delivery {
 	j, c, known := h.jobs[i], h.command, h.at()
+	h.collect(1)
+	defer h.collect(-1)
 	j.problems, j.outcome = nil, 0
 	j.learned = learned
 	defer func() { j.learned = nil }()
@@ -94,8 +160,12 @@ func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learn
 		known.remember(j, r, &z)
 	}
 	d := watch.Delivery{Written: z.Written, Problems: z.Diagnostics[min(found, len(z.Diagnostics)):], Retry: kept || z.Owed.Any()}
+	h.written[i] = nil
 	if z.NewSerial != nil {
 		d.Serial, d.Known = r.Serial, true
+		if info, err := os.Stat(j.output); err == nil {
+			h.written[i] = &written{r.Serial, r.Content, info.Size(), info.ModTime()}
+		}
 	}
 	return d
 }

@@ -69,7 +69,8 @@ type Published struct {
 	Last func(owner, target zone.Name, qtype uint16) *resolve.Known
 	// Gone tells how many records that were published are not in a draft, under any TTL, and
 	// how many there were. Where it is nil nobody tells.
-	Gone func(draft *zonefile.Text, content zonefile.Content) (gone, count int, err error)
+	Gone  func(draft *zonefile.Text, content zonefile.Content) (gone, count int, err error)
+	Count int // how many records were published, where that is known without Gone; 0: it is not
 }
 
 // SameContent tells whether a zone file that was summarized has the records of

@@ -96,7 +96,7 @@ const leastRecords = 10
 // of another zone.
 func (p *plan) whole(s *Source, r *Result, options *Options) bool {
 	old := s.Published
-	if old == nil || old.Gone == nil || !r.Changed || options.Force {
+	if old == nil || old.Gone == nil || !r.Changed || options.Force || old.Count > 0 && old.Count < leastRecords {
 		return true
 	}
 	gone, count, err := old.Gone(p.text, r.Content)

@@ -53,7 +53,11 @@ func ReadHead(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read what was published: %w", err)
 	}
 	defer f.Close()
-	head := make([]byte, headLen)
+	size := int64(headLen)
+	if info, err := f.Stat(); err == nil {
+		size = min(size, info.Size())
+	}
+	head := make([]byte, size)
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, fmt.Errorf("read what was published: %s: %w", path, err)
@@ -247,7 +251,7 @@ func Same(path string, text *zonefile.Text) (bool, error) {
 	if info.Size() != text.Len() {
 		return false, nil
 	}
-	_, err = text.WriteTo(&comparer{r: f})
+	err = compareWith(f, text)
 	if errors.Is(err, errDiffers) {
 		return false, nil
 	}
@@ -263,6 +267,19 @@ var errDiffers = errors.New("differs")
 type comparer struct {
 	r   io.Reader
 	buf [1 << 16]byte
+}
+
+// comparers are used again: their buffers are larger than most zones.
+var comparers = sync.Pool{New: func() any { return new(comparer) }}
+
+// compareWith compares a text with what is read, and gives errDiffers.
+func compareWith(r io.Reader, text *zonefile.Text) error {
+	c, _ := comparers.Get().(*comparer)
+	defer comparers.Put(c)
+	c.r = r
+	_, err := text.WriteTo(c)
+	c.r = nil
+	return err
 }
 
 func (c *comparer) Write(p []byte) (int, error) {

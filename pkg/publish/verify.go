@@ -51,7 +51,7 @@ func holds(f *os.File, text *zonefile.Text) (bool, error) {
 	var errs [2]error
 	first, second := text.Halves()
 	compare := func(i int, half *zonefile.Text, from int64) {
-		_, errs[i] = half.WriteTo(&comparer{r: io.NewSectionReader(f, from, half.Len())})
+		errs[i] = compareWith(io.NewSectionReader(f, from, half.Len()), half)
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { compare(0, first, 0) })

@@ -12,20 +12,21 @@ import (
 	"github.com/miekg/dns"
 )
 
-// StartSecondary starts named or nsd as secondary of a zone, which it transfers
+// StartSecondary starts named, nsd or knotd as secondary of a zone, which it transfers
 // from the primary at host:port on the loopback interface.
 func StartSecondary(tb testing.TB, name, zone, primary string) *Server {
 	tb.Helper()
-	host, port, err := net.SplitHostPort(primary)
+	host, at, err := net.SplitHostPort(primary)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	zone = strings.TrimSuffix(zone, ".")
 	more := map[string]string{
-		"named": fmt.Sprintf("zone \"%s\" { type secondary; file \"%[1]s.secondary\"; primaries port %s { %s; }; };\n", zone, port, host),
-		"nsd":   fmt.Sprintf("zone:\n\tname: \"%s\"\n\tallow-notify: %s NOKEY\n\trequest-xfr: AXFR %[2]s@%s NOKEY\n", zone, host, port),
+		"named": fmt.Sprintf("zone \"%s\" { type secondary; file \"%[1]s.secondary\"; primaries port %s { %s; }; };\n", zone, at, host),
+		"nsd":   fmt.Sprintf("zone:\n\tname: \"%s\"\n\tallow-notify: %s NOKEY\n\trequest-xfr: AXFR %[2]s@%s NOKEY\n", zone, host, at),
+		"knotd": fmt.Sprintf("  - domain: \"%s\"\n    file: \"%[1]s.secondary\"\n    zonefile-load: none\n    master: primary\n    acl: [transfer, notified]\n", zone),
 	}[name]
-	base := map[string]config{"named": namedConfig, "nsd": nsdConfig}[name]
+	base := map[string]config{"named": namedConfig, "nsd": nsdConfig, "knotd": knotConfig}[name]
 	if base == nil {
 		tb.Fatalf("%s is not started as a secondary", name)
 	}
@@ -34,7 +35,14 @@ func StartSecondary(tb testing.TB, name, zone, primary string) *Server {
 		if err != nil {
 			return nil, err
 		}
-		return args, appendConfig(args[len(args)-1], more)
+		file := args[len(args)-1]
+		if name == "knotd" {
+			remote := fmt.Sprintf("remote:\n  - id: primary\n    address: %s@%s\n", host, at)
+			if err := amend(file, "acl:\n", remote+"acl:\n  - id: notified\n    address: 127.0.0.1\n    action: notify\n"); err != nil {
+				return nil, err
+			}
+		}
+		return args, appendConfig(file, more)
 	})
 }
 

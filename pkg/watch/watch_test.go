@@ -199,7 +199,7 @@ func source(name string, targets ...string) string {
 }
 
 // daemon runs a daemon until the test ends.
-func daemon(t *testing.T, h *host, w *world, change ...func(*Work)) (*Daemon, *told) {
+func daemon(t *testing.T, h *host, w *world, change ...func(*Work)) (*Daemon, *heard) {
 	t.Helper()
 	work := &Work{
 		Host:    h,
@@ -211,7 +211,7 @@ func daemon(t *testing.T, h *host, w *world, change ...func(*Work)) (*Daemon, *t
 	for _, f := range change {
 		f(work)
 	}
-	events := &told{}
+	events := &heard{}
 	d := New(Options{Tell: events.tell})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -225,19 +225,19 @@ func daemon(t *testing.T, h *host, w *world, change ...func(*Work)) (*Daemon, *t
 	return d, events
 }
 
-// told collects events.
-type told struct {
+// heard collects events.
+type heard struct {
 	mu     sync.Mutex
 	events []Event
 }
 
-func (e *told) tell(event Event) {
+func (e *heard) tell(event Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.events = append(e.events, event)
 }
 
-func (e *told) count(kind Kind) int {
+func (e *heard) count(kind Kind) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := 0

@@ -115,7 +115,7 @@ func (m *recollection) recall(j *job) {
 	if m.store == nil || len(j.problems) > 0 {
 		return
 	}
-	j.source.Remembers = true
+	j.source.Remembers, j.source.Lasting = true, true
 	if !m.preview {
 		j.earlier = publish.Generations{Dir: filepath.Join(m.dir, "generations"), Count: j.settings.Keep}
 	}
@@ -133,7 +133,7 @@ func (m *recollection) recall(j *job) {
 		j.delivery.owed.Hooks = o.Hooks
 	}
 	if j.shown == nil {
-		j.recallText(&last)
+		j.recallRecords(&last)
 		return
 	}
 	if !m.adopt && j.editedByOthers(&last) {
@@ -144,9 +144,12 @@ func (m *recollection) recall(j *job) {
 	j.later(last.Serial, "the state")
 }
 
-// recallText takes what is remembered for what was published where no output shows it. Nothing
-// is left to compare with but a checksum of the text.
-func (j *job) recallText(last *state.Zone) {
+// recallRecords takes what is remembered for what was published where no output shows it. What
+// a killed run was about to write may have been seen by somebody, so it counts as published.
+func (j *job) recallRecords(last *state.Zone) {
+	if w := readOwed(last.Owed).Writing; w != nil && w.Serial.After(last.Serial) {
+		last = w.over(*last)
+	}
 	p := j.source.Published
 	if p != nil && p.Serial != last.Serial && !last.Serial.After(p.Serial) {
 		j.later(last.Serial, "the state") // they may have no order
@@ -157,9 +160,12 @@ func (j *job) recallText(last *state.Zone) {
 		remembered = *p
 	}
 	remembered.Serial = last.Serial
-	sum := uint32(last.Sum >> 32)
-	remembered.Same = func(draft *zonefile.Text, _ zonefile.Content) (bool, error) {
-		_, apart := draft.Checksums()
+	sum, records := uint32(last.Sum>>32), last.Records
+	remembered.Same = func(draft *zonefile.Text, content zonefile.Content) (bool, error) {
+		if records != 0 {
+			return content.Lasting == records, nil
+		}
+		_, apart := draft.Checksums() // all that earlier releases have kept
 		return apart == sum, nil
 	}
 	j.source.Published = &remembered
@@ -167,7 +173,7 @@ func (j *job) recallText(last *state.Zone) {
 
 // over is what the state would have of a zone if what was intended had been remembered.
 func (w *intended) over(last state.Zone) *state.Zone {
-	last.Serial, last.Sum, last.Size, last.Published = w.Serial, w.Sum, w.Size, time.Time{}
+	last.Serial, last.Sum, last.Size, last.Records, last.Published = w.Serial, w.Sum, w.Size, w.Records, time.Time{}
 	return &last
 }
 
@@ -214,6 +220,8 @@ type intended struct {
 	Serial zone.Serial `json:"serial"`
 	Sum    uint64      `json:"sum,string"` // see sumOf
 	Size   int64       `json:"size"`
+	// Records is that of [state.Zone]; 0 where an earlier release was killed.
+	Records uint64 `json:"records,string,omitempty"`
 }
 
 func readOwed(raw json.RawMessage) owed {
@@ -251,10 +259,10 @@ func (m *recollection) promise(j *job, r *compile.Result, z *ZoneReport) outcome
 		// What this run promises takes the place of what a killed one has written, and this one
 		// may be killed too before it writes.
 		if sum, err := publish.Checksum(j.output); err == nil && sum == uint32(w.Sum) {
-			last.Serial, last.Sum, last.Size = w.Serial, w.Sum, w.Size
+			last.Serial, last.Sum, last.Size, last.Records = w.Serial, w.Sum, w.Size, w.Records
 		}
 	}
-	o := owed{Owed: earlier.Owed, Writing: &intended{r.Serial, j.sum, r.Text.Len()}}
+	o := owed{Owed: earlier.Owed, Writing: &intended{r.Serial, j.sum, r.Text.Len(), r.Content.Lasting}}
 	o.Reload = o.Reload || r.Changed && len(j.delivery.hooks) > 0
 	last.Owed = o.keep()
 	if err := m.store.Commit(state.Update{Zone: &last, Now: m.now}); err != nil {
@@ -316,14 +324,14 @@ type kept struct{ state.Zone }
 
 // same tells whether nothing has to be remembered anew.
 func (k kept) same(last *state.Zone) bool {
-	return k.Serial == last.Serial && k.Sum == last.Sum && k.Size == last.Size && k.Published.Equal(last.Published) && string(k.Owed) == string(last.Owed)
+	return k.Serial == last.Serial && k.Sum == last.Sum && k.Size == last.Size && k.Records == last.Records && k.Published.Equal(last.Published) && string(k.Owed) == string(last.Owed)
 }
 
 // zone is what is to be remembered of a zone. An output is known again by its time.
 func (m *recollection) zone(j *job, r *compile.Result, z *ZoneReport) kept {
 	k := kept{state.Zone{
 		Name: r.Name, View: j.view, Output: j.outputKey(),
-		Serial: r.Serial, Sum: j.sum, Count: r.Content.Lines, Size: r.Text.Len(),
+		Serial: r.Serial, Sum: j.sum, Count: r.Content.Lines, Size: r.Text.Len(), Records: r.Content.Lasting,
 		Published: m.now, Owed: owed{Owed: z.Owed}.keep(),
 	}}
 	if info, err := os.Stat(j.output); j.output != "-" && err == nil {

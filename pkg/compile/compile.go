@@ -57,6 +57,7 @@ type Source struct {
 
 	Published *Published      // what was published last; nil where nothing is known
 	Remembers bool            // there is a place for what is published, so no serial is lost
+	Lasting   bool            // the result's Content.Lasting is wanted, to be remembered or compared
 	Guards    *flatten.Guards // nil means [flatten.DefaultGuards]
 }
 
@@ -235,7 +236,7 @@ func read(s *Source, r *Result, advise func([]byte)) *alias.Member {
 	z := zonefile.Read(s.Name, s.Text, zonefile.Options{
 		Origin: s.Origin, Includes: s.Includes, IncludeRoot: s.IncludeRoot, Path: s.IncludePath,
 		GenerateLimit: s.GenerateLimit, CheckNames: s.CheckNames, For: s.For, StripDNSSEC: s.StripDNSSEC,
-		Advise: advise,
+		Lasting: s.Lasting, Advise: advise,
 	})
 	r.Name = z.Name
 	r.Problems = z.Found
@@ -437,7 +438,7 @@ func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Opt
 	p.checkHints(r)
 	if s.Style == StyleCanonical {
 		p.canonical = p.canonicalSet()
-		r.Content = p.canonical.Content()
+		r.Content = p.canonical.Content(s.Lasting)
 	} else {
 		r.Content = m.File.Content(p.drop, p.add)
 	}

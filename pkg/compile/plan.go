@@ -47,8 +47,13 @@ func newPlan(m *alias.Member, results []flatten.Result) *plan {
 // reading the output: where an ALIAS or $INCLUDE between two records goes, BIND
 // takes another of the TTLs.
 func (p *plan) readBack(s *Source, r *Result) {
-	z := zonefile.Summarize(s.Name, p.text.Bytes(), zonefile.Options{Origin: r.Name, For: s.For, StripDNSSEC: s.StripDNSSEC})
-	r.Content = zonefile.Content{Sum: z.Sum, Count: z.Count, Raw: z.Sum, Lines: z.Count}
+	options := zonefile.Options{Origin: r.Name, For: s.For, StripDNSSEC: s.StripDNSSEC, Lasting: s.Lasting}
+	if r.Content.Lines > r.Content.Count { // some stand twice
+		r.Content = zonefile.Read(s.Name, p.text.Bytes(), options).Content(nil, nil)
+		return
+	}
+	z := zonefile.Summarize(s.Name, p.text.Bytes(), options)
+	r.Content = zonefile.Content{Sum: z.Sum, Count: z.Count, Raw: z.Sum, Lines: z.Count, Lasting: z.Lasting}
 }
 
 // serial chooses the serial; false means it cannot be chosen.

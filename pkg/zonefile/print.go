@@ -56,8 +56,9 @@ func (z *Zone) Canonical(skip map[Place]bool, more []CanonicalRecord) CanonicalS
 	return records[:last]
 }
 
-// Content is the content of the set.
-func (s CanonicalSet) Content() Content {
+// Content is the content of the set, with lasting hashes where they are asked
+// for.
+func (s CanonicalSet) Content(lasting bool) Content {
 	var c Content
 	for i := range s {
 		r := &s[i]
@@ -67,6 +68,9 @@ func (s CanonicalSet) Content() Content {
 		}
 		c.Sum += hashRecord(hashOf(r.Owner), hashRDATA(r.Type, key), r.TTL)
 		c.Count++
+		if lasting {
+			c.Lasting += lastingRecord(r.Owner, r.Type, r.TTL, key)
+		}
 	}
 	c.Raw, c.Lines = c.Sum, c.Count
 	return c

@@ -247,31 +247,41 @@ func (m *recollection) promise(j *job, r *compile.Result, z *ZoneReport) outcome
 		return 0
 	}
 	j.sum = sumOf(r.Text)
-	last, ok := m.store.Zone(r.Name, j.view, j.outputKey())
-	if !ok || j.output == "-" {
-		return 0 // an output that the state does not know is nobody's edit
+	j.promise = func(f *publish.Forward) error {
+		return m.intend(j, r.Name, f.Text, intended{f.Serial, sumOf(f.Text), f.Text.Len(), f.Content.Lasting}, true)
 	}
-	if same, err := publish.Same(j.output, r.Text); same && err == nil {
+	err := m.intend(j, r.Name, r.Text, intended{r.Serial, j.sum, r.Text.Len(), r.Content.Lasting}, r.Changed)
+	if err == nil {
 		return 0
+	}
+	d := problemRemember(m.store.Path(), err)
+	d.Hint = heldHint
+	z.Diagnostics = append(z.Diagnostics, d)
+	return outcomeWorld
+}
+
+// intend is promise for one text of a zone; changed tells whether its records are others than
+// those of the output.
+func (m *recollection) intend(j *job, name zone.Name, text *zonefile.Text, next intended, changed bool) error {
+	last, ok := m.store.Zone(name, j.view, j.outputKey())
+	if !ok || j.output == "-" {
+		return nil // an output that the state does not know is nobody's edit
+	}
+	if same, err := publish.Same(j.output, text); same && err == nil {
+		return nil
 	}
 	earlier := readOwed(last.Owed)
 	if w := earlier.Writing; w != nil {
-		// What this run promises takes the place of what a killed one has written, and this one
-		// may be killed too before it writes.
+		// What this run promises takes the place of what a killed one has written, or this one
+		// before, and this one may be killed too before it writes.
 		if sum, err := publish.Checksum(j.output); err == nil && sum == uint32(w.Sum) {
 			last.Serial, last.Sum, last.Size, last.Records = w.Serial, w.Sum, w.Size, w.Records
 		}
 	}
-	o := owed{Owed: earlier.Owed, Writing: &intended{r.Serial, j.sum, r.Text.Len(), r.Content.Lasting}}
-	o.Reload = o.Reload || r.Changed && len(j.delivery.hooks) > 0
+	o := owed{Owed: earlier.Owed, Writing: &next}
+	o.Reload = o.Reload || changed && len(j.delivery.hooks) > 0
 	last.Owed = o.keep()
-	if err := m.store.Commit(state.Update{Zone: &last, Now: m.now}); err != nil {
-		d := problemRemember(m.store.Path(), err)
-		d.Hint = heldHint
-		z.Diagnostics = append(z.Diagnostics, d)
-		return outcomeWorld
-	}
-	return 0
+	return m.store.Commit(state.Update{Zone: &last, Now: m.now})
 }
 
 // forgetAfter is when an answer is forgotten that nobody has asked for since.
@@ -297,10 +307,13 @@ func (m *recollection) tidy(results []compile.Result) {
 // remember keeps what came of a zone, unless its output is still, or again, the old one. What a
 // run has published stands even where that cannot be kept.
 func (m *recollection) remember(j *job, r *compile.Result, z *ZoneReport) outcome {
-	if m.store == nil || m.preview || z.NewSerial == nil || r.Remember == nil {
+	if m.store == nil || m.preview || z.NewSerial == nil && z.Forward == nil || r.Remember == nil {
 		return 0
 	}
-	u := state.Update{Known: r.Remember(), Now: m.now}
+	u := state.Update{Now: m.now}
+	if z.Forward == nil { // what was answered is published
+		u.Known = r.Remember()
+	}
 	if !m.saved {
 		u.Estimates = m.estimates
 	}
@@ -308,7 +321,7 @@ func (m *recollection) remember(j *job, r *compile.Result, z *ZoneReport) outcom
 	if now := m.zone(j, r, z); !ok || !now.same(&last) {
 		u.Zone = &now.Zone
 	}
-	if z.Written && r.Changed {
+	if z.Written && r.Changed && z.Forward == nil {
 		u.Changes = m.changes(j, r)
 	}
 	if err := m.store.Commit(u); err != nil {
@@ -334,6 +347,9 @@ func (m *recollection) zone(j *job, r *compile.Result, z *ZoneReport) kept {
 		Serial: r.Serial, Sum: j.sum, Count: r.Content.Lines, Size: r.Text.Len(), Records: r.Content.Lasting,
 		Published: m.now, Owed: owed{Owed: z.Owed}.keep(),
 	}}
+	if f := z.Forward; f != nil {
+		k.Serial, k.Sum, k.Count, k.Size, k.Records = f.Serial, sumOf(f.Text), f.Content.Lines, f.Text.Len(), f.Content.Lasting
+	}
 	if info, err := os.Stat(j.output); j.output != "-" && err == nil {
 		k.Published = info.ModTime()
 	}

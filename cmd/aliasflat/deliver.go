@@ -67,7 +67,9 @@ func (j *job) publish(ctx context.Context, r *compile.Result, verify func(*os.Fi
 	d := publish.Delivery{
 		Zone: r.Name, File: j.output, Reload: j.delivery.reload, Hooks: j.delivery.hooks,
 		New: r.Serial, Moved: true, SelfNumbered: j.source.Serial.Style == zone.SerialKeep, Owed: j.delivery.owed,
+		Reading: j.oldOptions(r.Name), Promise: j.promise,
 	}
+	d.Reading.Lasting = j.source.Lasting
 	if j.delivery.config != nil {
 		d.HookTimeout = j.delivery.config.HookTimeout
 	}
@@ -96,8 +98,9 @@ func (z *ZoneReport) delivered(done *publish.Delivered) outcome {
 	z.Written, z.Changed = done.Changed, done.Changed
 	z.Reload, z.RolledBack, z.Owed = done.Outcome, done.RolledBack, done.Owed
 	z.Diagnostics = append(z.Diagnostics, done.Problems...)
-	if done.RolledBack {
-		z.NewSerial = nil
+	z.Forward = done.Forward
+	if done.RolledBack || done.Forward != nil {
+		z.NewSerial = nil // what was to be published is not
 	}
 	if len(done.Problems) > 0 {
 		return outcomeWorld

@@ -85,21 +85,22 @@ type job struct {
 	settings config.Settings
 	checkers [][]string
 	delivery delivery
-	lockFile string                 // what is reviewed of the targets; empty: there is none
-	lockFor  func(zone.Name) string // gives lockFile the zone name; nil: it has no place for it
-	reviewed *state.Lock            // what lockFile lists; nil: it was not read
-	newLock  []byte                 // what is to be written to it; nil: nothing
-	last     string                 // the file that tells what was published last; empty: none does
-	against  string                 // what --against names; empty: what the output holds
-	shown    *zone.Serial           // of the output; nil: there is none
-	asked    string                 // the server that tells the published serial, as dns://HOST; empty: none is asked
-	served   *zone.Serial           // what that server serves; nil: it was not asked
-	old      []byte                 // the zone that was transferred from the server that against names
-	expand   func(zone.Name) string // gives output the zone name
-	buf      []byte                 // memory of the source, used again for reading back
-	learned  resolve.Estimates      // of its answers, by a daemon
-	root     string                 // that $INCLUDE may read below, as it was said; empty: it was not
-	sum      uint64                 // of the text to be written, see sumOf; reading back overwrites the text
+	lockFile string                       // what is reviewed of the targets; empty: there is none
+	lockFor  func(zone.Name) string       // gives lockFile the zone name; nil: it has no place for it
+	reviewed *state.Lock                  // what lockFile lists; nil: it was not read
+	newLock  []byte                       // what is to be written to it; nil: nothing
+	promise  func(*publish.Forward) error // see [publish.Delivery]; nil: nothing is remembered
+	last     string                       // the file that tells what was published last; empty: none does
+	against  string                       // what --against names; empty: what the output holds
+	shown    *zone.Serial                 // of the output; nil: there is none
+	asked    string                       // the server that tells the published serial, as dns://HOST; empty: none is asked
+	served   *zone.Serial                 // what that server serves; nil: it was not asked
+	old      []byte                       // the zone that was transferred from the server that against names
+	expand   func(zone.Name) string       // gives output the zone name
+	buf      []byte                       // memory of the source, used again for reading back
+	learned  resolve.Estimates            // of its answers, by a daemon
+	root     string                       // that $INCLUDE may read below, as it was said; empty: it was not
+	sum      uint64                       // of the text to be written, see sumOf; reading back overwrites the text
 	source   compile.Source
 	lock     *publish.Lock       // of output; nil: it has none
 	earlier  publish.Generations // of output

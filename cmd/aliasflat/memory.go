@@ -115,7 +115,7 @@ func (m *recollection) recall(j *job) {
 	if m.store == nil || len(j.problems) > 0 {
 		return
 	}
-	j.source.Remembers = true
+	j.source.Remembers, j.source.Lasting = true, true
 	if !m.preview {
 		j.earlier = publish.Generations{Dir: filepath.Join(m.dir, "generations"), Count: j.settings.Keep}
 	}
@@ -133,7 +133,7 @@ func (m *recollection) recall(j *job) {
 		j.delivery.owed.Hooks = o.Hooks
 	}
 	if j.shown == nil {
-		j.recallText(&last)
+		j.recallRecords(&last)
 		return
 	}
 	if !m.adopt && j.editedByOthers(&last) {
@@ -144,9 +144,12 @@ func (m *recollection) recall(j *job) {
 	j.later(last.Serial, "the state")
 }
 
-// recallText takes what is remembered for what was published where no output shows it. Nothing
-// is left to compare with but a checksum of the text.
-func (j *job) recallText(last *state.Zone) {
+// recallRecords takes what is remembered for what was published where no output shows it. What
+// a killed run was about to write may have been seen by somebody, so it counts as published.
+func (j *job) recallRecords(last *state.Zone) {
+	if w := readOwed(last.Owed).Writing; w != nil && w.Serial.After(last.Serial) {
+		last = w.over(*last)
+	}
 	p := j.source.Published
 	if p != nil && p.Serial != last.Serial && !last.Serial.After(p.Serial) {
 		j.later(last.Serial, "the state") // they may have no order
@@ -157,9 +160,12 @@ func (j *job) recallText(last *state.Zone) {
 		remembered = *p
 	}
 	remembered.Serial = last.Serial
-	sum := uint32(last.Sum >> 32)
-	remembered.Same = func(draft *zonefile.Text, _ zonefile.Content) (bool, error) {
-		_, apart := draft.Checksums()
+	sum, records := uint32(last.Sum>>32), last.Records
+	remembered.Same = func(draft *zonefile.Text, content zonefile.Content) (bool, error) {
+		if records != 0 {
+			return content.Lasting == records, nil
+		}
+		_, apart := draft.Checksums() // all that earlier releases have kept
 		return apart == sum, nil
 	}
 	j.source.Published = &remembered
@@ -167,7 +173,7 @@ func (j *job) recallText(last *state.Zone) {
 
 // over is what the state would have of a zone if what was intended had been remembered.
 func (w *intended) over(last state.Zone) *state.Zone {
-	last.Serial, last.Sum, last.Size, last.Published = w.Serial, w.Sum, w.Size, time.Time{}
+	last.Serial, last.Sum, last.Size, last.Records, last.Published = w.Serial, w.Sum, w.Size, w.Records, time.Time{}
 	return &last
 }
 
@@ -214,6 +220,8 @@ type intended struct {
 	Serial zone.Serial `json:"serial"`
 	Sum    uint64      `json:"sum,string"` // see sumOf
 	Size   int64       `json:"size"`
+	// Records is that of [state.Zone]; 0 where an earlier release was killed.
+	Records uint64 `json:"records,string,omitempty"`
 }
 
 func readOwed(raw json.RawMessage) owed {
@@ -239,33 +247,43 @@ func (m *recollection) promise(j *job, r *compile.Result, z *ZoneReport) outcome
 		return 0
 	}
 	j.sum = sumOf(r.Text)
-	last, ok := m.store.Zone(r.Name, j.view, j.outputKey())
-	if !ok || j.output == "-" {
-		return 0 // an output that the state does not know is nobody's edit
+	j.promise = func(f *publish.Forward) error {
+		return m.intend(j, r.Name, f.Text, intended{f.Serial, sumOf(f.Text), f.Text.Len(), f.Content.Lasting}, true)
 	}
-	if !r.Changed {
-		if same, err := publish.Same(j.output, r.Text); same && err == nil {
-			return 0
+	err := m.intend(j, r.Name, r.Text, intended{r.Serial, j.sum, r.Text.Len(), r.Content.Lasting}, r.Changed)
+	if err == nil {
+		return 0
+	}
+	d := problemRemember(m.store.Path(), err)
+	d.Hint = heldHint
+	z.Diagnostics = append(z.Diagnostics, d)
+	return outcomeWorld
+}
+
+// intend is promise for one text of a zone; changed tells whether its records are others than
+// those of the output.
+func (m *recollection) intend(j *job, name zone.Name, text *zonefile.Text, next intended, changed bool) error {
+	last, ok := m.store.Zone(name, j.view, j.outputKey())
+	if !ok || j.output == "-" {
+		return nil // an output that the state does not know is nobody's edit
+	}
+	if !changed {
+		if same, err := publish.Same(j.output, text); same && err == nil {
+			return nil
 		}
 	}
 	earlier := readOwed(last.Owed)
 	if w := earlier.Writing; w != nil {
-		// What this run promises takes the place of what a killed one has written, and this one
-		// may be killed too before it writes.
+		// What this run promises takes the place of what a killed one has written, or this one
+		// before, and this one may be killed too before it writes.
 		if sum, err := publish.Checksum(j.output); err == nil && sum == uint32(w.Sum) {
-			last.Serial, last.Sum, last.Size = w.Serial, w.Sum, w.Size
+			last.Serial, last.Sum, last.Size, last.Records = w.Serial, w.Sum, w.Size, w.Records
 		}
 	}
-	o := owed{Owed: earlier.Owed, Writing: &intended{r.Serial, j.sum, r.Text.Len()}}
-	o.Reload = o.Reload || r.Changed && len(j.delivery.hooks) > 0
+	o := owed{Owed: earlier.Owed, Writing: &next}
+	o.Reload = o.Reload || changed && len(j.delivery.hooks) > 0
 	last.Owed = o.keep()
-	if err := m.store.Commit(state.Update{Zone: &last, Now: m.now}); err != nil {
-		d := problemRemember(m.store.Path(), err)
-		d.Hint = heldHint
-		z.Diagnostics = append(z.Diagnostics, d)
-		return outcomeWorld
-	}
-	return 0
+	return m.store.Commit(state.Update{Zone: &last, Now: m.now})
 }
 
 // forgetAfter is when an answer is forgotten that nobody has asked for since.
@@ -291,10 +309,13 @@ func (m *recollection) tidy(results []compile.Result) {
 // remember keeps what came of a zone, unless its output is still, or again, the old one. What a
 // run has published stands even where that cannot be kept.
 func (m *recollection) remember(j *job, r *compile.Result, z *ZoneReport) outcome {
-	if m.store == nil || m.preview || z.NewSerial == nil || r.Remember == nil {
+	if m.store == nil || m.preview || z.NewSerial == nil && z.Forward == nil || r.Remember == nil {
 		return 0
 	}
-	u := state.Update{Known: r.Remember(), Estimates: j.learned, Now: m.now}
+	u := state.Update{Estimates: j.learned, Now: m.now}
+	if z.Forward == nil { // what was answered is published
+		u.Known = r.Remember()
+	}
 	if !m.saved {
 		u.Estimates = m.estimates
 	}
@@ -302,7 +323,7 @@ func (m *recollection) remember(j *job, r *compile.Result, z *ZoneReport) outcom
 	if now := m.zone(j, r, z); !ok || !now.same(&last) {
 		u.Zone = &now.Zone
 	}
-	if z.Written && r.Changed {
+	if z.Written && r.Changed && z.Forward == nil {
 		u.Changes = m.changes(j, r)
 	}
 	if err := m.store.Commit(u); err != nil {
@@ -318,16 +339,19 @@ type kept struct{ state.Zone }
 
 // same tells whether nothing has to be remembered anew.
 func (k kept) same(last *state.Zone) bool {
-	return k.Serial == last.Serial && k.Sum == last.Sum && k.Size == last.Size && k.Published.Equal(last.Published) && string(k.Owed) == string(last.Owed)
+	return k.Serial == last.Serial && k.Sum == last.Sum && k.Size == last.Size && k.Records == last.Records && k.Published.Equal(last.Published) && string(k.Owed) == string(last.Owed)
 }
 
 // zone is what is to be remembered of a zone. An output is known again by its time.
 func (m *recollection) zone(j *job, r *compile.Result, z *ZoneReport) kept {
 	k := kept{state.Zone{
 		Name: r.Name, View: j.view, Output: j.outputKey(),
-		Serial: r.Serial, Sum: j.sum, Count: r.Content.Lines, Size: r.Text.Len(),
+		Serial: r.Serial, Sum: j.sum, Count: r.Content.Lines, Size: r.Text.Len(), Records: r.Content.Lasting,
 		Published: m.now, Owed: owed{Owed: z.Owed}.keep(),
 	}}
+	if f := z.Forward; f != nil {
+		k.Serial, k.Sum, k.Count, k.Size, k.Records = f.Serial, sumOf(f.Text), f.Content.Lines, f.Text.Len(), f.Content.Lasting
+	}
 	if info, err := os.Stat(j.output); j.output != "-" && err == nil {
 		k.Published = info.ModTime()
 	}

@@ -43,11 +43,12 @@ type ZoneReport struct {
 	Changed bool // the result differs from what Output held before
 	Refused bool // its warnings keep it from being written (--fail-on warning)
 
-	Reload     publish.Outcome // of the name server
-	RolledBack bool            // Output holds what it held before
-	Owed       publish.Owed    // to the name server and hooks
-	Unplanned  bool            // it would be written, but that is not what was planned (--plan)
-	Changes    *change         // what diff shows; nil: it was not asked
+	Reload     publish.Outcome  // of the name server
+	RolledBack bool             // Output holds what it held before
+	Forward    *publish.Forward // Output holds that under a later serial; nil: it does not
+	Owed       publish.Owed     // to the name server and hooks
+	Unplanned  bool             // it would be written, but that is not what was planned (--plan)
+	Changes    *change          // what diff shows; nil: it was not asked
 
 	OldSerial *uint32 // nil: none is known
 	NewSerial *uint32 // nil: the zone was only checked, or failed
@@ -325,6 +326,7 @@ type jsonZone struct {
 type jsonReload struct {
 	Outcome    string        `json:"outcome"`
 	RolledBack bool          `json:"rolledBack"`
+	Forward    *uint32       `json:"forward,omitempty"` // the later serial of what was published before
 	Owed       *publish.Owed `json:"owed,omitempty"`
 }
 
@@ -404,6 +406,9 @@ func (z *ZoneReport) jsonReload() *jsonReload {
 	out := &jsonReload{Outcome: z.Reload.String(), RolledBack: z.RolledBack}
 	if z.Owed.Any() {
 		out.Owed = &z.Owed
+	}
+	if z.Forward != nil {
+		out.Forward = new(uint32(z.Forward.Serial))
 	}
 	return out
 }

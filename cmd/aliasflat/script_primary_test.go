@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -38,4 +39,17 @@ func primaryFault(ts *testscript.TestScript, neg bool, args []string) {
 	fault, err := dnstest.ParsePrimaryFault(strings.TrimPrefix(args[0], "-"))
 	ts.Check(err)
 	primaryOf(ts, true).Fault(fault)
+}
+
+func primarySay(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: primary-say SERIAL...")
+	}
+	serials := make([]uint32, len(args))
+	for i, word := range args {
+		n, err := strconv.ParseUint(word, 10, 32)
+		ts.Check(err)
+		serials[i] = uint32(n)
+	}
+	primaryOf(ts, true).Say(serials...)
 }

@@ -50,6 +50,7 @@ func TestScript(t *testing.T) {
 //	dns-heal                be right again
 //	primary ZONE            start a server that serves one zone and its transfer; $PRIMARY is its host:port
 //	primary-set ZONE        serve another zone file from here on
+//	primary-say SERIAL...   answer with one serial after the other, and go on with the last; 0 is SERVFAIL
 //	primary-fault KIND      go wrong; KIND as dnstest.ParsePrimaryFault reads it, "-" is right again
 //	hold-state DIR          have the state in a folder open; $HOLDER is who has
 //	free-state              close it again
@@ -82,6 +83,7 @@ func params(dir string) testscript.Params {
 			"dns-heal":      dnsHeal,
 			"primary":       startPrimary,
 			"primary-set":   primarySet,
+			"primary-say":   primarySay,
 			"primary-fault": primaryFault,
 			"exit-status":   exitStatus,
 			"unprivileged":  unprivileged,

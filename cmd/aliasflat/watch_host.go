@@ -73,6 +73,7 @@ func (h *watchHost) Load(i int) (compile.Source, diag.List) {
 	if j.source.Includes != nil {
 		j.source.Includes = folder(j.source.IncludeRoot)
 	}
+	j.source.Lasting = true // the state keeps the sum
 	return j.source, j.problems
 }
 

@@ -54,6 +54,7 @@ type Source struct {
 
 	Published *Published      // what was published last; nil where nothing is known
 	Remembers bool            // there is a place for what is published, so no serial is lost
+	Lasting   bool            // the result's Content.Lasting is wanted, to be remembered or compared
 	Guards    *flatten.Guards // nil means [flatten.DefaultGuards]
 }
 
@@ -363,7 +364,7 @@ func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Opt
 	p.checkHints(r)
 	if s.Style == StyleCanonical {
 		p.canonical = p.canonicalSet()
-		r.Content = p.canonical.Content()
+		r.Content = p.canonical.Content(s.Lasting)
 	} else {
 		r.Content = m.File.Content(p.drop, p.add)
 	}

@@ -47,8 +47,13 @@ func newPlan(m *alias.Member, results []flatten.Result) *plan {
 // reading the output: where an ALIAS or $INCLUDE between two records goes, BIND
 // takes another of the TTLs.
 func (p *plan) readBack(s *Source, r *Result) {
-	z := zonefile.Summarize(s.Name, p.text.Bytes(), zonefile.Options{Origin: r.Name, For: s.For, StripDNSSEC: s.StripDNSSEC})
-	r.Content = zonefile.Content{Sum: z.Sum, Count: z.Count, Raw: z.Sum, Lines: z.Count}
+	options := zonefile.Options{Origin: r.Name, For: s.For, StripDNSSEC: s.StripDNSSEC, Lasting: s.Lasting}
+	if r.Content.Lines > r.Content.Count { // some stand twice
+		r.Content = zonefile.Read(s.Name, p.text.Bytes(), options).Content(nil, nil)
+		return
+	}
+	z := zonefile.Summarize(s.Name, p.text.Bytes(), options)
+	r.Content = zonefile.Content{Sum: z.Sum, Count: z.Count, Raw: z.Sum, Lines: z.Count, Lasting: z.Lasting}
 }
 
 // serial chooses the serial; false means it cannot be chosen.
@@ -190,15 +195,7 @@ func lines(res *flatten.Result, eol string) []byte {
 		}
 		return out
 	}
-	var beside []netip.Addr
-	for _, rr := range res.RRsets {
-		beside = append(beside, rr.Beside...)
-	}
-	out = zonefile.AppendFlattenedComment(out, res.Rule.Target, beside)
-	if e.Comment != "" {
-		out = append(append(out, ' '), e.Comment...)
-	}
-	out = append(out, eol...)
+	out = append(appendComment(out, res, nil), eol...)
 	owner := e.OwnerText()
 	for _, rr := range res.RRsets {
 		before := fmt.Sprintf("%s %d IN %s ", owner, rr.TTL, dns.TypeToString[rr.Type])
@@ -209,7 +206,23 @@ func lines(res *flatten.Result, eol string) []byte {
 	return out
 }
 
-// canonicalSet gives the records of the output in canonical style.
+// appendComment appends the comment that goes before flattened records, with the author's. Own
+// are addresses right behind them that are not the target's, beside those that are among them.
+func appendComment(out []byte, res *flatten.Result, own []netip.Addr) []byte {
+	least := uint32(0)
+	for _, rr := range res.RRsets {
+		own = append(own, rr.Beside...)
+		least = max(least, rr.Least)
+	}
+	out = zonefile.AppendFlattenedComment(out, res.Rule.Target, least, own)
+	if c := res.Rule.Entry.Comment; c != "" {
+		out = append(append(out, ' '), c...)
+	}
+	return out
+}
+
+// canonicalSet gives the records of the output in canonical style, with the comments by which
+// the next run knows the flattened ones.
 func (p *plan) canonicalSet() zonefile.CanonicalSet {
 	skip := map[zonefile.Place]bool{}
 	for owner, types := range p.drop {
@@ -222,13 +235,34 @@ func (p *plan) canonicalSet() zonefile.CanonicalSet {
 	var more []zonefile.CanonicalRecord
 	for i := range p.results {
 		res := &p.results[i]
+		owner := res.Rule.Entry.OwnerText()
+		if len(res.RRsets) == 0 && res.Gone {
+			more = append(more, zonefile.NoRecord(res.Rule.Owner, string(zonefile.AppendEmptyComment(nil, owner, res.Rule.Target))))
+		}
+		comment := string(appendComment(nil, res, p.behind(res)))
 		for _, rr := range res.RRsets {
 			for _, a := range rr.Addresses {
-				more = append(more, zonefile.AddressRecord(res.Rule.Owner, res.Rule.Entry.OwnerText(), rr.Type, rr.TTL, a.AsSlice()))
+				more = append(more, zonefile.AddressRecord(res.Rule.Owner, owner, rr.Type, rr.TTL, a.AsSlice(), comment))
 			}
 		}
 	}
 	return p.file.Canonical(skip, more)
+}
+
+// behind gives the explicit addresses that may come right behind flattened ones in canonical
+// style: the AAAA records behind the A records of an owner whose AAAA are its own.
+func (p *plan) behind(res *flatten.Result) []netip.Addr {
+	var own []netip.Addr
+	if len(res.RRsets) != 1 || res.RRsets[0].Type != dns.TypeA {
+		return nil
+	}
+	for _, wire := range p.published(res, dns.TypeAAAA) {
+		if a, ok := netip.AddrFromSlice(wire); ok {
+			own = append(own, a)
+		}
+	}
+	slices.SortFunc(own, netip.Addr.Compare)
+	return slices.Compact(own)
 }
 
 // signed judges DNSSEC records and ZONEMD, which flattening makes wrong.

@@ -19,7 +19,7 @@ import (
 // go by their index, from 0. It is not for concurrent use, and the texts of its sources must
 // not change while it is in use.
 type Session struct {
-	Lasting bool // zones are kept for long, so that small ones are to take little memory
+	Compact bool // zones are kept for long, so that small ones are to take little memory
 
 	sources []Source
 	members []*alias.Member // nil: not read
@@ -49,7 +49,7 @@ func (s *Session) Read(zones []int, sources []Source, advise func([]byte)) {
 				i := zones[k]
 				s.sources[i], s.read[i] = sources[k], Result{}
 				s.members[i] = read(&s.sources[i], &s.read[i], advise)
-				if s.Lasting {
+				if s.Compact {
 					s.members[i].File.Compact()
 				}
 			}
@@ -235,7 +235,7 @@ func read(s *Source, r *Result, advise func([]byte)) *alias.Member {
 	z := zonefile.Read(s.Name, s.Text, zonefile.Options{
 		Origin: s.Origin, Includes: s.Includes, IncludeRoot: s.IncludeRoot, Path: s.IncludePath,
 		GenerateLimit: s.GenerateLimit, CheckNames: s.CheckNames, For: s.For, StripDNSSEC: s.StripDNSSEC,
-		Advise: advise,
+		Lasting: s.Lasting, Advise: advise,
 	})
 	r.Name = z.Name
 	r.Problems = z.Found

@@ -1010,8 +1010,9 @@ most of it.
 	{CodeReloadWithdrawn, Error, "the server served the new zone and then no more", `
 The server answered with the new serial and lost the zone after that. Secondaries may
 have the new serial, so the old file under its old serial would leave them alone with
-what they have. The way is forward: the old records under a later serial, which is what
-a compile of the old source gives.
+what they have. The way is forward: the records of before are put in place again under a
+later serial, and the server is asked for that. The next run tries the change again.
+Where there is no earlier file the old source has to be compiled.
 
     git checkout HEAD~1 example.com.zone && aliasflat compile`},
 	{CodeHookFailed, Error, "a hook failed, and the zone is published", `

@@ -53,6 +53,7 @@ type Primary struct {
 	mu      sync.Mutex
 	zone    []dns.RR // the SOA first
 	fault   PrimaryFault
+	serials []uint32 // that it says; empty: that of the zone
 	queries int
 }
 
@@ -121,6 +122,31 @@ func (p *Primary) Fault(f PrimaryFault) {
 	p.fault = f
 }
 
+// Say makes it answer for its SOA with one serial after the other, and go on with the last; 0
+// is SERVFAIL. Without any it says its own again.
+func (p *Primary) Say(serials ...uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.serials = slices.Clone(serials)
+}
+
+// soa is the answer for the SOA; nil is SERVFAIL. The primary is locked.
+func (p *Primary) soa() []dns.RR {
+	if len(p.serials) == 0 {
+		return p.zone[:1]
+	}
+	serial := p.serials[0]
+	if len(p.serials) > 1 {
+		p.serials = p.serials[1:]
+	}
+	soa, ok := dns.Copy(p.zone[0]).(*dns.SOA)
+	if !ok || serial == 0 {
+		return nil
+	}
+	soa.Serial = serial
+	return []dns.RR{soa}
+}
+
 // Queries is how many queries have come.
 func (p *Primary) Queries() int {
 	p.mu.Lock()
@@ -132,6 +158,10 @@ func (p *Primary) Queries() int {
 func (p *Primary) serve(w dns.ResponseWriter, r *dns.Msg) {
 	p.mu.Lock()
 	zone, fault := p.zone, p.fault
+	var soa []dns.RR
+	if q := r.Question[0]; q.Qtype == dns.TypeSOA && strings.EqualFold(q.Name, zone[0].Header().Name) {
+		soa = p.soa()
+	}
 	p.queries++
 	p.mu.Unlock()
 	_, overUDP := w.RemoteAddr().(*net.UDPAddr)
@@ -154,6 +184,10 @@ func (p *Primary) serve(w dns.ResponseWriter, r *dns.Msg) {
 		soa := dns.Copy(zone[0])
 		soa.Header().Name = "other.test."
 		m.Answer = []dns.RR{soa}
+	case q.Qtype == dns.TypeSOA && soa == nil:
+		m.Rcode = dns.RcodeServerFailure
+	case q.Qtype == dns.TypeSOA:
+		m.Answer = soa
 	default:
 		m.Answer = zone[:1]
 	}

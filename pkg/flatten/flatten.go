@@ -25,6 +25,7 @@ type RRset struct {
 	TTL       uint32
 	Addresses []netip.Addr // sorted, without duplicates
 	Beside    []netip.Addr // those of Addresses that only explicit records give (siblings=merge)
+	Least     uint32       // the ttl-min that TTL is held at, which tells nothing of the target's then; 0: none
 }
 
 // Result is what becomes of one rule.
@@ -334,6 +335,13 @@ func (f *Run) rrset(m *alias.Member, r *alias.Rule, qtype uint16) RRset {
 		slices.SortFunc(rr.Addresses, netip.Addr.Compare)
 		rr.Addresses = slices.Compact(rr.Addresses)
 		rr.TTL = min(rr.TTL, ttl)
+	}
+	switch {
+	case len(rr.Addresses) == 0:
+	case rr.TTL <= r.TTLMin:
+		rr.Least = r.TTLMin
+	case of.verdict == verdictHold && of.known.Raised:
+		rr.Least = rr.TTL // by a ttl-min that was there when it was published
 	}
 	return rr
 }

@@ -330,7 +330,7 @@ func (of *ofType) publish() {
 		of.addresses, of.ttl = g.addresses, g.ttl
 		// A cache counts TTLs down. Where no estimate is kept, the one that is published is
 		// the best that is known, unless what was answered is exact.
-		if a := g.answer; a != nil && g.inner == nil && of.known != nil && !of.recalled && !a.Authoritative && a.OriginalTTL == 0 {
+		if a := g.answer; a != nil && g.inner == nil && of.known != nil && !of.known.Raised && !of.recalled && !a.Authoritative && a.OriginalTTL == 0 {
 			of.ttl = max(of.ttl, min(of.known.TTL, g.way))
 		}
 	case verdictHold:

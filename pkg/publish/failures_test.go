@@ -90,6 +90,8 @@ first table are the real ones.
 - **refused**: exit 4. The old file stands, and the server was told nothing.
 - **rolled back**: exit 4. The previous file is in its place again with a new time,
   and the server answers from it.
+- **forward**: exit 4. The new zone was served, so secondaries may have it. The previous
+  records are in place again under a serial that is later still.
 - **stays**: exit 4. The new file is in its place, and the reload or the hook is owed:
   ` + "`aliasflat compile --reload`" + ` runs it again although nothing changed.
 - **IXFR**, **AXFR**: what a secondary gets that asks for the change alone.

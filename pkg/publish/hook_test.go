@@ -35,6 +35,11 @@ var anywhere = []struct {
 	{"a large zone takes its time to load", largeZone},
 	{"the server's serial is 2^31 away", incomparable},
 	{"the server serves the new zone and then SERVFAIL", withdrawn},
+	{"NSD serves the new zone, and then fails to load a file that somebody else has put there", withdrawnByNSD},
+	{"the server serves the new zone after all, when the previous file is back", servedLate},
+	{"it serves the new zone and then SERVFAIL, and goes on to do so", withdrawnForGood},
+	{"it serves the first file ever and then SERVFAIL", withdrawnFirst},
+	{"it numbers the zone itself, serves the new one and then SERVFAIL", withdrawnSelfNumbered},
 	{"it answered SERVFAIL before too", servfailBefore},
 	{"the first file ever does not load", firstFile},
 	{"the records stay, comments and layout change", layoutOnly},
@@ -131,19 +136,6 @@ func plain(t *testing.T, server string) *Delivery {
 func deliver(t *testing.T, d *Delivery) (Delivered, error) {
 	t.Helper()
 	return Deliver(t.Context(), d, made(t, "example.com", zoneText("example.com", d.New, 2, ""), ""), nothing)
-}
-
-func withdrawn(t *testing.T) string {
-	t.Helper()
-	d := plain(t, scripted(t, 10, 11, 0))
-	done, err := deliver(t, d)
-	if err != nil || done.Outcome != Withdrawn || done.RolledBack || !done.Owed.Reload || !strings.Contains(done.Problems[0].Hint, "later serial") {
-		t.Fatalf("%+v, %v; %v", done, err, done.Problems.Err())
-	}
-	if !strings.Contains(content(t, d.File), " 11 ") {
-		t.Error("the new file does not stand")
-	}
-	return kind(done, err)
 }
 
 func servfailBefore(t *testing.T) string {

@@ -67,11 +67,24 @@ func problemLoadFailed(r *reloading, v *verdict, then string) *diag.Diagnostic {
 		"the log of the name server says why; verify-with runs its own checker before a file goes out")
 }
 
-func problemWithdrawn(r *reloading, v *verdict) *diag.Diagnostic {
+// withdrawn says what was served, and why that does not stand.
+func (v *verdict) withdrawn(r *reloading) string {
+	return fmt.Sprintf("%s: %s served serial %d, which is withdrawn: %s; secondaries may have it, so the old serial is no way back",
+		displayName(r.Zone.String()), r.Reload.Server, v.served, v.why)
+}
+
+func problemWithdrawn(r *reloading, v *verdict, f *Forward, last *verdict) *diag.Diagnostic {
 	return problem(diag.CodeReloadWithdrawn,
-		fmt.Sprintf("%s: %s served serial %d and then no more: %s; secondaries may have it, so the old file under its old serial would be no way back%s",
-			displayName(r.Zone.String()), r.Reload.Server, r.New, v.why, v.tail()),
+		fmt.Sprintf("%s: the previous records are in place under serial %d, and the server %v%s", v.withdrawn(r), f.Serial, last.last, last.tail()),
+		"the log of the name server says why; the next run tries the change again, under a later serial still")
+}
+
+func problemNoForward(r *reloading, v *verdict, err error) *diag.Diagnostic {
+	d := problem(diag.CodeReloadWithdrawn,
+		fmt.Sprintf("%s, and the previous records could not be given a later one: %v%s", v.withdrawn(r), err, v.tail()),
 		"put the old records into the source and run aliasflat compile: they go out under a later serial")
+	d.Err = err
+	return d
 }
 
 func problemHook(d *Delivery, what string) *diag.Diagnostic {

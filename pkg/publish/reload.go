@@ -56,6 +56,12 @@ type Delivery struct {
 	Changed      []string // the RRsets that differ, as "www.example.com. A"; for hooks
 	Owed         Owed     // by an earlier run
 
+	// Reading is how the file is read where the way is forward, but for its zone name.
+	Reading zonefile.Options
+	// Promise is told what is about to be written in place of the text that was handed over.
+	// An error keeps it from being written. It may be nil.
+	Promise func(*Forward) error
+
 	grace time.Duration // of programs, as in program
 }
 
@@ -91,13 +97,15 @@ type Delivered struct {
 	Changed    bool // the file has a new text
 	Outcome    Outcome
 	RolledBack bool      // the previous file is in its place again
+	Forward    *Forward  // what was there before is in its place again, under a later serial; nil: it is not
 	Problems   diag.List // with the reload and the hooks
 	Owed       Owed      // to be handed to the next delivery
 }
 
 // Deliver writes a file as Write does, has the name server load it, asks the
 // server until it serves the new zone, and then runs the hooks. A file that a
-// server says it cannot load makes room for the one that was there before.
+// server says it cannot load makes room for the one that was there before, under
+// a later serial where the new one was served: see [Forward].
 //
 // With an error the server was told nothing, and the old file stands unless
 // [Delivered.Changed] says otherwise. It is a *diag.Diagnostic where the name
@@ -248,11 +256,12 @@ type verdict struct {
 	tool    *program
 	said    string
 	toolErr error
-	why     string // the server could not load the file
+	why     string      // the server could not load the file
+	served  zone.Serial // the latest that it was seen to serve, if it was good at all
 }
 
-// run makes the server load the file, and puts the previous one back where it
-// cannot.
+// run makes the server load the file, and puts the previous one back, or its
+// records, where it cannot.
 func (r *reloading) run(ctx context.Context, done *Delivered) {
 	if !done.Changed {
 		touch(r.File)
@@ -267,27 +276,12 @@ func (r *reloading) run(ctx context.Context, done *Delivered) {
 	case v.outcome == Unconfirmed:
 		done.Problems = append(done.Problems, problemUnconfirmed(r, &v))
 	case v.outcome == Withdrawn:
-		done.Problems = append(done.Problems, problemWithdrawn(r, &v))
+		r.withdraw(ctx, done, &v)
 	case r.previous == nil:
 		done.Problems = append(done.Problems, problemLoadFailed(r, &v, "there is no earlier file to put back"))
 	default:
-		done.Problems = append(done.Problems, problemLoadFailed(r, &v, r.rollBack(ctx, done)))
+		r.rollBack(ctx, done, &v)
 	}
-}
-
-// rollBack puts the previous file back and tells what came of it.
-func (r *reloading) rollBack(ctx context.Context, done *Delivered) string {
-	if err := r.previous.Restore(); err != nil {
-		return err.Error()
-	}
-	done.RolledBack, done.Changed = true, false
-	v := r.reload(ctx, goal{good: func(_ context.Context, w word, toolErr error) bool {
-		return w.serves && (w.serial == r.had.serial || r.SelfNumbered && toolErr == nil)
-	}})
-	if v.outcome == Confirmed {
-		done.Owed = Owed{} // the next run finds the change again
-	}
-	return fmt.Sprintf("the previous file is back, and the server %v", v.last)
 }
 
 // good tells whether the server has the new zone. Two that number a zone each
@@ -356,6 +350,7 @@ func (r *reloading) wait(ctx context.Context, v *verdict, g goal) {
 		switch {
 		case g.good(ctx, w, v.toolErr):
 			good, ever, broken = good+1, ever+1, 0
+			v.served = w.serial
 			if good == 2 {
 				v.outcome = Confirmed
 				return

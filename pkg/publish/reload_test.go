@@ -153,6 +153,8 @@ func kind(done Delivered, err error) string {
 		return "refused: `" + string(refused.Code) + "`"
 	case err != nil:
 		return err.Error()
+	case done.Forward != nil:
+		return "forward: `" + strings.Join(codes(done.Problems), ", ") + "`"
 	case done.RolledBack:
 		return "rolled back: `" + strings.Join(codes(done.Problems), ", ") + "`"
 	case len(done.Problems) > 0:

@@ -19,6 +19,7 @@ type Known struct {
 	// Empty: none are known.
 	Addresses []netip.Addr
 	TTL       uint32    // seconds, that they were published with before the bounds of any ALIAS
+	Raised    bool      // TTL is that of a ttl-min: an output shows it, and what is below is not known
 	Chain     []Link    // by which they were found; may be nil
 	Resolver  string    // URL of who gave them; empty: not known
 	Seen      time.Time // when they were confirmed by an answer last; zero: their age is not known

@@ -102,6 +102,7 @@ func TestImportRefuses(t *testing.T) {
 		{header + "\n" + `{"kind":"zone","zone":"example.com","serial":1}`, "line 2: zone: name"},
 		{header + "\n" + `{"kind":"zone","zone":"example.com.","serial":1,"sum":"xyz"}`, "line 2: sum:"},
 		{header + "\n" + `{"kind":"zone","zone":"example.com.","serial":1,"size":-1}`, "line 2: count and size:"},
+		{header + "\n" + `{"kind":"zone","zone":"example.com.","serial":1,"records":"0x1"}`, "line 2: records:"},
 		{header + "\n" + `{"kind":"zone","zone":"example.com.","serial":1,"published":"2027-03-03T12:00:01Z"}`, "line 2: published:"},
 		{header + "\n" + `{"kind":"zone","zone":"example.com.","serial":1,"published":"1969-03-03T12:00:01Z"}`, "line 2: published: the year 1969"},
 		{header + "\n" + `{"kind":"known","target":"a.example.net.","type":"A"}`, "line 2: it says nothing"},

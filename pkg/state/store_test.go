@@ -64,7 +64,7 @@ func full() Update {
 		},
 		Zone: &Zone{
 			Name: name("example.com."), View: "inside", Output: "/out/example.com.db", Serial: 2026030101,
-			Sum: 1<<64 - 2, Count: 12, Size: 4096, Published: noon, Owed: []byte(`{"reload":"bind"}`),
+			Sum: 1<<64 - 2, Records: 1<<63 + 1, Count: 12, Size: 4096, Published: noon, Owed: []byte(`{"reload":"bind"}`),
 		},
 		Changes: []Change{
 			{

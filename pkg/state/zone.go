@@ -22,6 +22,9 @@ type Zone struct {
 	Sum   uint64
 	Count int
 	Size  int64
+	// Records is a sum over the records with their TTLs, the serial apart, that every process
+	// makes alike; 0: it is not known, as releases before it did not keep it.
+	Records uint64
 
 	Published time.Time
 	Owed      json.RawMessage // what delivery has still to do, in its own form; nil: nothing
@@ -53,6 +56,7 @@ type (
 		Sum       string          `json:"sum,omitempty"` // hexadecimal: more bits than a number of JSON is sure to have
 		Count     int             `json:"count,omitempty"`
 		Size      int64           `json:"size,omitempty"`
+		Records   string          `json:"records,omitempty"` // hexadecimal
 		Published time.Time       `json:"published,omitzero"`
 		Owed      json.RawMessage `json:"owed,omitempty"`
 	}
@@ -96,6 +100,9 @@ func (z *Zone) form() zoneJSON {
 	if z.Sum != 0 {
 		f.Sum = strconv.FormatUint(z.Sum, 16)
 	}
+	if z.Records != 0 {
+		f.Records = strconv.FormatUint(z.Records, 16)
+	}
 	return f
 }
 
@@ -105,13 +112,7 @@ func (f *zoneJSON) value() (Zone, error) {
 		Name: r.name("zone", f.Zone), View: f.View, Output: f.Output, Serial: zone.Serial(f.Serial),
 		Count: f.Count, Size: f.Size, Published: r.time("published", f.Published), Owed: f.Owed,
 	}
-	if f.Sum != "" {
-		sum, err := strconv.ParseUint(f.Sum, 16, 64)
-		if err != nil {
-			r.failf("sum: %q is no hexadecimal number of 64 bits", f.Sum)
-		}
-		z.Sum = sum
-	}
+	z.Sum, z.Records = r.sum("sum", f.Sum), r.sum("records", f.Records)
 	if f.Serial == 0 {
 		r.failf("serial: 0 is never published")
 	}
@@ -119,6 +120,18 @@ func (f *zoneJSON) value() (Zone, error) {
 		r.failf("count and size: not below 0")
 	}
 	return z, r.err
+}
+
+// sum reads a hexadecimal number of 64 bits; an empty text is 0.
+func (r *reader) sum(field, text string) uint64 {
+	if text == "" {
+		return 0
+	}
+	sum, err := strconv.ParseUint(text, 16, 64)
+	if err != nil {
+		r.failf("%s: %q is no hexadecimal number of 64 bits", field, text)
+	}
+	return sum
 }
 
 func (c *Change) form() changeJSON {

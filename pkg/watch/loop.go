@@ -104,7 +104,7 @@ func newLoop(d *Daemon, w *Work, before *loop) *loop {
 		done: make(chan finished, len(w.Zones)), changed: make(chan []string, 1), kept: time.Now(), session: compile.NewSession(len(w.Zones)),
 	}
 	now := time.Now()
-	l.session.Lasting = true
+	l.session.Compact = true
 	for i := range w.Zones {
 		m := &member{Zone: w.Zones[i], index: i, source: true}
 		l.zones = append(l.zones, m)

@@ -61,6 +61,14 @@ func BenchmarkRead(b *testing.B) {
 	benchZones(b, func(text []byte, o Options) *Zone { return Read("zone", text, o) })
 }
 
+// BenchmarkReadLasting reads with the sums that a state remembers.
+func BenchmarkReadLasting(b *testing.B) {
+	benchZones(b, func(text []byte, o Options) *Zone {
+		o.Lasting = true
+		return Read("zone", text, o)
+	})
+}
+
 func BenchmarkSummarize(b *testing.B) {
 	benchZones(b, func(text []byte, o Options) *Zone { return Summarize("zone", text, o) })
 }

@@ -54,6 +54,7 @@ func (z *Zone) settle() []candidate {
 	for w := range workers {
 		wg.Go(func() {
 			c := &parts[w]
+			c.strip, c.lasting = z.strip, z.lasting
 			var s sorter
 			for i := next.Add(1); i <= bucketCount; i = next.Add(1) {
 				b := &z.index.buckets[i-1]
@@ -69,6 +70,7 @@ func (z *Zone) settle() []candidate {
 		z.duplicates += parts[i].duplicates
 		z.duplicateN += parts[i].duplicateN
 		z.mixed = z.mixed || parts[i].mixed
+		z.repeated += z.lastingRepeats(parts[i].repeats)
 	}
 	return all
 }
@@ -80,6 +82,9 @@ type ownerCheck struct {
 	duplicates uint64
 	duplicateN int
 	mixed      bool
+	strip      bool     // as in settings
+	lasting    bool     // as in settings
+	repeats    []repeat // the duplicates, with lasting
 }
 
 // owners judges the records of one bucket, in their order.
@@ -154,8 +159,11 @@ func (c *ownerCheck) rrset(s []tuple) {
 	for i := 1; i < len(s); i++ {
 		mismatch = mismatch || s[i].ttl != s[0].ttl
 		if s[i].rdata == s[i-1].rdata && typ != typeALIAS && typ != dns.TypeSOA {
-			c.duplicates += hashRecord(s[i].owner, s[i].rdata, s[i].ttl)
-			c.duplicateN++
+			if kindOf(typ, c.strip) == 0 {
+				c.duplicates += hashRecord(s[i].owner, s[i].rdata, s[i].ttl)
+				c.duplicateN++
+				c.repeat(&s[i])
+			}
 			c.note(diag.CodeDuplicateRecord, s[i], s[i-1], 0)
 			continue
 		}

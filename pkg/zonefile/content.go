@@ -7,14 +7,17 @@ import (
 )
 
 // Content stands for a set of records, the serial apart: two sets with the
-// same records and TTLs have equal contents, in any order and layout. It is
-// good within one process only.
+// same records and TTLs have equal contents, in any order and layout. But for
+// Lasting it is good within one process only.
 type Content struct {
 	Sum   uint64 // over the records, each once
 	Count int
 	Raw   uint64 // over the records as often as they are written
 	Lines int    // of Raw
-	Mixed bool   // some RRset has several TTLs: which one BIND takes hangs on what stands between its records
+	// Lasting is as Sum, and may be remembered: other processes, of other releases too, get the
+	// same. It is 0 where it was not asked for with [Options].Lasting.
+	Lasting uint64
+	Mixed   bool // some RRset has several TTLs: which one BIND takes hangs on what stands between its records
 }
 
 // Addresses is an address RRset to be.
@@ -30,7 +33,7 @@ type Addresses struct {
 func (z *Zone) Content(drop map[zone.Name][]uint16, add []Addresses) Content {
 	c := Content{
 		Sum: z.Sum - z.duplicates, Count: z.Count - z.duplicateN,
-		Raw: z.Sum, Lines: z.Count, Mixed: z.mixed,
+		Raw: z.Sum, Lines: z.Count, Mixed: z.mixed, Lasting: z.Lasting - z.repeated,
 	}
 	for owner, types := range drop {
 		for _, typ := range types {
@@ -45,6 +48,9 @@ func (z *Zone) Content(drop map[zone.Name][]uint16, add []Addresses) Content {
 			c.Raw += h
 			c.Count++
 			c.Lines++
+			if z.lasting {
+				c.Lasting += lastingRecord(a.Owner, a.Type, a.TTL, wire)
+			}
 		}
 	}
 	return c
@@ -63,6 +69,9 @@ func (z *Zone) dropRRset(c *Content, owner zone.Name, typ uint16) {
 			c.Sum -= h
 			c.Count--
 			last = t.rdata
+			if z.lasting {
+				c.Lasting -= hashRecord(lastingName([]byte(owner.Wire())), z.lastingAt(&t), t.ttl)
+			}
 		}
 	}
 }

@@ -18,21 +18,29 @@ type Flattened struct {
 	Type          uint16 // A or AAAA; 0: the target has no addresses
 	TTL           uint32
 	Address       netip.Addr
+	Raised        bool   // TTL is that of a ttl-min, as far as can be told
+	Own           bool   // Address is the author's own, and not the target's
+	Comment       string // that tells so, as it stands
 }
 
 // The comments that go before flattened records, and that stand in place of them where
 // there are none.
 const (
 	flattenedMark = "; ALIAS "
+	leastMark     = " ttl-min="
 	besideMark    = " and "
 	emptyOwner    = " of "
 	emptyEnd      = " has no addresses"
 )
 
 // AppendFlattenedComment appends the comment that goes before the flattened records of a
-// target. It names the addresses among them that are the author's own, and not the target's.
-func AppendFlattenedComment(b []byte, target zone.Name, own []netip.Addr) []byte {
+// target. It tells to which ttl-min TTLs were raised, which are not the target's then, where
+// that is not 0, and which of the addresses are the author's own.
+func AppendFlattenedComment(b []byte, target zone.Name, least uint32, own []netip.Addr) []byte {
 	b = append(append(b, flattenedMark...), target.String()...)
+	if least > 0 {
+		b = strconv.AppendUint(append(b, leastMark...), uint64(least), 10)
+	}
 	for i, a := range own {
 		if i == 0 {
 			b = append(b, besideMark...)
@@ -47,15 +55,15 @@ func AppendFlattenedComment(b []byte, target zone.Name, own []netip.Addr) []byte
 // AppendEmptyComment appends the comment that stands in place of the flattened records of an
 // owner whose target has none, so that the next run knows that it has been so.
 func AppendEmptyComment(b []byte, owner string, target zone.Name) []byte {
-	b = AppendFlattenedComment(b, target, nil)
+	b = AppendFlattenedComment(b, target, 0, nil)
 	return append(append(append(b, emptyOwner...), owner...), emptyEnd...)
 }
 
 // flattenedChunk is how much of an output is searched at once, in bytes.
 const flattenedChunk = 1 << 18
 
-// FindFlattened finds the flattened records of an output in source style, in their order,
-// without reading anything else of it. What does not look as aliasflat writes it is passed
+// FindFlattened finds the flattened records of an output, in their order, without reading
+// anything else of it. What does not look as aliasflat writes it is passed
 // over.
 func FindFlattened(r io.Reader, found func(Flattened)) error {
 	f := finder{found: found, buf: append(make([]byte, 0, flattenedChunk), '\n')}
@@ -103,13 +111,13 @@ func (f *finder) search(end bool) {
 // block reads a comment and the records behind it, and gives their length; 0 where more text
 // may belong to them.
 func (f *finder) block(text []byte, end bool) int {
-	line, length, ok := cutLine(text, end)
+	comment, length, ok := cutLine(text, end)
 	if !ok {
 		return 0
 	}
-	target, rest := flattenedTarget(line)
+	target, rest := flattenedTarget(comment)
 	if owner, ok := emptyOwnerOf(rest); ok && !target.IsZero() {
-		f.found(Flattened{Owner: owner, Target: target})
+		f.found(Flattened{Owner: owner, Target: target, Comment: string(comment)})
 		return length
 	}
 	var records []Flattened
@@ -129,11 +137,11 @@ func (f *finder) block(text []byte, end bool) int {
 	if target.IsZero() {
 		return length
 	}
-	own := ownAddresses(rest)
+	least, rest := leastTTL(rest)
+	own, said := ownAddresses(rest), string(comment)
 	for _, r := range records {
-		if !slices.Contains(own, r.Address) {
-			f.found(r)
-		}
+		r.Raised, r.Own, r.Comment = least > 0 && r.TTL <= least, slices.Contains(own, r.Address), said
+		f.found(r)
 	}
 	return length
 }
@@ -163,6 +171,23 @@ func flattenedTarget(line []byte) (target zone.Name, rest []byte) {
 		return zone.Name{}, nil
 	}
 	return target, rest
+}
+
+// leastTTL reads the ttl-min, and gives what stands behind it; 0 without one.
+func leastTTL(rest []byte) (least uint32, behind []byte) {
+	text, ok := bytes.CutPrefix(rest, []byte(leastMark))
+	if !ok {
+		return 0, rest
+	}
+	n := 0
+	for n < len(text) && '0' <= text[n] && text[n] <= '9' {
+		n++
+	}
+	ttl, err := strconv.ParseUint(string(text[:n]), 10, 32)
+	if err != nil {
+		return 0, rest
+	}
+	return uint32(ttl), text[n:]
 }
 
 // ownAddresses reads the addresses that are the author's own.
@@ -222,4 +247,32 @@ func flattenedRecord(line []byte) (Flattened, bool) {
 		r.Type = dns.TypeAAAA
 	}
 	return r, r.Type == dns.TypeA && address.Is4() || r.Type == dns.TypeAAAA && address.Is6()
+}
+
+// flattenedKey is a flattened record; key is as in CanonicalRecord.
+type flattenedKey struct {
+	owner zone.Name
+	typ   uint16
+	key   string
+}
+
+// flattenedComments finds the comments that an earlier run has written: those of records, and
+// those in place of records.
+func (z *Zone) flattenedComments() (map[flattenedKey]string, []CanonicalRecord) {
+	of := map[flattenedKey]string{}
+	var empty []CanonicalRecord
+	for _, seg := range z.segs {
+		if seg.made || !bytes.Contains(seg.text, []byte(flattenedMark)) {
+			continue
+		}
+		_ = FindFlattened(bytes.NewReader(seg.text), func(f Flattened) { // a text in memory is read without errors
+			switch {
+			case f.Type != dns.TypeNone:
+				of[flattenedKey{f.Owner, f.Type, string(f.Address.AsSlice())}] = f.Comment
+			case f.Owner.IsIn(z.Name):
+				empty = append(empty, NoRecord(f.Owner, f.Comment))
+			}
+		})
+	}
+	return of, empty
 }

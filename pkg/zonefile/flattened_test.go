@@ -31,13 +31,29 @@ merged.example.com. 30 IN AAAA 2001:db8::7
 ; ALIAS three.example.net.
 ; ALIAS four.example.net.
 four.example.com. 30 IN A 198.51.100.4
+; ALIAS raised.example.net. ttl-min=300 and 192.0.2.8 ; ttl-min=900
+raised.example.com. 300 IN A 192.0.2.8
+raised.example.com. 200 IN A 198.51.100.5
+raised.example.com. 301 IN AAAA 2001:db8::5
+; ALIAS odd.example.net. ttl-min=5000000000
+odd.example.com. 60 IN A 198.51.100.6
 `
 
 func flattenedOf(t *testing.T, r io.Reader) string {
 	t.Helper()
 	var b strings.Builder
 	err := FindFlattened(r, func(f Flattened) {
-		fmt.Fprintf(&b, "%s %s %s %d %s\n", f.Owner, f.Target, dns.Type(f.Type), f.TTL, f.Address)
+		fmt.Fprintf(&b, "%s %s %s %d %s", f.Owner, f.Target, dns.Type(f.Type), f.TTL, f.Address)
+		if f.Raised {
+			b.WriteString(" raised")
+		}
+		if f.Own {
+			b.WriteString(" own")
+		}
+		b.WriteByte('\n')
+		if !strings.Contains(flattenedOutput, "\n"+f.Comment+"\n") || !strings.Contains(f.Comment, f.Target.String()) {
+			t.Errorf("%s %s: the comment is %q", f.Owner, f.Target, f.Comment)
+		}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -51,8 +67,14 @@ example.com. cdn.example.net. A 60 198.51.100.2
 example.com. cdn.example.net. AAAA 60 2001:db8::1
 off.example.com. gone.example.net. None 0 invalid IP
 a\032b.example.com. two.example.net. A 30 198.51.100.3
+merged.example.com. merged.example.net. A 30 192.0.2.7 own
 merged.example.com. merged.example.net. A 30 198.51.100.8
+merged.example.com. merged.example.net. AAAA 30 2001:db8::7 own
 four.example.com. four.example.net. A 30 198.51.100.4
+raised.example.com. raised.example.net. A 300 192.0.2.8 raised own
+raised.example.com. raised.example.net. A 200 198.51.100.5 raised
+raised.example.com. raised.example.net. AAAA 301 2001:db8::5
+odd.example.com. odd.example.net. A 60 198.51.100.6
 `
 	filler := strings.Repeat("filler 300 IN TXT \"; ALIAS no.example.net.\"\n", flattenedChunk/32)
 	for name, text := range map[string]string{

@@ -21,27 +21,40 @@ type CanonicalRecord struct {
 	rdata string // wire form, letter case as written
 	text  string // RDATA as it is written, where there is no wire form
 	key   string // RDATA with names in lower case, for order and duplicates
+	// comment goes before the records that have it, once for those that stand together.
+	comment string
 }
 
 // AddressRecord makes the record of an address in wire form; owner is the text
-// to write.
-func AddressRecord(name zone.Name, owner string, typ uint16, ttl uint32, wire []byte) CanonicalRecord {
-	return CanonicalRecord{Owner: name, Type: typ, TTL: ttl, owner: owner, rdata: string(wire), key: string(wire)}
+// to write, and comment what goes before it, once for all that have it.
+func AddressRecord(name zone.Name, owner string, typ uint16, ttl uint32, wire []byte, comment string) CanonicalRecord {
+	return CanonicalRecord{Owner: name, Type: typ, TTL: ttl, owner: owner, rdata: string(wire), key: string(wire), comment: comment}
+}
+
+// NoRecord is a comment at an owner name in place of records.
+func NoRecord(name zone.Name, comment string) CanonicalRecord {
+	return CanonicalRecord{Owner: name, Type: dns.TypeNone, comment: comment}
 }
 
 // CanonicalSet is the records of a zone in canonical order (RFC 4034 §6.1).
 type CanonicalSet []CanonicalRecord
 
 // Canonical gives the records of the zone, sorted and each once. Records at
-// the places of skip, and ALIAS entries, are left out; more are put in.
+// the places of skip, and ALIAS entries, are left out; more are put in. Of the
+// comments those stay that an earlier run has written, for the next one to read.
 func (z *Zone) Canonical(skip map[Place]bool, more []CanonicalRecord) CanonicalSet {
-	records := slices.Clone(more)
+	comments, records := z.flattenedComments()
+	records = append(records, more...)
 	z.walk(func(r *reader, e *Entry, h *head) {
 		kind := kindOf(h.typ, z.strip)
 		if h.typ == typeALIAS || kind != 0 && kind != MarkSOA || skip[Place{r.place(e)}] {
 			return
 		}
-		records = append(records, r.canonical(e, h))
+		rec := r.canonical(e, h)
+		if len(comments) > 0 {
+			rec.comment = comments[flattenedKey{rec.Owner, rec.Type, rec.key}]
+		}
+		records = append(records, rec)
 	})
 	settleTTLs(records)
 	slices.SortStableFunc(records, compareCanonical)
@@ -56,29 +69,43 @@ func (z *Zone) Canonical(skip map[Place]bool, more []CanonicalRecord) CanonicalS
 	return records[:last]
 }
 
-// Content is the content of the set.
-func (s CanonicalSet) Content() Content {
+// Content is the content of the set, with lasting hashes where they are asked
+// for.
+func (s CanonicalSet) Content(lasting bool) Content {
 	var c Content
 	for i := range s {
 		r := &s[i]
+		if r.Type == dns.TypeNone {
+			continue
+		}
 		key := []byte(r.key)
 		if r.Type == dns.TypeSOA {
 			key = withoutSerial(key)
 		}
 		c.Sum += hashRecord(hashOf(r.Owner), hashRDATA(r.Type, key), r.TTL)
 		c.Count++
+		if lasting {
+			c.Lasting += lastingRecord(r.Owner, r.Type, r.TTL, key)
+		}
 	}
 	c.Raw, c.Lines = c.Sum, c.Count
 	return c
 }
 
 // Text is the set as a zone file: one record a line, absolute, without control
-// entries. serial, if not nil, replaces that of the SOA.
+// entries, and with no comments but those that tell what an ALIAS stands behind.
+// serial, if not nil, replaces that of the SOA.
 func (s CanonicalSet) Text(serial *zone.Serial) *Text {
 	t := &Text{}
 	var out []byte
 	for i := range s {
 		r := &s[i]
+		if r.comment != "" && (i == 0 || s[i-1].comment != r.comment || s[i-1].Owner != r.Owner) {
+			out = append(append(out, r.comment...), '\n')
+		}
+		if r.Type == dns.TypeNone {
+			continue
+		}
 		out = append(out, r.owner...)
 		out = append(strconv.AppendUint(append(out, ' '), uint64(r.TTL), 10), " IN "...)
 		out = append(append(out, TypeName(r.Type)...), ' ')

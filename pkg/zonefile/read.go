@@ -23,6 +23,7 @@ type collector struct {
 	found    []finding
 	origins  []originAt
 	sum      uint64   // of hashRecord over all records that stay
+	lasting  uint64   // as sum, of lasting hashes
 	count    int      // of these
 	errors   int      // entries with an error
 	brokenAt []uint64 // hashes of owner names with such entries
@@ -59,6 +60,7 @@ type reader struct {
 	folded    [zone.MaxNameLen]byte
 	rdata     []byte
 	refCache  [256]uint64
+	lastOwner [2]uint64 // an owner name by its hash, and by its lasting hash
 	was       earlier
 	oldOwner  [zone.MaxNameLen]byte // the owner name before, where the entry changed it
 
@@ -78,6 +80,7 @@ type settings struct {
 	strip    bool // DNSSEC records are to go
 	servers  Servers
 	hashOnly bool                               // no index, no checks beyond syntax: for comparing
+	lasting  bool                               // lasting hashes are summed too
 	each     func(r *reader, e *Entry, h *head) // called for each record, when set
 }
 
@@ -207,6 +210,9 @@ func (r *reader) keep(e *Entry, h *head, wire []byte) {
 		}
 		r.out.sum += hashRecord(t.owner, t.rdata, t.ttl)
 		r.out.count++
+		if r.lasting {
+			r.out.lasting += r.lastingRecord(h, wire)
+		}
 	}
 	if r.hashOnly {
 		return

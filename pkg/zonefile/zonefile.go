@@ -38,6 +38,7 @@ type Options struct {
 	CheckNames    diag.Severity // of owners and hosts that are no host names; 0 means Error
 	For           Servers       // servers the output must suit; 0 means BIND
 	StripDNSSEC   bool          // DNSSEC records are to go
+	Lasting       bool          // sums that hold for other processes are wanted, see [Content]
 	Workers       int           // goroutines; 0 means GOMAXPROCS
 	Advise        func([]byte)  // is shown memory of the index before its first use, for large pages; may be nil
 	pieceLen      int           // bytes that one goroutine reads at a time; 0 means 128 KiB
@@ -54,17 +55,20 @@ const (
 // Zone is a zone file that was read. It does not change.
 type Zone struct {
 	Name  zone.Name
-	Marks []Mark     // in the order of reading
-	Found diag.List  // problems, in the order of the text
-	Count int        // records other than ALIAS and what is stripped
-	Sum   uint64     // of the hashes of these records, the serial apart
-	index index      // all records by owner name
-	segs  []*segment // by base
+	Marks []Mark    // in the order of reading
+	Found diag.List // problems, in the order of the text
+	Count int       // records other than ALIAS and what is stripped
+	Sum   uint64    // of the hashes of these records, the serial apart
+	// Lasting is as Sum, by hashes that another process makes too; 0 unless it was asked for.
+	Lasting uint64
+	index   index      // all records by owner name
+	segs    []*segment // by base
 	settings
 	ents       map[uint64]struct{} // hashes of empty non-terminals, once asked for
 	dnames     int
 	duplicates uint64 // sum of the hashes of records that stand there again
 	duplicateN int
+	repeated   uint64          // as duplicates, for Lasting
 	hidden     int             // errors that are not in Found
 	broken     map[uint64]bool // hashes of owner names with broken entries
 	mixed      bool            // some RRset is written with several TTLs
@@ -136,8 +140,8 @@ func newBuilder(options Options, hashOnly bool) *builder {
 		options.For = BIND
 	}
 	z := &Zone{Name: options.Origin}
-	z.settings = settings{options: &options, strip: options.StripDNSSEC, servers: options.For, hashOnly: hashOnly}
 	z.index.buckets, z.index.advise = new([bucketCount]bucket), options.Advise
+	z.settings = settings{options: &options, strip: options.StripDNSSEC, servers: options.For, hashOnly: hashOnly, lasting: options.Lasting}
 	return &builder{zone: z, found: map[diag.Code]int{}}
 }
 
@@ -382,6 +386,7 @@ func (b *builder) take(seg *segment, c *collector) {
 	z.index.refer(c.refs)
 	z.Marks = append(z.Marks, c.marks...)
 	z.Sum += c.sum
+	z.Lasting += c.lasting
 	z.Count += c.count
 	z.dnames += c.dnames
 	z.mixed = z.mixed || c.mixed

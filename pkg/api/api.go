@@ -22,7 +22,7 @@ type Daemon interface {
 	Snapshot() *watch.Snapshot
 	// Targets are the questions of a zone, by its index in the snapshot; of an index that is
 	// not there, none. It does not block for long.
-	Targets(zone int) []watch.Target
+	Targets(index int) []watch.Target
 	// Refresh has what has a name asked again now: all targets of a zone, or one target. It
 	// tells how many zones and targets that are, and does not wait for what comes of it.
 	Refresh(name zone.Name) (zones, targets int)

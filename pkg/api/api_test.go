@@ -46,11 +46,15 @@ func (d *fakeDaemon) Snapshot() *watch.Snapshot {
 		Time: noon, Started: noon.Add(-time.Hour), Loaded: noon.Add(-time.Hour), Beat: time.Now(),
 		Targets: 2, Failing: 1, InFlight: 1, Lookups: watch.Lookups{Addresses: 7, Failures: 2},
 		Zones: []watch.Zone{
-			{Name: apex, Source: "example.com.zone", Output: "out/example.com.db", Phase: watch.PhaseHolding, Serial: 7, Published: true,
+			{
+				Name: apex, Source: "example.com.zone", Output: "out/example.com.db", Phase: watch.PhaseHolding, Serial: 7, Published: true,
 				Aliases: 1, Targets: 2, LastAttempt: noon, LastSuccess: noon, NextRefresh: noon.Add(time.Minute), Oldest: noon.Add(-time.Minute),
 				Changes: 3, Attempts: 5, Failures: map[diag.Code]uint64{diag.CodeTargetServfail: 2}, Held: true,
-				Problems: diag.List{{Severity: diag.Warning, Code: diag.CodeTargetServfail, Message: "held",
-					Span: diag.Span{Pos: diag.Pos{File: "example.com.zone", Line: 4, Column: 1}}}}},
+				Problems: diag.List{{
+					Severity: diag.Warning, Code: diag.CodeTargetServfail, Message: "held",
+					Span: diag.Span{Pos: diag.Pos{File: "example.com.zone", Line: 4, Column: 1}},
+				}},
+			},
 			{Name: apex, View: "inside", Source: "inside.zone"},
 		},
 	}
@@ -61,11 +65,17 @@ func (d *fakeDaemon) Targets(i int) []watch.Target {
 		return nil
 	}
 	return []watch.Target{
-		{Question: resolve.Question{Target: cdn, Type: dns.TypeA}, Asked: noon, Due: noon.Add(time.Minute), Zones: []int{0},
-			Answer: &resolve.Answer{Target: cdn, Type: dns.TypeA, Outcome: resolve.Addresses, Addresses: first, TTL: 60, Resolver: resolver,
-				Chain: []resolve.Link{{Owner: cdn, Type: dns.TypeCNAME, Target: edge, TTL: 300}}}},
-		{Question: resolve.Question{Target: cdn, Type: dns.TypeAAAA}, Asked: noon, Failed: 2, Zones: []int{0},
-			Answer: &resolve.Answer{Target: cdn, Type: dns.TypeAAAA, Outcome: resolve.Failure, Reason: resolve.ReasonServfail, Resolver: resolver}},
+		{
+			Question: resolve.Question{Target: cdn, Type: dns.TypeA}, Asked: noon, Due: noon.Add(time.Minute), Zones: []int{0},
+			Answer: &resolve.Answer{
+				Target: cdn, Type: dns.TypeA, Outcome: resolve.Addresses, Addresses: first, TTL: 60, Resolver: resolver,
+				Chain: []resolve.Link{{Owner: cdn, Type: dns.TypeCNAME, Target: edge, TTL: 300}},
+			},
+		},
+		{
+			Question: resolve.Question{Target: cdn, Type: dns.TypeAAAA}, Asked: noon, Failed: 2, Zones: []int{0},
+			Answer: &resolve.Answer{Target: cdn, Type: dns.TypeAAAA, Outcome: resolve.Failure, Reason: resolve.ReasonServfail, Resolver: resolver},
+		},
 	}
 }
 

@@ -58,7 +58,7 @@ func TestRequestsAreBounded(t *testing.T) {
 		}
 		var text bytes.Buffer
 		_, _ = text.ReadFrom(reply.Body) // a server that is sent too much hangs up
-		reply.Body.Close()
+		_ = reply.Body.Close()
 		if reply.StatusCode != k.status || !strings.Contains(text.String(), k.says) {
 			t.Errorf("%s %.40s %.40s: %d %.100q, want %d with %q", k.method, k.path, k.body, reply.StatusCode, text.String(), k.status, k.says)
 		}

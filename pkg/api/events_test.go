@@ -157,7 +157,7 @@ func TestEventsFromANumber(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }()
 	var e Event
 	if err := json.NewDecoder(body).Decode(&e); err != nil || e.Number != 2 || e.Lost != 1 {
 		t.Errorf("%+v, %v", e, err)

@@ -137,8 +137,7 @@ func read(w http.ResponseWriter, r *http.Request) (names []zone.Name, under, ok 
 	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	in.DisallowUnknownFields()
 	if err := in.Decode(&body); err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
+		if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			fail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", large.Limit))
 		} else {
 			fail(w, http.StatusBadRequest, "the body: "+err.Error())
@@ -333,7 +332,7 @@ func (s *server) export(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was read to its end, or nobody wants it
 	size, err := file.Seek(0, io.SeekEnd)
 	if err == nil {
 		_, err = file.Seek(0, io.SeekStart)

@@ -34,19 +34,32 @@ func (e *exposition) metric(name string, k kind, help string) {
 
 // sample adds a value of a metric; labels are names and values in turn.
 func (e *exposition) sample(name string, value float64, labels ...string) {
+	e.labeled(name, value, joinLabels(labels...))
+}
+
+// labeled adds a value with labels as joinLabels gives them.
+func (e *exposition) labeled(name string, value float64, labels string) {
 	e.WriteString(name)
-	before := byte('{')
-	for i := 0; i+1 < len(labels); i += 2 {
-		e.WriteByte(before)
-		e.WriteString(labels[i] + `="` + escapeLabel(labels[i+1]) + `"`)
-		before = ','
-	}
-	if len(labels) > 0 {
+	if labels != "" {
+		e.WriteByte('{')
+		e.WriteString(labels)
 		e.WriteByte('}')
 	}
 	e.WriteByte(' ')
 	e.Write(strconv.AppendFloat(e.AvailableBuffer(), value, 'g', -1, 64))
 	e.WriteByte('\n')
+}
+
+// joinLabels writes labels, names and values in turn, as they stand in braces.
+func joinLabels(labels ...string) string {
+	var b strings.Builder
+	for i := 0; i+1 < len(labels); i += 2 {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(labels[i] + `="` + escapeLabel(labels[i+1]) + `"`)
+	}
+	return b.String()
 }
 
 // one adds a metric with one value and no labels.

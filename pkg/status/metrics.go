@@ -78,36 +78,66 @@ func zoneMetrics(now time.Time) []zoneMetric {
 		return func(z *watch.Zone) (float64, bool) { return f(z), true }
 	}
 	return []zoneMetric{
-		{"aliasflat_zone_last_attempt_timestamp_seconds", gauge, "When the zone was compiled last, in seconds since 1970.",
-			func(z *watch.Zone) (float64, bool) { return at(z.LastAttempt) }},
-		{"aliasflat_zone_last_success_timestamp_seconds", gauge, "When the zone was compiled last without an error, and is published so, in seconds since 1970.",
-			func(z *watch.Zone) (float64, bool) { return at(z.LastSuccess) }},
-		{"aliasflat_zone_last_change_timestamp_seconds", gauge, "When the zone was published last under a new serial, in seconds since 1970.",
-			func(z *watch.Zone) (float64, bool) { return at(z.LastChange) }},
-		{"aliasflat_zone_next_refresh_timestamp_seconds", gauge, "When the first of its targets is asked again, in seconds since 1970.",
-			func(z *watch.Zone) (float64, bool) { return at(z.NextRefresh) }},
-		{"aliasflat_zone_staleness_seconds", gauge, "How long ago the oldest addresses that are held were seen last; 0 where none are held.",
-			func(z *watch.Zone) (float64, bool) { return staleness(z, now) }},
-		{"aliasflat_zone_failing", gauge, "Whether the last attempt failed, so that what was published before stands.",
-			always(func(z *watch.Zone) float64 { return truth(z.Phase == watch.PhaseFailing) })},
-		{"aliasflat_zone_held", gauge, "Whether last good addresses are held.",
-			always(func(z *watch.Zone) float64 { return truth(z.Held) })},
-		{"aliasflat_zone_stale", gauge, "Whether addresses are held past max-stale.",
-			always(func(z *watch.Zone) float64 { return truth(z.Stale) })},
-		{"aliasflat_zone_guarded", gauge, "Whether a guard holds something back.",
-			always(func(z *watch.Zone) float64 { return truth(z.Guarded) })},
-		{"aliasflat_zone_published", gauge, "Whether anything of the zone is published.",
-			always(func(z *watch.Zone) float64 { return truth(z.Published) })},
-		{"aliasflat_zone_serial", gauge, "The serial that is published.",
-			func(z *watch.Zone) (float64, bool) { return float64(z.Serial), z.Published }},
-		{"aliasflat_zone_aliases", gauge, "ALIAS entries of the zone.",
-			always(func(z *watch.Zone) float64 { return float64(z.Aliases) })},
-		{"aliasflat_zone_targets", gauge, "Distinct questions of the zone.",
-			always(func(z *watch.Zone) float64 { return float64(z.Targets) })},
-		{"aliasflat_zone_changes_total", counter, "Publications of the zone under a new serial.",
-			always(func(z *watch.Zone) float64 { return float64(z.Changes) })},
-		{"aliasflat_zone_attempts_total", counter, "How often the zone was compiled.",
-			always(func(z *watch.Zone) float64 { return float64(z.Attempts) })},
+		{
+			"aliasflat_zone_last_attempt_timestamp_seconds", gauge, "When the zone was compiled last, in seconds since 1970.",
+			func(z *watch.Zone) (float64, bool) { return at(z.LastAttempt) },
+		},
+		{
+			"aliasflat_zone_last_success_timestamp_seconds", gauge, "When the zone was compiled last without an error, and is published so, in seconds since 1970.",
+			func(z *watch.Zone) (float64, bool) { return at(z.LastSuccess) },
+		},
+		{
+			"aliasflat_zone_last_change_timestamp_seconds", gauge, "When the zone was published last under a new serial, in seconds since 1970.",
+			func(z *watch.Zone) (float64, bool) { return at(z.LastChange) },
+		},
+		{
+			"aliasflat_zone_next_refresh_timestamp_seconds", gauge, "When the first of its targets is asked again, in seconds since 1970.",
+			func(z *watch.Zone) (float64, bool) { return at(z.NextRefresh) },
+		},
+		{
+			"aliasflat_zone_staleness_seconds", gauge, "How long ago the oldest addresses that are held were seen last; 0 where none are held.",
+			func(z *watch.Zone) (float64, bool) { return staleness(z, now) },
+		},
+		{
+			"aliasflat_zone_failing", gauge, "Whether the last attempt failed, so that what was published before stands.",
+			always(func(z *watch.Zone) float64 { return truth(z.Phase == watch.PhaseFailing) }),
+		},
+		{
+			"aliasflat_zone_held", gauge, "Whether last good addresses are held.",
+			always(func(z *watch.Zone) float64 { return truth(z.Held) }),
+		},
+		{
+			"aliasflat_zone_stale", gauge, "Whether addresses are held past max-stale.",
+			always(func(z *watch.Zone) float64 { return truth(z.Stale) }),
+		},
+		{
+			"aliasflat_zone_guarded", gauge, "Whether a guard holds something back.",
+			always(func(z *watch.Zone) float64 { return truth(z.Guarded) }),
+		},
+		{
+			"aliasflat_zone_published", gauge, "Whether anything of the zone is published.",
+			always(func(z *watch.Zone) float64 { return truth(z.Published) }),
+		},
+		{
+			"aliasflat_zone_serial", gauge, "The serial that is published.",
+			func(z *watch.Zone) (float64, bool) { return float64(z.Serial), z.Published },
+		},
+		{
+			"aliasflat_zone_aliases", gauge, "ALIAS entries of the zone.",
+			always(func(z *watch.Zone) float64 { return float64(z.Aliases) }),
+		},
+		{
+			"aliasflat_zone_targets", gauge, "Distinct questions of the zone.",
+			always(func(z *watch.Zone) float64 { return float64(z.Targets) }),
+		},
+		{
+			"aliasflat_zone_changes_total", counter, "Publications of the zone under a new serial.",
+			always(func(z *watch.Zone) float64 { return float64(z.Changes) }),
+		},
+		{
+			"aliasflat_zone_attempts_total", counter, "How often the zone was compiled.",
+			always(func(z *watch.Zone) float64 { return float64(z.Attempts) }),
+		},
 	}
 }
 
@@ -126,8 +156,8 @@ func (e *exposition) zones(s *watch.Snapshot, now time.Time) {
 	for _, m := range zoneMetrics(now) {
 		e.metric(m.name, m.kind, m.help)
 		for _, z := range zones {
-			if value, known := m.of(z); known {
-				e.sample(m.name, value, "zone", zoneName(z), "view", z.View)
+			if value, known := m.of(z.Zone); known {
+				e.labeled(m.name, value, z.labels)
 			}
 		}
 	}
@@ -135,28 +165,34 @@ func (e *exposition) zones(s *watch.Snapshot, now time.Time) {
 	e.metric(failures, counter, "Attempts that an error kept from being published, by its code.")
 	for _, z := range zones {
 		for _, code := range slices.Sorted(maps.Keys(z.Failures)) {
-			e.sample(failures, float64(z.Failures[code]), "zone", zoneName(z), "view", z.View, "code", string(code))
+			e.labeled(failures, float64(z.Failures[code]), z.labels+","+joinLabels("code", string(code)))
 		}
 	}
 	e.metric(problems, gauge, "Problems that the last attempt found, by severity.")
 	for _, z := range zones {
 		for _, severity := range []diag.Severity{diag.Error, diag.Warning} {
-			e.sample(problems, float64(z.Problems.Count(severity)), "zone", zoneName(z), "view", z.View, "severity", severity.String())
+			e.labeled(problems, float64(z.Problems.Count(severity)), z.labels+","+joinLabels("severity", severity.String()))
 		}
 	}
 }
 
+// labeledZone is a zone with the labels of its metrics.
+type labeledZone struct {
+	*watch.Zone
+
+	labels string
+}
+
 // distinct leaves out the zones that another one before them has the labels of: a page that
 // gives a value twice is refused as a whole.
-func distinct(zones []watch.Zone) []*watch.Zone {
-	type key struct{ zone, view string }
-	seen := map[key]bool{}
-	var list []*watch.Zone
+func distinct(zones []watch.Zone) []labeledZone {
+	seen := map[string]bool{}
+	var list []labeledZone
 	for i := range zones {
-		k := key{zoneName(&zones[i]), zones[i].View}
-		if !seen[k] {
-			seen[k] = true
-			list = append(list, &zones[i])
+		labels := joinLabels("zone", zoneName(&zones[i]), "view", zones[i].View)
+		if !seen[labels] {
+			seen[labels] = true
+			list = append(list, labeledZone{&zones[i], labels})
 		}
 	}
 	return list

@@ -53,8 +53,8 @@ func (s *server) style(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *server) show(w http.ResponseWriter, _ *http.Request) {
-	now := time.Now()
 	data := pageData{Version: s.Version, Snapshot: s.Snapshot()}
+	now := time.Now()
 	if data.Snapshot != nil {
 		data.Hung = data.Snapshot.Hung(now)
 		data.Up = age(now.Sub(data.Snapshot.Started))

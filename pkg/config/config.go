@@ -45,6 +45,7 @@ type Config struct {
 	RequireAD     bool              // answers have to be validated by the resolver
 	Fresh         string            // cached or authoritative
 	Rate          float64           // queries a second to one resolver; 0: auto
+	Listen        Listen
 
 	Settings Settings // of sources that are no configured zone
 	Zones    []Zone   // patterns expanded, in the order of the file

@@ -21,6 +21,7 @@ const (
 	zones        // of zone entries
 	reload       // a driver, or keys with values
 	guard        // keys with values
+	listen       // keys with values
 )
 
 // key is one key of the file.
@@ -64,6 +65,7 @@ func topKeys() []key {
 		{"require-ad", scalar, oneOf(boolWords)},
 		{"fresh", scalar, oneOf(freshWords)},
 		{"rate", scalar, checkRate},
+		{"listen", listen, nil},
 		{"zones", zones, nil},
 	}, settingKeys()...)
 }
@@ -237,6 +239,8 @@ func (in *inspector) value(path string, k key, node *yaml.Node) {
 		in.reload(path, node)
 	case k.shape == guard:
 		in.mapping(path+".", node, guardKeys())
+	case k.shape == listen:
+		in.mapping(path+".", node, listenKeys())
 	case node.Kind != yaml.SequenceNode:
 		in.add(diag.CodeConfigValue, in.span(node), fmt.Sprintf("%s takes a list, not %s", k.name, kindWord(node)), "")
 	case k.shape == list:

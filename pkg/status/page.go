@@ -57,7 +57,7 @@ func (s *server) show(w http.ResponseWriter, _ *http.Request) {
 	now := time.Now()
 	if data.Snapshot != nil {
 		data.Hung = data.Snapshot.Hung(now)
-		data.Up = age(now.Sub(data.Snapshot.Started))
+		data.Up = Age(now.Sub(data.Snapshot.Started))
 		data.Rows, data.More = rows(data.Snapshot, now)
 	}
 	var b bytes.Buffer
@@ -118,7 +118,7 @@ func since(t, now time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
-	return age(now.Sub(t)) + " ago"
+	return Age(now.Sub(t)) + " ago"
 }
 
 // until tells how soon a time comes.
@@ -129,11 +129,11 @@ func until(t, now time.Time) string {
 	case !t.After(now):
 		return "now"
 	}
-	return "in " + age(t.Sub(now))
+	return "in " + Age(t.Sub(now))
 }
 
-// age is a duration in its largest two units.
-func age(d time.Duration) string {
+// Age is a duration in its two largest units, as in 1h30m; what is below 0 is 0s.
+func Age(d time.Duration) string {
 	const day = 24 * time.Hour
 	d = max(0, d)
 	unit := func(d, unit time.Duration, word string) string { return strconv.Itoa(int(d/unit)) + word }

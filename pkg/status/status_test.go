@@ -168,7 +168,7 @@ func TestAges(t *testing.T) {
 	}{
 		{-time.Hour, "0s"}, {59 * time.Second, "59s"}, {61 * time.Second, "1m1s"}, {90 * time.Minute, "1h30m"}, {49 * time.Hour, "2d1h"},
 	} {
-		if got := age(c.d); got != c.want {
+		if got := Age(c.d); got != c.want {
 			t.Errorf("%v: %s, want %s", c.d, got, c.want)
 		}
 	}

@@ -60,7 +60,7 @@ func (c *eventsCommand) events(cmd *cobra.Command) error {
 		return err
 	})
 	if c.follow && cmd.Context().Err() != nil {
-		return nil // that is how it is meant to end
+		err = nil // an interrupt is how it is meant to end
 	}
 	return failed(err)
 }

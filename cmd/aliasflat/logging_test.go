@@ -29,8 +29,10 @@ var (
 	}
 	failingEvent = watch.Event{
 		Time: noon, Kind: watch.KindFailing, Severity: diag.Error, Zone: zone.MustParseName("example.com."), Message: "not published",
-		Found: &diag.Diagnostic{Severity: diag.Error, Code: diag.CodeBadAddress, Message: "<b>\x1b[31m\nsecond line", Hint: "look",
-			Span: diag.Span{Pos: diag.Pos{File: "example.com.zone", Line: 4, Column: 1}}},
+		Found: &diag.Diagnostic{
+			Severity: diag.Error, Code: diag.CodeBadAddress, Message: "<b>\x1b[31m\nsecond line", Hint: "look",
+			Span: diag.Span{Pos: diag.Pos{File: "example.com.zone", Line: 4, Column: 1}},
+		},
 	}
 )
 

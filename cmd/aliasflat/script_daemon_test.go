@@ -101,8 +101,10 @@ func (d *scriptDaemon) Snapshot() *watch.Snapshot {
 	s := &watch.Snapshot{
 		Time: now, Started: now.Add(-90 * time.Minute), Beat: now, Targets: 3, Failing: 1,
 		Zones: []watch.Zone{
-			{Name: zone.MustParseName("example.com."), Phase: watch.PhasePublished, Serial: 2026112201, Published: true, Aliases: 1, Targets: 2,
-				LastAttempt: now, LastSuccess: now, LastChange: now.Add(-time.Hour), NextRefresh: now.Add(30 * time.Minute)},
+			{
+				Name: zone.MustParseName("example.com."), Phase: watch.PhasePublished, Serial: 2026112201, Published: true, Aliases: 1, Targets: 2,
+				LastAttempt: now, LastSuccess: now, LastChange: now.Add(-time.Hour), NextRefresh: now.Add(30 * time.Minute),
+			},
 			{Name: zone.MustParseName("example.org."), View: "inside", Phase: watch.PhaseStarting},
 		},
 	}
@@ -141,10 +143,14 @@ func (d *scriptDaemon) Targets(index int) []watch.Target {
 	}
 	now, cdn := time.Now(), zone.MustParseName("cdn.example.net.")
 	return []watch.Target{
-		{Question: resolve.Question{Target: cdn, Type: dns.TypeA}, Asked: now, Due: now.Add(30 * time.Minute),
-			Answer: &resolve.Answer{Outcome: resolve.Addresses, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, TTL: 60}},
-		{Question: resolve.Question{Target: cdn, Type: dns.TypeAAAA}, Failed: 2,
-			Answer: &resolve.Answer{Outcome: resolve.Failure, Reason: resolve.ReasonServfail}},
+		{
+			Question: resolve.Question{Target: cdn, Type: dns.TypeA}, Asked: now, Due: now.Add(30 * time.Minute),
+			Answer: &resolve.Answer{Outcome: resolve.Addresses, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, TTL: 60},
+		},
+		{
+			Question: resolve.Question{Target: cdn, Type: dns.TypeAAAA}, Failed: 2,
+			Answer: &resolve.Answer{Outcome: resolve.Failure, Reason: resolve.ReasonServfail},
+		},
 		{Question: resolve.Question{Target: zone.MustParseName("new.example.net."), Type: dns.TypeA}},
 	}
 }

@@ -157,20 +157,11 @@ func (c *statusCommand) redraw(ctx context.Context, client *api.Client, zones []
 		return usageError{message: "--watch draws on a terminal, and standard output is none", hint: "aliasflat events -f tells what happens"}
 	}
 	for {
-		var b strings.Builder
-		document, err := c.ask(ctx, client, zones)
-		var usage usageError
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.As(err, &usage):
-			return err
-		case err != nil:
-			b.WriteString(visible(err.Error()) + "\n")
-		default:
-			writeStatus(&b, document, c.look(file), time.Now())
+		text, err := c.screen(ctx, client, zones, c.look(file))
+		if err == nil && ctx.Err() == nil {
+			err = draw(file, text)
 		}
-		if err := draw(file, b.String()); err != nil {
+		if err != nil {
 			return err
 		}
 		select {
@@ -179,6 +170,21 @@ func (c *statusCommand) redraw(ctx context.Context, client *api.Client, zones []
 		case <-time.After(redrawEvery):
 		}
 	}
+}
+
+// screen is what is drawn. That nobody answers is part of it.
+func (c *statusCommand) screen(ctx context.Context, client *api.Client, zones []zone.Name, l look) (string, error) {
+	var b strings.Builder
+	document, err := c.ask(ctx, client, zones)
+	if usage, ok := errors.AsType[usageError](err); ok {
+		return "", usage
+	}
+	if err == nil {
+		writeStatus(&b, document, l, time.Now())
+	} else {
+		b.WriteString(visible(err.Error()) + "\n")
+	}
+	return b.String(), nil
 }
 
 // draw puts text on a terminal in place of what is there: from its first line, each line to

@@ -25,7 +25,7 @@ func manager(t *testing.T) (receive func() string) {
 	if err != nil {
 		t.Skip("no datagrams between processes here: ", err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	t.Setenv("NOTIFY_SOCKET", path)
 	return func() string {
 		t.Helper()

@@ -160,14 +160,12 @@ func envName(key string) string {
 func envKeys() []key {
 	var keys []key
 	for _, k := range topKeys() {
-		switch k.shape {
-		case zones:
-		case listen:
+		if k.shape == listen {
 			for _, inner := range listenKeys() {
 				inner.name = k.name + keyDelimiter + inner.name
 				keys = append(keys, inner)
 			}
-		default:
+		} else if k.shape != zones {
 			keys = append(keys, k)
 		}
 	}

@@ -29,7 +29,8 @@ type statusCommand struct {
 	*app
 	controlFlags
 
-	watch bool
+	watch  bool
+	health bool // of the daemon alone
 }
 
 // statusDocument is what status prints as JSON.
@@ -58,6 +59,7 @@ held at all, and with 2 if a newer configuration was not taken in.`,
 		RunE: interruptible(c.status),
 	}
 	c.add(cmd.Flags())
+	cmd.Flags().BoolVar(&c.health, "healthcheck", false, "print nothing, and exit with 4 if no daemon answers or it hangs; zones do not count")
 	cmd.Flags().BoolVar(&c.watch, "watch", false, "draw it anew every 2 seconds, on a terminal, until it is interrupted")
 	return cmd
 }
@@ -80,6 +82,12 @@ func (c *statusCommand) status(cmd *cobra.Command, args []string) error {
 	document, err := c.ask(cmd.Context(), client, zones)
 	if err != nil {
 		return err
+	}
+	if c.health {
+		if document.Hung {
+			return errors.New("the daemon hangs")
+		}
+		return nil
 	}
 	o := c.outcome(document.Status)
 	document.Exit = o.status()

@@ -38,7 +38,8 @@ type fakeDaemon struct {
 	mu        sync.Mutex
 	refreshed []zone.Name
 	reloaded  int
-	refuse    error // a new configuration
+	refuse    error         // a new configuration
+	loading   chan struct{} // closed when that is being taken in, which takes as long as it may then
 }
 
 func (d *fakeDaemon) Snapshot() *watch.Snapshot {
@@ -92,7 +93,11 @@ func (d *fakeDaemon) Refresh(name zone.Name) (zones, targets int) {
 	return 0, 0
 }
 
-func (d *fakeDaemon) Reload(context.Context) error {
+func (d *fakeDaemon) Reload(ctx context.Context) error {
+	if d.loading != nil {
+		close(d.loading)
+		<-ctx.Done()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.reloaded++

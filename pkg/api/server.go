@@ -47,8 +47,9 @@ type server struct {
 func (s *Socket) Serve(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var requests gate
 	h := http.Server{
-		Handler:           (&server{Options: o}).handler(),
+		Handler:           requests.guard((&server{Options: o}).handler()),
 		ReadHeaderTimeout: headerTime,
 		ReadTimeout:       readTime,
 		WriteTimeout:      writeTime,
@@ -72,6 +73,7 @@ func (s *Socket) Serve(ctx context.Context, o Options) error {
 	}
 	cancel()
 	ending.Wait()
+	requests.close()
 	return errors.Join(err, s.Close())
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -140,6 +142,38 @@ func TestSocketFolderCannotBeMade(t *testing.T) {
 	}
 	if _, err := Listen(t.Context(), filepath.Join(file, SocketName)); err == nil {
 		t.Error("a socket below a file")
+	}
+}
+
+// What a request uses may be closed when Serve has returned.
+func TestServeWaitsForRequests(t *testing.T) {
+	path := filepath.Join(t.TempDir(), SocketName)
+	s := listenAt(t, path)
+	d := &fakeDaemon{loading: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	served, asked := make(chan error, 1), make(chan error, 1)
+	go func() { served <- s.Serve(ctx, Options{Daemon: d}) }()
+	go func() {
+		_, err := NewClient(path).Reload(t.Context())
+		asked <- err
+	}()
+	<-d.loading
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if d.reloaded != 1 {
+		t.Error("the request is still under way")
+	}
+	if err := <-asked; errors.Is(err, ErrNoDaemon) {
+		t.Error(err) // the request was there before the end
+	}
+	var g gate
+	g.close()
+	w := httptest.NewRecorder()
+	g.guard(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if w.Code != http.StatusServiceUnavailable {
+		t.Errorf("a request behind a closed gate: %d", w.Code)
 	}
 }
 

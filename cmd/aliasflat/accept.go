@@ -1,18 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
+	"net/netip"
 	"strings"
 
-	"github.com/miekg/dns"
 	"github.com/spf13/cobra"
 
-	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/api"
 	"github.com/aliasflat/aliasflat/pkg/state"
-	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
 // acceptCommand is the work of aliasflat accept.
@@ -28,63 +25,61 @@ func newAcceptCommand(a *app) *cobra.Command {
 		Long: `accept lets the next run publish what a guard holds back: of a zone all targets that
 it was noticed in, or of one target. It also takes a negative answer for confirmed,
 so that addresses go which are only said to be gone. It asks and writes nothing but
-the state.`,
+the state; where aliasflat watch has that open, the daemon does it, and publishes
+what was let through at once.`,
 		Example: `  aliasflat accept --state /var/lib/aliasflat example.com
   aliasflat accept cdn.example.net`,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.accept(cmd, args) },
+		RunE: interruptible(c.accept),
 	}
-	cmd.Flags().StringVar(&c.dir, "state", "", "use the state in `DIR` (default: that of the configuration)")
+	c.add(cmd.Flags())
 	return cmd
 }
 
 func (c *acceptCommand) accept(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return usageError{message: "no zone and no target was given", hint: cmd.CommandPath() + " example.com"}
-	}
-	names := map[zone.Name]bool{}
-	for _, arg := range args {
-		name, err := zone.ParseName(arg, zone.Root)
-		if err != nil {
-			return usageError{message: err.Error()}
-		}
-		names[name] = true
-	}
-	s, list, err := c.open(c.stdout, state.Options{Existing: true})
+	given, err := names(args, usageError{message: "no zone and no target was given", hint: cmd.CommandPath() + " example.com"})
 	if err != nil {
 		return err
 	}
-	accepted := map[resolve.Question]*resolve.Known{}
-	for q, known := range s.AllKnown() {
-		if (names[q.Target] || names[known.Held.Zone]) && known.Accept() {
-			accepted[q] = known
-		}
-	}
-	if len(accepted) > 0 {
-		err = s.Commit(state.Update{Known: accepted})
-	}
-	if err := errors.Join(err, s.Close()); err != nil {
+	r, list, err := c.reach(cmd.Context(), c.stdout, state.Options{Existing: true})
+	if err != nil {
 		return err
 	}
-	return c.done(list, acceptedWords(accepted))
+	var accepted *api.Accepted
+	who := "the next run"
+	if r.daemon != nil {
+		who = "the daemon"
+		accepted, err = r.daemon.Accept(cmd.Context(), given)
+	} else {
+		accepted, err = api.Accept(r.store, given)
+		err = errors.Join(err, r.close())
+	}
+	if err != nil {
+		return failed(err)
+	}
+	return c.done(list, acceptedWords(accepted, who))
 }
 
-// acceptedWords tells what was accepted, one question a line.
-func acceptedWords(accepted map[resolve.Question]*resolve.Known) string {
-	if len(accepted) == 0 {
+// acceptedWords tells what was accepted, one question a line, and who publishes it.
+func acceptedWords(accepted *api.Accepted, who string) string {
+	if len(accepted.Accepted) == 0 {
 		return "nothing was held back"
 	}
 	var lines []string
-	for q, known := range accepted {
+	for _, a := range accepted.Accepted {
 		what := "has none any more"
-		if known.Held.Times > 0 {
-			var s []string
-			for _, a := range known.Held.Addresses {
-				s = append(s, a.String())
-			}
-			what = strings.Join(s, ", ")
+		if !a.Gone {
+			what = addressList(a.Addresses)
 		}
-		lines = append(lines, fmt.Sprintf("accepted %s %s: %s", q.Target, dns.TypeToString[q.Type], what))
+		lines = append(lines, fmt.Sprintf("accepted %s %s: %s", a.Target, a.Type, what))
 	}
-	slices.SortFunc(lines, cmp.Compare[string])
-	return strings.Join(append(lines, "the next run publishes "+counted(len(lines), "change")), "\n")
+	return strings.Join(append(lines, who+" publishes "+counted(len(lines), "change")), "\n")
+}
+
+// addressList is addresses as they stand in a sentence.
+func addressList(list []netip.Addr) string {
+	var texts []string
+	for _, a := range list {
+		texts = append(texts, a.String())
+	}
+	return strings.Join(texts, ", ")
 }

@@ -249,6 +249,11 @@ Knot load. All else comes out as it was written.`,
 		newResolveCommand(a),
 		newStateCommand(a),
 		newAcceptCommand(a),
+		newStatusCommand(a),
+		newEventsCommand(a),
+		newRefreshCommand(a),
+		newHistoryCommand(a),
+		newWhyCommand(a),
 		newDoctorCommand(a),
 		newVersionCommand(a),
 		newExplainCommand(a),
@@ -298,8 +303,8 @@ func formatsOf(cmd *cobra.Command) []string {
 	switch cmd.Name() {
 	case "diff":
 		return append(slices.Clone(formats), markdownFormat)
-	case "doctor":
-		return []string{"text", "json"} // it has no places in files to mark
+	case "doctor", "status", "events", "refresh", "history", "why":
+		return []string{"text", "json"} // they have no places in files to mark
 	}
 	return formats
 }

@@ -55,6 +55,11 @@ func TestScript(t *testing.T) {
 //	hold-state DIR          have the state in a folder open; $HOLDER is who has
 //	free-state              close it again
 //	stamp-state DIR TIME    write to the state in a folder as if it were that time
+//	daemon STATE [WORD...]  stand in for aliasflat watch with the state in a folder; each WORD says
+//	                        what is wrong: failing, held, stale, guarded, hung, refused
+//	daemon-tells TEXT...    have events happen in it: a trouble for each TEXT, and a change
+//	daemon-stop             end it
+//	await FILE TEXT         wait until another process has written a text to a file
 //	exit-status N CMD...    run a command that must end with this exit status
 //
 // and those of script_files_test.go.
@@ -73,6 +78,7 @@ func params(dir string) testscript.Params {
 			env.Values[primaryKey{}] = &primary{}
 			env.Values[memoryKey{}] = map[string]string{}
 			env.Values[heldKey{}] = &held{}
+			env.Values[daemonKey{}] = &scriptDaemon{}
 			return nil
 		},
 		Condition: condition,
@@ -94,6 +100,10 @@ func params(dir string) testscript.Params {
 			"hold-state":    holdState,
 			"free-state":    freeState,
 			"stamp-state":   stampState,
+			"daemon":        startDaemon,
+			"daemon-tells":  daemonTells,
+			"daemon-stop":   stopDaemon,
+			"await":         await,
 		},
 	}
 }

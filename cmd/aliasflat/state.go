@@ -11,18 +11,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aliasflat/aliasflat/pkg/api"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/state"
-	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
 // stateCommand is the work of aliasflat state and the commands below it.
 type stateCommand struct {
 	*app
+	controlFlags
 
-	dir   string // empty: that of the configuration
-	lower bool   // of import alone
-	under bool   // of forget alone
+	lower bool // of import alone
+	under bool // of forget alone
 }
 
 func newStateCommand(a *app) *cobra.Command {
@@ -32,11 +32,12 @@ func newStateCommand(a *app) *cobra.Command {
 		Short: "Export, import and forget what is remembered between runs",
 		Long: `state looks after what runs remember for each other: the last good answers, the
 serials that were published, and the history of changes. It is in a folder that
---state names, or the key state of the configuration.`,
+--state names, or the key state of the configuration. Where aliasflat watch has it
+open, export and forget go through the daemon.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: noCommand,
 	}
-	cmd.PersistentFlags().StringVar(&c.dir, "state", "", "use the state in `DIR` (default: that of the configuration)")
+	c.add(cmd.PersistentFlags())
 	cmd.AddCommand(c.exportCommand(), c.importCommand(), c.forgetCommand())
 	return cmd
 }
@@ -50,7 +51,7 @@ estimate, zone and change. The same state gives the same bytes. Its messages go 
 standard error.`,
 		Example: `  aliasflat state export --state /var/lib/aliasflat > state.jsonl`,
 		Args:    noArgs,
-		RunE:    func(*cobra.Command, []string) error { return c.export() },
+		RunE:    interruptible(func(cmd *cobra.Command, _ []string) error { return c.export(cmd) }),
 	}
 }
 
@@ -84,18 +85,22 @@ last one that was published, and for a target nothing stands in when it fails. T
 history of changes stays.`,
 		Example: `  aliasflat state forget --state /var/lib/aliasflat cdn.example.net
   aliasflat state forget --under example.net`,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.forget(cmd, args) },
+		RunE: interruptible(c.forget),
 	}
 	cmd.Flags().BoolVar(&c.under, "under", false, "forget all below the names too")
 	return cmd
 }
 
-func (c *stateCommand) export() error {
-	s, _, err := c.open(c.stderr, state.Options{ReadOnly: true})
-	if err != nil {
+func (c *stateCommand) export(cmd *cobra.Command) error {
+	r, _, err := c.reach(cmd.Context(), c.stderr, state.Options{ReadOnly: true})
+	switch {
+	case err != nil:
 		return err
+	case r.daemon != nil:
+		return failed(r.daemon.Export(cmd.Context(), c.stdout))
+	default:
+		return errors.Join(r.store.Export(c.stdout), r.close())
 	}
-	return errors.Join(s.Export(c.stdout), s.Close())
 }
 
 func (c *stateCommand) take(file string) error {
@@ -128,32 +133,26 @@ func (c *stateCommand) take(file string) error {
 }
 
 func (c *stateCommand) forget(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return usageError{message: "no name was given", hint: cmd.CommandPath() + " example.com"}
-	}
-	var names []zone.Name
-	for _, arg := range args {
-		name, err := zone.ParseName(arg, zone.Root)
-		if err != nil {
-			return usageError{message: err.Error()}
-		}
-		names = append(names, name)
-	}
-	s, list, err := c.open(c.stdout, state.Options{Existing: true})
+	given, err := names(args, usageError{message: "no name was given", hint: cmd.CommandPath() + " example.com"})
 	if err != nil {
 		return err
 	}
-	var sum state.Forgotten
-	for _, name := range names {
-		f, forgetErr := s.Forget(name, c.under)
-		err = errors.Join(err, forgetErr)
-		sum.Zones, sum.Known, sum.Estimates = sum.Zones+f.Zones, sum.Known+f.Known, sum.Estimates+f.Estimates
-	}
-	if err := errors.Join(err, s.Close()); err != nil {
+	r, list, err := c.reach(cmd.Context(), c.stdout, state.Options{Existing: true})
+	if err != nil {
 		return err
 	}
+	var sum *api.Forgotten
+	if r.daemon != nil {
+		sum, err = r.daemon.Forget(cmd.Context(), given, c.under)
+	} else {
+		sum, err = api.Forget(r.store, given, c.under)
+		err = errors.Join(err, r.close())
+	}
+	if err != nil {
+		return failed(err)
+	}
 	return c.done(list, fmt.Sprintf("forgot %s, %s, %s",
-		counted(sum.Zones, "zone"), counted(sum.Known, "answer"), counted(sum.Estimates, "TTL estimate")))
+		counted(sum.Zones, "zone"), counted(sum.Answers, "answer"), counted(sum.Estimates, "TTL estimate")))
 }
 
 // counted is a number with its word.
@@ -176,6 +175,9 @@ func (c *stateCommand) done(list diag.List, words string) error {
 	return err
 }
 
+// errDaemon says that a daemon has the state open, and answers.
+var errDaemon = errors.New("a daemon has the state")
+
 // open opens the state that flags or configuration name, with what there is to say of it. What
 // keeps it from being opened is printed to w.
 func (c *stateCommand) open(w io.Writer, o state.Options) (*state.Store, diag.List, error) {
@@ -183,14 +185,21 @@ func (c *stateCommand) open(w io.Writer, o state.Options) (*state.Store, diag.Li
 	if err != nil {
 		return nil, nil, err
 	}
-	dir := conf.State
-	override(&dir, c.dir)
+	return c.openAt(w, c.stateDir(conf), o, func() bool { return false })
+}
+
+// openAt opens the state in a folder. One that another process has open is errDaemon where that
+// answers.
+func (c *stateCommand) openAt(w io.Writer, dir string, o state.Options, answers func() bool) (*state.Store, diag.List, error) {
 	if dir == "" {
 		return nil, nil, usageError{message: "no state was named", hint: "--state names its folder, or the key state of the configuration"}
 	}
 	s, err := state.Open(dir, o)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, usageError{message: fmt.Sprintf("there is no state in %s", dir), hint: "--state names the folder of one"}
+	}
+	if errors.Is(err, state.ErrLocked) && answers() {
+		return nil, nil, errDaemon
 	}
 	if err != nil {
 		d, outcome := stateProblem(err)

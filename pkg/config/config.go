@@ -49,6 +49,7 @@ type Config struct {
 	Rate          float64           // queries a second to one resolver; 0: auto
 	RefreshFloor  time.Duration     // a daemon asks for no target more often
 	Poll          time.Duration     // how often it looks at sources that the system does not tell of
+	Listen        Listen
 
 	Settings Settings // of sources that are no configured zone
 	Zones    []Zone   // patterns expanded, in the order of the file

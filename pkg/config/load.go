@@ -19,27 +19,31 @@ import (
 const (
 	baseName  = "aliasflat.yaml"
 	envPrefix = "ALIASFLAT"
+	// keyDelimiter stands between the keys of a mapping and those inside of it, for viper.
+	// Its own one, the dot, is part of names.
+	keyDelimiter = "::"
 )
 
 // written is the file as it was written, with the variables laid over it. Zones
 // are a list: viper takes the keys of a mapping apart at dots and folds their
 // case, so a zone name can never be a key.
 type written struct {
-	Resolvers       []string `mapstructure:"resolvers"`
-	IncludeRoot     string   `mapstructure:"include-root"`
-	State           string   `mapstructure:"state"`
-	MaxAddresses    string   `mapstructure:"max-addresses"`
-	GenerateLimit   string   `mapstructure:"generate-limit"`
-	AllowNet        []string `mapstructure:"allow-net"`
-	DenyNet         []string `mapstructure:"deny-net"`
-	Timeout         string   `mapstructure:"timeout"`
-	Agree           string   `mapstructure:"agree"`
-	AgreeMode       string   `mapstructure:"agree-mode"`
-	RequireAD       string   `mapstructure:"require-ad"`
-	Fresh           string   `mapstructure:"fresh"`
-	Rate            string   `mapstructure:"rate"`
-	RefreshFloor    string   `mapstructure:"refresh-floor"`
-	Poll            string   `mapstructure:"poll"`
+	Resolvers       []string      `mapstructure:"resolvers"`
+	IncludeRoot     string        `mapstructure:"include-root"`
+	State           string        `mapstructure:"state"`
+	MaxAddresses    string        `mapstructure:"max-addresses"`
+	GenerateLimit   string        `mapstructure:"generate-limit"`
+	AllowNet        []string      `mapstructure:"allow-net"`
+	DenyNet         []string      `mapstructure:"deny-net"`
+	Timeout         string        `mapstructure:"timeout"`
+	Agree           string        `mapstructure:"agree"`
+	AgreeMode       string        `mapstructure:"agree-mode"`
+	RequireAD       string        `mapstructure:"require-ad"`
+	Fresh           string        `mapstructure:"fresh"`
+	Rate            string        `mapstructure:"rate"`
+	RefreshFloor    string        `mapstructure:"refresh-floor"`
+	Poll            string        `mapstructure:"poll"`
+	Listen          writtenListen `mapstructure:"listen"`
 	writtenSettings `mapstructure:",squash"`
 	Zones           []writtenZone `mapstructure:"zones"`
 }
@@ -92,15 +96,12 @@ func Load(path string) (*Config, diag.List, error) {
 		return nil, in.found, nil
 	}
 	var w written
-	v := viper.NewWithOptions(viper.KeyDelimiter("::"))
+	v := viper.NewWithOptions(viper.KeyDelimiter(keyDelimiter))
 	v.SetConfigType("yaml")
 	// Each variable is bound by name: viper asks the environment only for keys
 	// that it has met, and its own ways to learn them from a struct leave out
 	// embedded ones.
-	for _, k := range topKeys() {
-		if k.shape == zones {
-			continue
-		}
+	for _, k := range envKeys() {
 		if err := v.BindEnv(k.name, envName(k.name)); err != nil {
 			return nil, nil, fmt.Errorf("read %s: %w", envName(k.name), err)
 		}
@@ -153,15 +154,32 @@ func places() []string {
 }
 
 func envName(key string) string {
-	return envPrefix + "_" + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
+	return envPrefix + "_" + strings.ToUpper(strings.NewReplacer("-", "_", keyDelimiter, "_").Replace(key))
+}
+
+// envKeys are the keys that a variable can set. Those of listen have the names of both, as in
+// ALIASFLAT_LISTEN_HTTP.
+func envKeys() []key {
+	var keys []key
+	for _, k := range topKeys() {
+		if k.shape == listen {
+			for _, inner := range listenKeys() {
+				inner.name = k.name + keyDelimiter + inner.name
+				keys = append(keys, inner)
+			}
+		} else if k.shape != zones {
+			keys = append(keys, k)
+		}
+	}
+	return keys
 }
 
 // checkEnv holds the variables to the same rules as the file. Their place is
 // the name of the variable.
 func checkEnv(in *inspector) {
-	for _, k := range topKeys() {
+	for _, k := range envKeys() {
 		text := os.Getenv(envName(k.name))
-		if text == "" || k.shape == zones {
+		if text == "" {
 			continue
 		}
 		items := []string{text}
@@ -170,7 +188,7 @@ func checkEnv(in *inspector) {
 		}
 		for _, item := range items {
 			if err := k.check(item); err != nil {
-				in.wrong(diag.Span{Pos: diag.Pos{File: envName(k.name)}}, k.name, err)
+				in.wrong(diag.Span{Pos: diag.Pos{File: envName(k.name)}}, strings.ReplaceAll(k.name, keyDelimiter, "."), err)
 			}
 		}
 	}
@@ -192,6 +210,7 @@ func (in *inspector) build(path string, w *written) *Config {
 		AgreeMode:     or(w.AgreeMode, agreeWords[0]),
 		RequireAD:     w.RequireAD == boolWords[0],
 		Fresh:         or(w.Fresh, freshWords[0]),
+		Listen:        w.Listen.listen(path),
 		Settings:      w.settings(defaults()),
 	}
 	c.Timeout, _ = ParseDuration(or(w.Timeout, "0"))

@@ -93,6 +93,7 @@ require-ad: true
 fresh: authoritative
 rate: 250
 ecs: 198.51.100.0/24
+listen: {http: "127.0.0.1:8053", hosts: status.example.com, control: run/control.sock}
 generate-limit: 100
 check-names: warn
 keep: 10
@@ -138,6 +139,9 @@ zones:
 	}
 	if c.Agree != 2 || c.AgreeMode != "overlap" || !c.RequireAD || c.Fresh != "authoritative" || c.Rate != 250 {
 		t.Errorf("agree %d %s, require-ad %v, fresh %s, rate %v", c.Agree, c.AgreeMode, c.RequireAD, c.Fresh, c.Rate)
+	}
+	if diff := cmp.Diff(Listen{HTTP: "127.0.0.1:8053", Hosts: []string{"status.example.com"}, Control: "run/control.sock"}, c.Listen); diff != "" {
+		t.Error(diff)
 	}
 	low, high := uint32(30), uint32(5400)
 	want := Settings{
@@ -213,7 +217,12 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("ALIASFLAT_RESOLVERS", "udp://192.0.2.53,tcp://192.0.2.54")
 	t.Setenv("ALIASFLAT_INCLUDE_ROOT", "/srv/zones")
 	t.Setenv("ALIASFLAT_TIMEOUT", "1m")
+	t.Setenv("ALIASFLAT_LISTEN_HTTP", "[::1]:8053")
+	t.Setenv("ALIASFLAT_LISTEN_HOSTS", "one.example,two.example")
 	c := mustLoad(t, "")
+	if c.Listen.HTTP != "[::1]:8053" || len(c.Listen.Hosts) != 2 {
+		t.Errorf("listen: %+v", c.Listen)
+	}
 	if c.Settings.TTLMin == nil || *c.Settings.TTLMin != 45 {
 		t.Errorf("ttl-min %v", c.Settings.TTLMin)
 	}
@@ -238,7 +247,10 @@ func TestMistakes(t *testing.T) {
 		{"key at the wrong level", "output: a.db\n", `aliasflat.yaml:1:1 config-unknown-key unknown key "output" (output belongs into an entry of zones)`},
 		{"top key in a zone", "zones:\n  - {source: a.zone, resolvers: [system]}\n", `aliasflat.yaml:2:22 config-unknown-key unknown key "resolvers" (resolvers belongs to the top of the file)`},
 		{"key twice", "timeout: 1s\ntimeout: 2s\n", `aliasflat.yaml:2:1 config-unknown-key key "timeout" stands twice ()`},
-		{"key of a later release", "listen: {dns: \"127.0.0.1:5353\"}\n", `aliasflat.yaml:1:1 config-unknown-key unknown key "listen" ()`},
+		{"key of a later release", "listen: {dns: \"127.0.0.1:5353\"}\n", `aliasflat.yaml:1:10 config-unknown-key unknown key "dns" ()`},
+		{"no port to listen on", "listen: {http: 127.0.0.1}\n", `aliasflat.yaml:1:16 config-value http: "127.0.0.1" is no address with a port (write it as 127.0.0.1:8053 or [::1]:8053)`},
+		{"listen is no address", "listen: 127.0.0.1:8053\n", `aliasflat.yaml:1:9 config-value keys with values belong here, not "127.0.0.1:8053" ()`},
+		{"empty control socket", "listen: {control: \"\"}\n", `aliasflat.yaml:1:19 config-value control: the value is empty ()`},
 		{"no YAML", "zones:\n\t- a\n", `aliasflat.yaml:2:1 config-syntax this is no YAML: found character that cannot start any token ()`},
 		{"no mapping", "- a\n", `aliasflat.yaml:1:1 config-value keys with values belong here, not a list ()`},
 		{"bad word", "siblings: fallbck\n", `aliasflat.yaml:1:11 config-value siblings: "fallbck" is none of error, fallback, override, merge (did you mean fallback?)`},

@@ -21,6 +21,7 @@ const (
 	zones        // of zone entries
 	reload       // a driver, or keys with values
 	guard        // keys with values
+	listen       // keys with values
 )
 
 // key is one key of the file.
@@ -66,6 +67,7 @@ func topKeys() []key {
 		{"rate", scalar, checkRate},
 		{"refresh-floor", scalar, checkWait},
 		{"poll", scalar, checkWait},
+		{"listen", listen, nil},
 		{"zones", zones, nil},
 	}, settingKeys()...)
 }
@@ -239,6 +241,8 @@ func (in *inspector) value(path string, k key, node *yaml.Node) {
 		in.reload(path, node)
 	case k.shape == guard:
 		in.mapping(path+".", node, guardKeys())
+	case k.shape == listen:
+		in.mapping(path+".", node, listenKeys())
 	case node.Kind != yaml.SequenceNode:
 		in.add(diag.CodeConfigValue, in.span(node), fmt.Sprintf("%s takes a list, not %s", k.name, kindWord(node)), "")
 	case k.shape == list:

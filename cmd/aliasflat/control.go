@@ -51,9 +51,11 @@ func (f *controlFlags) socket(conf *config.Config) string {
 		return conf.Listen.Control
 	case dir != "":
 		return filepath.Join(dir, api.SocketName)
-	default:
+	}
+	if dir = defaultState(); dir == "" {
 		return ""
 	}
+	return filepath.Join(dir, api.SocketName)
 }
 
 // daemon gives a client for the daemon that flags or configuration name.

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/signal"
+	"reflect"
 	"runtime/debug"
-	"strings"
-	"syscall"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,8 +23,14 @@ import (
 type watchCommand struct {
 	compileCommand
 
-	floor string
-	poll  string
+	floor     string
+	poll      string
+	logFormat string
+	public    bool // what shows the daemon may listen on other addresses than loopback
+
+	feed       *watch.Feed
+	log        *eventLog
+	supervisor *supervisor
 }
 
 func newWatchCommand(a *app) *cobra.Command {
@@ -44,12 +48,21 @@ SIGHUP has it read its configuration again. It ends with SIGTERM or SIGINT.`,
 		Example: `  aliasflat watch
   aliasflat watch --config /etc/aliasflat/aliasflat.yaml
   aliasflat watch --state state -o out/ example.com.zone`,
-		RunE: interruptible(func(cmd *cobra.Command, args []string) error { return c.watch(cmd, args) }),
+		RunE: interruptible(func(cmd *cobra.Command, args []string) error {
+			if !slices.Contains(logFormats, c.logFormat) {
+				return wordError("--log-format", c.logFormat, logFormats)
+			}
+			c.feed, c.supervisor = watch.NewFeed(0), newSupervisor()
+			c.log = newEventLog(c.stderr, c.logFormat, c.verbose > 0)
+			return c.watch(cmd, args)
+		}),
 	}
 	flags := cmd.Flags()
 	c.addCompileFlags(cmd)
 	flags.StringVar(&c.floor, "refresh-floor", "", "ask for no target more often than every `TIME` (default 30s)")
 	flags.StringVar(&c.poll, "poll", "", "look at the sources every `TIME`, where the system tells no changes (default 30s)")
+	flags.StringVar(&c.logFormat, "log-format", "auto", "`FORM` of the log: auto, text or json")
+	flags.BoolVar(&c.public, "public-http", false, "let listen.http be an address that other machines reach")
 	flags.StringVar(&c.compileCommand.wait, "wait", "", "wait `TIME` for another run that writes the same files, then exit with 6 (default 10s)")
 	return cmd
 }
@@ -61,7 +74,19 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	work, err := c.open(ctx, now)
+	open := &holdings{}
+	defer open.free()
+	known, found, outcome := c.openMemory(now.conf, false, now.wait)
+	if outcome != 0 {
+		return c.finish(c.stderr, &report{Diagnostics: found}, outcome)
+	}
+	open.add(known.close)
+	s, err := c.serve(ctx, now.conf, known.store)
+	if err != nil {
+		return err
+	}
+	open.add(s.close)
+	work, err := c.open(ctx, now, known)
 	if err != nil {
 		return err
 	}
@@ -73,50 +98,50 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 		Check: func() error {
 			p, err := c.plan(cmd, args)
 			if err == nil {
+				err = now.follows(p)
+			}
+			if err == nil {
 				next = p
 			}
 			return c.unusable(err)
 		},
 		Reload: func(ctx context.Context) (*watch.Work, error) {
-			w, err := c.open(ctx, next)
+			w, err := c.open(ctx, next, known)
 			if err == nil {
 				now = next
 			}
 			return w, c.unusable(err)
 		},
-		Again: func(ctx context.Context) (*watch.Work, error) { return c.open(ctx, now) },
+		Again: func(ctx context.Context) (*watch.Work, error) { return c.open(ctx, now, known) },
 		Tell:  c.tell,
 	})
-	done := make(chan struct{})
-	defer func() { <-done }()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		defer close(done)
-		reloadOnHangup(ctx, d)
-	}()
-	return d.Run(ctx, work)
+	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStarted, Message: fmt.Sprintf("%d zones, state %s", len(now.jobs), known.dir)})
+	for _, p := range found {
+		c.tell(watch.Event{Time: time.Now(), Kind: watch.KindTrouble, Severity: p.Severity, Message: p.Message, Found: p})
+	}
+	s.start(ctx, c, d)
+	c.supervisor.ready()
+	err = d.Run(ctx, work)
+	c.supervisor.stopping()
+	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStopping, Message: "what is published stays as it is"})
+	return err
 }
 
-// reloadOnHangup has the configuration read again with each SIGHUP.
-func reloadOnHangup(ctx context.Context, d *watch.Daemon) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	for {
-		select {
-		case <-hangups:
-			_ = d.Reload(ctx) // what came of it is told
-		case <-ctx.Done():
-			return
-		}
+// follows tells why a configuration cannot take the place of another one without a restart.
+func (p *watched) follows(next *watched) error {
+	if p.conf.State != next.conf.State {
+		return fmt.Errorf("state: %s is in use; another one takes a restart", p.conf.State)
 	}
+	if !reflect.DeepEqual(p.conf.Listen, next.conf.Listen) {
+		return errors.New("listen: what is listened on changes with a restart")
+	}
+	return nil
 }
 
 // unusable makes an error of one that was reported already.
 func (c *watchCommand) unusable(err error) error {
-	if reported, ok := errors.AsType[reportedError](err); ok {
-		return fmt.Errorf("the new configuration is not used, the old one stays: %w", reported)
+	if _, ok := errors.AsType[reportedError](err); ok {
+		return errors.New("the new configuration has errors, so the old one stays")
 	}
 	return err
 }
@@ -147,8 +172,8 @@ func (c *watchCommand) plan(cmd *cobra.Command, args []string) (*watched, error)
 	return &watched{conf, jobs, wait, floor, poll}, err
 }
 
-// open opens all that a daemon needs.
-func (c *watchCommand) open(ctx context.Context, p *watched) (*watch.Work, error) {
+// open opens all that a configuration needs.
+func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection) (*watch.Work, error) {
 	open := &holdings{}
 	failed := func(err error) (*watch.Work, error) {
 		open.free()
@@ -170,11 +195,6 @@ func (c *watchCommand) open(ctx context.Context, p *watched) (*watch.Work, error
 	if locked := lockedJobs(p.jobs); len(locked) > 0 {
 		return failed(c.finish(c.stderr, &report{Diagnostics: locked}, outcomeLocked))
 	}
-	known, found, outcome := c.openMemory(p.conf, false, p.wait)
-	if outcome != 0 {
-		return failed(c.finish(c.stderr, &report{Diagnostics: found}, outcome))
-	}
-	open.add(known.close)
 	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]*written, len(p.jobs))}
 	options := compile.Options{Advise: publish.LargePages, Force: c.force}
 	asked.options(&options)
@@ -233,22 +253,8 @@ func lockedJobs(jobs []*job) diag.List {
 	return list
 }
 
-// tell writes an event.
+// tell lets everybody know of an event.
 func (c *watchCommand) tell(e watch.Event) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", e.Time.Format(time.RFC3339), e.Kind)
-	if !e.Zone.IsZero() {
-		fmt.Fprintf(&b, " zone=%s", displayName(e.Zone))
-	}
-	if e.Serials {
-		fmt.Fprintf(&b, " serial=%d old=%d", e.NewSerial, e.OldSerial)
-	}
-	if !e.Owner.IsZero() {
-		fmt.Fprintf(&b, " owner=%s from=%v to=%v", e.Owner, e.From, e.To)
-	}
-	if !e.Target.IsZero() {
-		fmt.Fprintf(&b, " target=%s", e.Target)
-	}
-	fmt.Fprintf(&b, " %s\n", e.Message)
-	_, _ = io.WriteString(c.stderr, b.String())
+	c.feed.Tell(e)
+	c.log.tell(e)
 }

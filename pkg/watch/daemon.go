@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -49,18 +50,17 @@ func (d *Daemon) Run(ctx context.Context, work *Work) error {
 		next, err := d.options.Reload(ctx)
 		if err != nil && ctx.Err() == nil {
 			d.refused(err)
-			if next, err = d.options.Again(ctx); err == nil {
-				asked <- errors.New(d.Snapshot().Problem)
-			}
-		}
-		if err != nil {
 			asked <- err
-			if ctx.Err() != nil {
-				return nil
-			}
+			next, err = d.options.Again(ctx)
+		}
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil
+		case err != nil:
 			return err
 		}
 		close(asked)
+		d.tell(Event{Kind: KindReloaded, Message: fmt.Sprintf("%d zones", len(next.Zones))})
 		work, before = next, l
 	}
 }

@@ -96,7 +96,7 @@ func (l *loop) tellChanges(m *member, r *compile.Result, old zone.Serial, knew b
 	if r.OldSerial != nil {
 		old, knew = *r.OldSerial, true
 	}
-	if !knew {
+	if !knew || old == r.Serial {
 		old = 0
 	}
 	l.tell(m, Event{Kind: KindPublished, OldSerial: old, NewSerial: r.Serial, Serials: true})

@@ -139,16 +139,16 @@ func (f *Files) set() map[string]time.Time {
 
 // looker is the state of one Run.
 type looker struct {
-	options  FilesOptions
-	events   *events
-	files    map[string]*file
-	all      []*file            // the same, in the order of their paths
-	byEntry  map[string][]*file // whose way leads through a name in a folder
-	moving   map[*file]struct{} // files that are to be told when they stand still
-	next     time.Time          // when the first of them is looked at; zero: none is
-	again    time.Time          // when everything is looked at, because events were lost; zero: none were
-	looked   time.Time          // when everything was looked at last
-	buffer   []byte
+	options FilesOptions
+	events  *events
+	files   map[string]*file
+	all     []*file            // the same, in the order of their paths
+	byEntry map[string][]*file // whose way leads through a name in a folder
+	moving  map[*file]struct{} // files that are to be told when they stand still
+	next    time.Time          // when the first of them is looked at; zero: none is
+	again   time.Time          // when everything is looked at, because events were lost; zero: none were
+	looked  time.Time          // when everything was looked at last
+	buffer  []byte
 }
 
 func newLooker(f *Files) *looker {

@@ -40,7 +40,7 @@ func settling(t *testing.T, text string, test func(b *bench)) {
 // event gives an event of the file.
 func (b *bench) event(op fsnotify.Op) {
 	leaf := b.all[0].place.leaf
-	b.looker.hints(hints{names: map[string]fsnotify.Op{leaf: op}})
+	b.hints(hints{names: map[string]fsnotify.Op{leaf: op}})
 }
 
 // until lets time pass until the file is told, and gives how long that took.
@@ -286,7 +286,7 @@ func TestFilesLoseAgain(t *testing.T) {
 	settling(t, "1", func(b *bench) {
 		looks, last := 0, b.looked
 		for begin := time.Now(); time.Since(begin) < time.Minute; time.Sleep(time.Millisecond) {
-			b.looker.hints(hints{lost: true})
+			b.hints(hints{lost: true})
 			b.due(b.Context())
 			if b.looked != last {
 				looks, last = looks+1, b.looked

@@ -69,25 +69,18 @@ func next(tb testing.TB, calls <-chan told, within time.Duration) told {
 	}
 }
 
-// begun waits until f looks at its files: a file that is not told before the others is.
+// begun has f look at files, and waits until it has.
 func begun(tb testing.TB, f *Files, calls <-chan told, paths ...string) {
 	tb.Helper()
 	mark := filepath.Join(tb.TempDir(), "mark")
-	f.WatchSince(append([]string{mark}, paths...), time.Time{})
-	deadline := time.Now().Add(patience)
-	for n := 0; time.Now().Before(deadline); n++ {
-		write(tb, mark, fmt.Sprint(n))
-		select {
-		case c := <-calls:
-			if !slices.Equal(c.paths, []string{mark}) {
-				tb.Fatalf("told %q, want the mark alone", c.paths)
-			}
-			f.Watch(paths)
-			return
-		case <-time.After(time.Second):
-		}
+	write(tb, mark, "1")
+	f.WatchSince(paths, time.Time{})
+	// One that has changed since long ago is told when all that join with it were looked at.
+	f.WatchSince(append([]string{mark}, paths...), time.Unix(1, 0))
+	if c := next(tb, calls, patience); !slices.Equal(c.paths, []string{mark}) {
+		tb.Fatalf("told %q, want the mark alone", c.paths)
 	}
-	tb.Fatal("a change is not told")
+	f.Watch(paths)
 }
 
 func write(tb testing.TB, path, text string) {

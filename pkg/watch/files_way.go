@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -175,7 +176,7 @@ func join(above, name string) string {
 }
 
 func with(way []step, more ...step) []step {
-	return append(way[:len(way):len(way)], more...)
+	return append(slices.Clip(way), more...)
 }
 
 func latest(a, b time.Time) time.Time {

@@ -1,8 +1,8 @@
 package watch
 
 import (
+	"hash/maphash"
 	"math"
-	"math/rand/v2"
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
@@ -108,15 +108,22 @@ func (l *loop) tally(a *resolve.Answer) {
 // gone is what a cache had left of it: caches count whole seconds, each in its own way.
 const leftOver = 1
 
-// askAgain has a target asked again when what it was seen with has expired, with some
-// milliseconds of chance so that many do not fall together for ever.
+// chanceSeed spreads targets in time, in each process in another way.
+var chanceSeed = maphash.MakeSeed()
+
+// chance is so much that a target is asked later than it could be, so that many do not fall
+// together for ever. It is the same for both types, which are asked side by side.
+func chance(name zone.Name) time.Duration {
+	return time.Duration(maphash.String(chanceSeed, name.Wire()) % uint64(200*time.Millisecond))
+}
+
+// askAgain has a target asked again when what it was seen with has expired.
 func (l *loop) askAgain(t *target, seen, old *resolve.Answer) {
 	floor := l.work.Floor
 	if floor == 0 {
 		floor = DefaultFloor
 	}
 	wait := after(seen, t.failed, floor)
-	chance := time.Duration(rand.Int64N(int64(200 * time.Millisecond)))
 	if !fails(seen) && seen.Outcome == resolve.Addresses && seen.TTL <= leftOver && t.answer.TTL > leftOver && old != nil && same(old, t.answer) && !t.left {
 		// It is asked once more only: a resolver that has nothing but such answers is not asked
 		// more often for it.
@@ -125,7 +132,7 @@ func (l *loop) askAgain(t *target, seen, old *resolve.Answer) {
 	} else {
 		t.left = false
 	}
-	l.queue.at(t, time.Now().Add(wait+chance))
+	l.queue.at(t, time.Now().Add(wait+chance(t.question.Target)))
 }
 
 // answered has zones compiled that an answer makes a difference to, or that waited for it.

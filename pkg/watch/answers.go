@@ -20,6 +20,9 @@ func (l *loop) start() {
 			break
 		}
 		l.inFlight++
+		for _, i := range t.zones {
+			l.zones[i].asking++
+		}
 		l.lookUp(t)
 		started = true
 	}
@@ -52,6 +55,7 @@ func (l *loop) take(a answered) {
 		return
 	}
 	l.inFlight--
+	l.heard(t)
 	if t.gone || l.ctx.Err() != nil {
 		return
 	}
@@ -147,8 +151,24 @@ func (l *loop) answered(t *target, old *resolve.Answer) {
 	differs := !same(old, t.answer)
 	for _, i := range t.zones {
 		m := l.zones[i]
-		if differs || (m.Held || m.Guarded) && l.counts(t) {
-			l.dueAt(m, now.Add(coalesce))
+		switch {
+		case !differs && (!m.Held && !m.Guarded || !l.counts(t)):
+		case m.asking > 0:
+			l.dueAt(m, now.Add(coalesce)) // what is on its way may go out with it
+		default:
+			l.dueAt(m, now)
+		}
+	}
+}
+
+// heard notes that nothing is on its way any more for the zones of a target. What waited for
+// it goes out.
+func (l *loop) heard(t *target) {
+	now := time.Now()
+	for _, i := range t.zones {
+		m := l.zones[i]
+		if m.asking = max(m.asking-1, 0); m.asking == 0 && m.open == 0 && !m.due.IsZero() && m.due.Sub(now) < coalesce {
+			l.dueAt(m, now)
 		}
 	}
 }

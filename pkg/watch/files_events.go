@@ -68,7 +68,7 @@ func (e *events) start() bool {
 	}
 	w, err := e.make()
 	if err != nil {
-		e.trouble(fmt.Errorf("watch folders: %w", err))
+		e.trouble(fmt.Errorf("watch folders: %w", limited(err)))
 		return false
 	}
 	e.watcher = w
@@ -141,6 +141,17 @@ func (e *events) trouble(err error) {
 		e.told = true
 		e.problem(err)
 	}
+}
+
+// limited says which limit is reached, where the words of the system speak of something else.
+func limited(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("the limit fs.inotify.max_user_watches is reached: %w", err)
+	case errors.Is(err, syscall.EMFILE):
+		return fmt.Errorf("the limit fs.inotify.max_user_instances, or that of open files, is reached: %w", err)
+	}
+	return err
 }
 
 // moved forgets the watch of a folder that is gone or another one, and those below it.
@@ -228,7 +239,7 @@ func (e *events) watch() bool {
 				// Who may enter a folder but not list it gets no events.
 			default:
 				// Most often the limit is reached, and no other will do.
-				e.trouble(fmt.Errorf("watch folder %s: %w", path, err))
+				e.trouble(fmt.Errorf("watch folder %s: %w", path, limited(err)))
 				return again
 			}
 		}

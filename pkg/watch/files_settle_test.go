@@ -130,7 +130,7 @@ func TestFilesNeverStill(t *testing.T) {
 			for i := 0; time.Since(begin) < 30*time.Second; i++ {
 				write(b, b.path, fmt.Sprint(i%10)) // of one size
 				b.event(fsnotify.Write)
-				if _, ok := b.until(DefaultSettle / 3); ok {
+				if _, ok := b.until(DefaultSettle * 2 / 5); ok {
 					n++
 				}
 			}
@@ -176,7 +176,13 @@ func TestFilesNeverStill(t *testing.T) {
 			if b.settle(b.Context(), x, time.Now()) {
 				b.Error("told while it changes")
 			}
+			time.Sleep(DefaultSettle)
+			b.observe(b.all)
+			x.last = x.place.stamp()
 			must(b, os.Remove(b.path))
+			if c, whole := b.contentOf(b.Context(), x); c.state != gone || whole {
+				b.Errorf("it is %v, whole %v; want that it vanishes", c, whole)
+			}
 			if b.settle(b.Context(), x, time.Now()) {
 				b.Error("told while it vanishes")
 			}

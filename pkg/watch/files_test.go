@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -178,19 +179,29 @@ func TestFilesTellTogether(t *testing.T) {
 // TestFilesWithoutWatches has the kernel refuse watches.
 func TestFilesWithoutWatches(t *testing.T) {
 	t.Parallel()
-	limit := &os.SyscallError{Syscall: "inotify_add_watch", Err: errors.New("no space left on device")}
-	tests := map[string]func(f *Files){
-		"no watcher": func(f *Files) { f.watcher = func() (*fsnotify.Watcher, error) { return nil, limit } },
-		"no watch":   func(f *Files) { f.add = func(*fsnotify.Watcher, string) error { return limit } },
+	tests := map[string]struct {
+		limit error
+		want  string
+		set   func(f *Files, limit error)
+	}{
+		"no watcher": {syscall.EMFILE, "watch folders: the limit fs.inotify.max_user_instances", func(f *Files, limit error) {
+			f.watcher = func() (*fsnotify.Watcher, error) { return nil, limit }
+		}},
+		"no watch": {syscall.ENOSPC, ": the limit fs.inotify.max_user_watches is reached", func(f *Files, limit error) {
+			f.add = func(*fsnotify.Watcher, string) error { return limit }
+		}},
+		"another reason": {errors.New("input/output error"), ": input/output error", func(f *Files, limit error) {
+			f.add = func(*fsnotify.Watcher, string) error { return limit }
+		}},
 	}
-	for name, refuse := range tests {
+	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			paths := []string{filepath.Join(dir, "1", "zone"), filepath.Join(dir, "2", "zone")}
 			problems := make(chan error, 100)
 			f := NewFiles(FilesOptions{Poll: 20 * time.Millisecond, Settle: 10 * time.Millisecond, OnProblem: func(err error) { problems <- err }})
-			refuse(f)
+			tt.set(f, tt.limit)
 			calls, stop := run(t, f)
 			begun(t, f, calls, paths...)
 			for _, path := range paths {
@@ -204,7 +215,7 @@ func TestFilesWithoutWatches(t *testing.T) {
 			if len(problems) != 1 {
 				t.Fatalf("%d problems are told, want one", len(problems))
 			}
-			if err := <-problems; !errors.Is(err, limit) || !strings.HasPrefix(err.Error(), "watch folder") {
+			if err := <-problems; !errors.Is(err, tt.limit) || !strings.HasPrefix(err.Error(), "watch folder") || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the problem is %q, want that of the limit with what was done", err)
 			}
 		})

@@ -63,7 +63,7 @@ SIGHUP has it read its configuration again. It ends with SIGTERM or SIGINT.`,
 	flags.StringVar(&c.poll, "poll", "", "look at the sources every `TIME`, where the system tells no changes (default 30s)")
 	flags.StringVar(&c.logFormat, "log-format", "auto", "`FORM` of the log: auto, text or json")
 	flags.BoolVar(&c.public, "public-http", false, "let listen.http be an address that other machines reach")
-	flags.StringVar(&c.compileCommand.wait, "wait", "", "wait `TIME` for another run that writes the same files, then exit with 6 (default 10s)")
+	flags.StringVar(&c.wait, "wait", "", "wait `TIME` for another run that writes the same files, then exit with 6 (default 10s)")
 	return cmd
 }
 

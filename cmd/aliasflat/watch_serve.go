@@ -50,7 +50,7 @@ func (c *watchCommand) serve(ctx context.Context, conf *config.Config, store *st
 		return s, nil
 	}
 	if s.http, err = status.Listen(ctx, conf.Listen.HTTP, c.public); err != nil {
-		s.socket.Close()
+		_ = s.socket.Close() // nobody was answered
 		if public, ok := errors.AsType[*status.PublicError](err); ok {
 			return nil, usageError{message: "listen.http: " + public.Error(), hint: "put a proxy with a password before it, or say --public-http"}
 		}

@@ -215,8 +215,8 @@ func (in *inspector) build(path string, w *written) *Config {
 	}
 	c.Timeout, _ = ParseDuration(or(w.Timeout, "0"))
 	c.Rate, _ = ParseRate(w.Rate)
-	c.RefreshFloor = wait(w.RefreshFloor, DefaultRefreshFloor)
-	c.Poll = wait(w.Poll, DefaultPoll)
+	c.RefreshFloor, _ = ParseDuration(or(w.RefreshFloor, DefaultRefreshFloor.String()))
+	c.Poll, _ = ParseDuration(or(w.Poll, DefaultPoll.String()))
 	for _, r := range w.Resolvers {
 		if file, ok := strings.CutPrefix(r, "file:"); ok {
 			r = "file:" + beside(path, file)

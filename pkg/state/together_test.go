@@ -16,7 +16,7 @@ func TestCommitTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	z := func(i int, serial zone.Serial) Update {
 		return Update{Now: now, Zone: &Zone{Name: zone.MustParseName(fmt.Sprintf("z%d.example.com.", i)), Output: "a", Serial: serial, Published: now}}

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"context"
 	"hash/maphash"
 	"math"
 	"time"
@@ -11,7 +12,7 @@ import (
 )
 
 // start asks about targets that are due, as long as not too many are under way.
-func (l *loop) start() {
+func (l *loop) start(ctx context.Context) {
 	now := time.Now()
 	started := false
 	for l.inFlight < l.most() {
@@ -23,7 +24,7 @@ func (l *loop) start() {
 		for _, i := range t.zones {
 			l.zones[i].asking++
 		}
-		l.lookUp(t)
+		l.lookUp(ctx, t)
 		started = true
 	}
 	if s, ok := l.work.Options.Lookup.(resolve.Starter); ok && started {
@@ -32,31 +33,31 @@ func (l *loop) start() {
 }
 
 // lookUp asks about one target. The answer comes into the inbox.
-func (l *loop) lookUp(t *target) {
+func (l *loop) lookUp(ctx context.Context, t *target) {
 	q := t.question
 	lookup := l.work.Options.Lookup
 	if of, ok := lookup.(resolve.SubnetLookuper); ok && q.Subnet != (resolve.Subnet{}) {
 		lookup = of.For(q.Subnet)
 	}
 	if s, ok := lookup.(resolve.Starter); ok {
-		s.Start(l.ctx, q.Target, q.Type, func(a resolve.Answer) { l.inbox.put(answered{target: t, answer: a}) })
+		s.Start(ctx, q.Target, q.Type, func(a resolve.Answer) { l.inbox.put(answered{target: t, answer: a}) })
 		return
 	}
-	l.tasks.Go(func() { l.inbox.put(answered{target: t, answer: lookup.Lookup(l.ctx, q.Target, q.Type)}) })
+	l.tasks.Go(func() { l.inbox.put(answered{target: t, answer: lookup.Lookup(ctx, q.Target, q.Type)}) })
 }
 
 // take takes an answer in, and has the zones compiled to which it makes a difference.
-func (l *loop) take(a answered) {
+func (l *loop) take(ctx context.Context, a answered) {
 	t := a.target
 	if !a.confirmed && l.doubts(t, &a.answer) {
 		l.tasks.Go(func() {
-			l.inbox.put(answered{target: t, answer: l.work.Options.Confirm(l.ctx, a.answer), confirmed: true})
+			l.inbox.put(answered{target: t, answer: l.work.Options.Confirm(ctx, a.answer), confirmed: true})
 		})
 		return
 	}
 	l.inFlight--
 	l.heard(t)
-	if t.gone || l.ctx.Err() != nil {
+	if t.gone || ctx.Err() != nil {
 		return
 	}
 	now := l.now()
@@ -247,7 +248,7 @@ func (l *loop) recompile(concerns func(resolve.Question) bool) {
 }
 
 // keep remembers now and then that targets are as they were.
-func (l *loop) keep() {
+func (l *loop) keep(ctx context.Context) {
 	if l.keeping || time.Since(l.kept) < keepEvery {
 		return
 	}
@@ -256,7 +257,7 @@ func (l *loop) keep() {
 	l.kept = time.Now()
 	l.tasks.Go(func() {
 		err := l.work.Host.Keep(known, learned)
-		_ = l.daemon.do(l.ctx, func(*loop) { // the loop may have ended
+		_ = l.daemon.do(ctx, func(*loop) { // the loop may have ended
 			l.keeping = false
 			l.trouble(err)
 		})

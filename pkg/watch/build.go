@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"context"
 	"io/fs"
 	"maps"
 	"path/filepath"
@@ -26,7 +27,7 @@ type build struct {
 }
 
 // compile has the zones compiled that are due.
-func (l *loop) compile() {
+func (l *loop) compile(ctx context.Context) {
 	if l.building || l.stopping {
 		return
 	}
@@ -50,7 +51,7 @@ func (l *loop) compile() {
 	l.building = true
 	options := l.options()
 	l.tasks.Go(func() {
-		l.build(b, &options)
+		l.build(ctx, b, &options)
 		l.built <- b
 	})
 }
@@ -77,7 +78,7 @@ func (l *loop) options() compile.Options {
 }
 
 // build reads what has changed, and compiles. It is the only one that uses the session.
-func (l *loop) build(b *build, options *compile.Options) {
+func (l *loop) build(ctx context.Context, b *build, options *compile.Options) {
 	n := len(b.zones)
 	b.results, b.problems, b.files, b.unread = make([]compile.Result, n), make([]diag.List, n), make([][]string, n), make([]bool, n)
 	l.read(b, options.Advise)
@@ -86,7 +87,7 @@ func (l *loop) build(b *build, options *compile.Options) {
 		if len(b.problems[k]) > 0 {
 			continue
 		}
-		published, remembers, problems := l.work.Host.Prepare(l.deliver, i)
+		published, remembers, problems := l.work.Host.Prepare(ctx, i)
 		if len(problems) > 0 {
 			b.problems[k] = problems
 			continue
@@ -94,7 +95,7 @@ func (l *loop) build(b *build, options *compile.Options) {
 		l.session.Publishes(i, published, remembers)
 		zones, places = append(zones, i), append(places, k)
 	}
-	for k, r := range l.session.Run(l.deliver, zones, *options) {
+	for k, r := range l.session.Run(ctx, zones, *options) {
 		b.results[places[k]] = r
 	}
 }
@@ -151,7 +152,7 @@ func (r *recorder) Open(name string) (fs.File, error) {
 }
 
 // compiled takes in what was compiled.
-func (l *loop) compiled(b *build) {
+func (l *loop) compiled(ctx context.Context, b *build) {
 	l.building = false
 	now := time.Now()
 	moved := false
@@ -181,7 +182,7 @@ func (l *loop) compiled(b *build) {
 			m.Guarded = r.Guarded
 			l.attempted(m, now, r.Problems, true)
 		case !l.stopping:
-			l.publish(m, r)
+			l.publish(ctx, m, r)
 		}
 	}
 	if moved {
@@ -311,7 +312,7 @@ func (l *loop) watchFiles() {
 }
 
 // publish has a result published, outside of the loop.
-func (l *loop) publish(m *member, r *compile.Result) {
+func (l *loop) publish(ctx context.Context, m *member, r *compile.Result) {
 	m.busy = true
 	learned := resolve.Estimates{}
 	for _, t := range m.questions {
@@ -319,7 +320,7 @@ func (l *loop) publish(m *member, r *compile.Result) {
 	}
 	l.tasks.Go(func() {
 		l.room <- struct{}{}
-		d := l.work.Host.Publish(l.deliver, m.index, r, learned)
+		d := l.work.Host.Publish(ctx, m.index, r, learned)
 		<-l.room
 		l.done <- finished{m, r, d}
 	})

@@ -53,10 +53,13 @@ func (d *Daemon) Run(ctx context.Context, work *Work) error {
 			asked <- err
 			next, err = d.options.Again(ctx)
 		}
-		switch {
-		case err != nil && ctx.Err() != nil:
+		if ctx.Err() != nil {
+			if err == nil {
+				closeWork(next)
+			}
 			return nil
-		case err != nil:
+		}
+		if err != nil {
 			return err
 		}
 		close(asked)

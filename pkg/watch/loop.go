@@ -43,8 +43,6 @@ type loop struct {
 	stopping bool
 	tasks    sync.WaitGroup
 	session  *compile.Session // of the builder
-	ctx      context.Context  // of lookups
-	deliver  context.Context  // of what is published
 }
 
 // member is one zone of the work.
@@ -153,7 +151,6 @@ func (l *loop) run(ctx context.Context) chan error {
 	defer cancel()
 	deliver, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	l.ctx, l.deliver = lookups, deliver
 	if f := l.work.Files; f != nil {
 		l.tasks.Go(func() {
 			_ = f.Run(lookups, func(paths []string) { // it ends with the context only
@@ -164,20 +161,21 @@ func (l *loop) run(ctx context.Context) chan error {
 			})
 		})
 	}
-	asked := l.turn(ctx)
+	asked := l.turn(lookups, deliver)
 	l.stopping = true
 	cancel()
 	late := time.AfterFunc(grace, cut)
 	defer late.Stop()
-	l.settle()
+	l.settle(deliver)
 	l.tasks.Wait()
 	l.remember()
 	l.daemon.snapshot.Store(l.show())
 	return asked
 }
 
-// turn does what is due, waits for the next, and so on.
-func (l *loop) turn(ctx context.Context) chan error {
+// turn does what is due, waits for the next, and so on until ctx ends. What is published is
+// published in deliver, which goes on for a while.
+func (l *loop) turn(ctx, deliver context.Context) chan error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -191,20 +189,20 @@ func (l *loop) turn(ctx context.Context) chan error {
 			close(r.done)
 		case <-l.inbox.signal:
 			for _, a := range l.inbox.take() {
-				l.take(a)
+				l.take(ctx, a)
 			}
 		case paths := <-l.changed:
 			l.sourcesChanged(paths)
 		case b := <-l.built:
-			l.compiled(b)
+			l.compiled(deliver, b)
 		case f := <-l.done:
 			l.finish(f)
 		case <-timer.C:
 		}
 		l.alive()
-		l.start()
-		l.compile()
-		l.keep()
+		l.start(ctx)
+		l.compile(deliver)
+		l.keep(ctx)
 		timer.Reset(l.next())
 	}
 }
@@ -297,11 +295,11 @@ func (l *loop) tell(m *member, e Event) {
 }
 
 // settle waits for what is being compiled and published.
-func (l *loop) settle() {
+func (l *loop) settle(deliver context.Context) {
 	for l.building || slices.ContainsFunc(l.zones, func(m *member) bool { return m.busy }) {
 		select {
 		case b := <-l.built:
-			l.compiled(b)
+			l.compiled(deliver, b)
 		case f := <-l.done:
 			l.finish(f)
 		}

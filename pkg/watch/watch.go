@@ -33,14 +33,14 @@ const (
 type Host interface {
 	// Load reads the source of a zone. Where it cannot be read, problems say why. Load and
 	// Prepare are not called at the same time as each other, but while others are published.
-	Load(zone int) (compile.Source, diag.List)
+	Load(i int) (compile.Source, diag.List)
 	// Prepare tells what is published of a zone that was loaded; problems keep it from being
 	// written. remembers is as in [compile.Source].
-	Prepare(ctx context.Context, zone int) (published *compile.Published, remembers bool, problems diag.List)
+	Prepare(ctx context.Context, i int) (published *compile.Published, remembers bool, problems diag.List)
 	// Publish makes a result what the world sees, and remembers it, with what was learned of
 	// the TTLs of its answers. It is called for several zones at once, and for each by one
 	// goroutine at a time, and returns soon when ctx ends.
-	Publish(ctx context.Context, zone int, r *compile.Result, learned resolve.Estimates) Delivery
+	Publish(ctx context.Context, i int, r *compile.Result, learned resolve.Estimates) Delivery
 	// Keep remembers what was learned of targets that are as they were.
 	Keep(known map[resolve.Question]*resolve.Known, learned resolve.Estimates) error
 }

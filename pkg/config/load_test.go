@@ -64,6 +64,8 @@ func TestDefaults(t *testing.T) {
 		Agree:         1,
 		AgreeMode:     "equal",
 		Fresh:         "cached",
+		RefreshFloor:  30 * time.Second,
+		Poll:          30 * time.Second,
 		Settings:      defaults(),
 	}
 	if diff := cmp.Diff(want, c, equalNets); diff != "" {
@@ -92,6 +94,8 @@ agree-mode: overlap
 require-ad: true
 fresh: authoritative
 rate: 250
+refresh-floor: 10s
+poll: 1m
 ecs: 198.51.100.0/24
 listen: {http: "127.0.0.1:8053", hosts: status.example.com, control: run/control.sock}
 generate-limit: 100
@@ -130,6 +134,9 @@ zones:
 	}
 	if got := fmt.Sprint(c.AllowNet, c.DenyNet); got != "[192.0.2.0/24 2001:db8::1/128] [198.51.100.0/24 10.0.0.0/8@internal.example.]" {
 		t.Errorf("networks %s", got)
+	}
+	if c.RefreshFloor != 10*time.Second || c.Poll != time.Minute {
+		t.Errorf("floor %v, poll %v", c.RefreshFloor, c.Poll)
 	}
 	if c.Timeout != 90*time.Minute || c.MaxAddresses != 80 || c.GenerateLimit != 100 || c.IncludeRoot != "zones" {
 		t.Errorf("timeout %v, addresses %d, generate %d, root %q", c.Timeout, c.MaxAddresses, c.GenerateLimit, c.IncludeRoot)

@@ -22,6 +22,7 @@ type build struct {
 	read     []bool // by zone of the build: its source is read again
 	results  []compile.Result
 	unread   []bool      // the source could not be read
+	began    time.Time   // before anything was read
 	problems []diag.List // that kept a zone from being compiled
 	files    [][]string  // that a source was read from, and would be; nil: it was not read
 }
@@ -32,7 +33,7 @@ func (l *loop) compile(ctx context.Context) {
 		return
 	}
 	now := time.Now()
-	b := &build{}
+	b := &build{began: now}
 	rest := l.due[:0]
 	for _, m := range l.due {
 		if m.busy || m.open > 0 || m.due.After(now) || len(b.zones) == mostBuilt {
@@ -186,7 +187,7 @@ func (l *loop) compiled(ctx context.Context, b *build) {
 		}
 	}
 	if moved {
-		l.watchFiles()
+		l.watchFiles(b.began)
 	}
 	l.readAnew(b, now)
 	l.becomeReady()
@@ -294,8 +295,8 @@ func (l *loop) drop(t *target) {
 	l.table.mu.Unlock()
 }
 
-// watchFiles has the files of all zones watched.
-func (l *loop) watchFiles() {
+// watchFiles has the files of all zones watched, which were read after a time.
+func (l *loop) watchFiles(since time.Time) {
 	l.byFile = map[string][]int{}
 	var all []string
 	for _, m := range l.zones {
@@ -307,7 +308,7 @@ func (l *loop) watchFiles() {
 		}
 	}
 	if l.work.Files != nil {
-		l.work.Files.Watch(all)
+		l.work.Files.WatchSince(all, since)
 	}
 }
 

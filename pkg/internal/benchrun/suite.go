@@ -23,6 +23,7 @@ const startups = 20
 const (
 	partZones   = "zones"
 	partResolve = "resolve"
+	partWatch   = "watch"
 )
 
 // settings say what the suite measures.
@@ -82,11 +83,14 @@ func suite(ctx context.Context, out io.Writer, s settings) error {
 		world: filepath.Join(dir, "world.zone"), changed: filepath.Join(dir, "changed.zone"),
 	}
 	var failed error
-	if s.part != partResolve {
+	if s.part == "" || s.part == partZones {
 		failed = b.zones(ctx, s.records)
 	}
-	if s.part != partZones && ctx.Err() == nil {
+	if (s.part == "" || s.part == partResolve) && ctx.Err() == nil {
 		failed = errors.Join(failed, b.resolve(ctx, s))
+	}
+	if (s.part == "" || s.part == partWatch) && ctx.Err() == nil {
+		failed = errors.Join(failed, b.watch(ctx, s))
 	}
 	return errors.Join(failed, ctx.Err())
 }

@@ -48,7 +48,8 @@ func (d *Daemon) Run(ctx context.Context, work *Work) error {
 			return nil
 		}
 		next, err := d.options.Reload(ctx)
-		if err != nil && ctx.Err() == nil {
+		refused := err != nil && ctx.Err() == nil
+		if refused {
 			d.refused(err)
 			asked <- err
 			next, err = d.options.Again(ctx)
@@ -62,8 +63,10 @@ func (d *Daemon) Run(ctx context.Context, work *Work) error {
 		if err != nil {
 			return err
 		}
+		if !refused {
+			d.taken(next)
+		}
 		close(asked)
-		d.tell(Event{Kind: KindReloaded, Message: fmt.Sprintf("%d zones", len(next.Zones))})
 		work, before = next, l
 	}
 }
@@ -72,6 +75,14 @@ func closeWork(w *Work) {
 	if w.Close != nil {
 		w.Close()
 	}
+}
+
+// taken notes that a configuration was taken in.
+func (d *Daemon) taken(w *Work) {
+	s := *d.snapshot.Load()
+	s.Problem = ""
+	d.snapshot.Store(&s)
+	d.tell(Event{Kind: KindReloaded, Message: fmt.Sprintf("%d zones", len(w.Zones))})
 }
 
 // refused remembers that a configuration was not taken in.

@@ -38,7 +38,8 @@ type loop struct {
 	changed  chan []string // files
 	kept     time.Time     // when it was remembered last that targets are as they were
 	keeping  bool
-	ready    bool
+	tried    bool // every zone was
+	ready    bool // it was told so
 	loaded   time.Time
 	stopping bool
 	tasks    sync.WaitGroup

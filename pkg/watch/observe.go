@@ -104,7 +104,7 @@ func (l *loop) tellChanges(m *member, r *compile.Result, old zone.Serial, knew b
 
 // becomeReady tells once that every zone was tried.
 func (l *loop) becomeReady() {
-	if l.ready {
+	if l.tried {
 		return
 	}
 	failing := 0
@@ -116,12 +116,16 @@ func (l *loop) becomeReady() {
 			failing++
 		}
 	}
-	l.ready = true
+	l.tried = true
 	for _, t := range l.table.targets {
 		if t.gone {
 			l.drop(t) // of a configuration before
 		}
 	}
+	if l.ready {
+		return
+	}
+	l.ready = true
 	e := Event{Kind: KindReady, Message: fmt.Sprintf("%d zones, %d targets", len(l.zones), len(l.table.targets))}
 	if failing > 0 {
 		e.Severity = diag.Warning

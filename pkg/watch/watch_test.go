@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -440,6 +441,122 @@ func TestInDomain(t *testing.T) {
 		wait(time.Hour)
 		if w.times("cdn.example.net.", dns.TypeA) != before {
 			t.Error("a target that nobody has is asked")
+		}
+	})
+}
+
+// A new configuration takes the place of the old one: what is in both goes on, and what is
+// gone is asked for no more. One that cannot be used changes nothing.
+func TestReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := newWorld(), newHost(source("a.example.com.", "one.example.net."), source("b.example.com.", "two.example.net."))
+		w.has("one.example.net.", 60, "192.0.2.1")
+		w.has("two.example.net.", 60, "192.0.2.2")
+		work := func(zones ...int) *Work {
+			made := &Work{Host: h, Options: compile.Options{Lookup: w, Known: h.knownOf, Estimates: resolve.Estimates{}, Policy: resolve.Policy{MaxAddresses: 64}}}
+			for _, i := range zones {
+				made.Zones = append(made.Zones, Zone{Source: fmt.Sprintf("%d.zone", i)})
+			}
+			return made
+		}
+		var checked, opened error
+		next, closed := work(0), 0
+		first := work(0, 1)
+		first.Close = func() { closed++ }
+		events := &heard{}
+		d := New(Options{
+			Check:  func() error { return checked },
+			Reload: func(context.Context) (*Work, error) { return next, opened },
+			Again:  func(context.Context) (*Work, error) { return work(0, 1), nil },
+			Tell:   events.tell,
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- d.Run(ctx, first) }()
+		wait(2 * time.Second)
+
+		checked = errors.New("a bracket is missing")
+		if err := d.Reload(ctx); err == nil || events.count(KindRefused) != 1 || closed != 0 || d.Snapshot().Problem == "" {
+			t.Errorf("%v, told %d times, closed %d times", err, events.count(KindRefused), closed)
+		}
+		checked, opened = nil, errors.New("somebody has the lock")
+		if err := d.Reload(ctx); err == nil || events.count(KindRefused) != 2 {
+			t.Error(err)
+		}
+		wait(2 * time.Second)
+		if n := len(d.Snapshot().Zones); n != 2 || h.writes[0] != 1 || h.writes[1] != 1 {
+			t.Error(n, h.writes)
+		}
+		opened = nil
+		before := w.times("one.example.net.", dns.TypeA)
+		if err := d.Reload(ctx); err != nil || events.count(KindReloaded) != 1 || closed != 1 {
+			t.Errorf("%v, closed %d times", err, closed)
+		}
+		wait(2 * time.Second)
+		s := d.Snapshot()
+		if len(s.Zones) != 1 || s.Zones[0].Phase != PhasePublished || s.Problem != "" || s.Targets != 2 || w.times("one.example.net.", dns.TypeA) != before {
+			t.Errorf("%+v, asked %d times more", s, w.times("one.example.net.", dns.TypeA)-before)
+		}
+		gone := w.times("two.example.net.", dns.TypeA)
+		wait(time.Hour)
+		if w.times("two.example.net.", dns.TypeA) != gone || w.times("one.example.net.", dns.TypeA) < before+50 {
+			t.Error("the wrong targets are asked")
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := d.Reload(ctx); err == nil {
+			t.Error("a daemon that has ended takes a configuration")
+		}
+	})
+}
+
+// A daemon without a configuration to read again says so.
+func TestNothingToReload(t *testing.T) {
+	if err := New(Options{}).Reload(t.Context()); err == nil {
+		t.Error("it reloads")
+	}
+}
+
+// What is remembered of targets that stay as they are is seen again now and then, and at the
+// end.
+func TestKeeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := newWorld(), newHost(source("example.com.", "cdn.example.net."))
+		w.has("cdn.example.net.", 60, "192.0.2.1")
+		daemon(t, h, w)
+		wait(2 * time.Second)
+		q := resolve.Question{Target: zone.MustParseName("cdn.example.net."), Type: dns.TypeA}
+		first := h.knownOf(q).Seen
+		wait(time.Hour)
+		if seen := h.knownOf(q).Seen; seen.Sub(first) < 45*time.Minute {
+			t.Errorf("seen at %v, an hour behind %v", seen, first)
+		}
+	})
+}
+
+// Somebody has accepted what was held: it goes out from what was answered, without asking.
+func TestRecompile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := newWorld(), newHost(source("example.com.", "cdn.example.net."))
+		w.has("cdn.example.net.", 3600, "192.0.2.1")
+		d, _ := daemon(t, h, w)
+		wait(2 * time.Second)
+		h.mu.Lock()
+		h.sources[0] = strings.ReplaceAll(h.sources[0], "3600", "1800") // not read before it has to be
+		h.mu.Unlock()
+		before, asked := d.Snapshot().Zones[0].Attempts, w.times("cdn.example.net.", dns.TypeA)
+		err := d.Recompile(t.Context(), func(q resolve.Question) bool { return q.Target == zone.MustParseName("cdn.example.net.") })
+		wait(2 * time.Second)
+		if after := d.Snapshot().Zones[0].Attempts; err != nil || after != before+1 || w.times("cdn.example.net.", dns.TypeA) != asked || h.loads[0] != 1 {
+			t.Error(err, before, after, h.loads)
+		}
+		if list, err := d.Targets(t.Context(), 0); err != nil || len(list) != 2 || list[0].Answer == nil || list[0].Due.IsZero() {
+			t.Errorf("%v, %+v", err, list)
+		}
+		if list, _ := d.Targets(t.Context(), 7); list != nil {
+			t.Errorf("%+v", list)
 		}
 	})
 }

@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		aliasflat = flags.String("aliasflat", "", "the aliasflat program: run the suite")
 		part      = flags.String("part", "", "the part of the suite to run, zones, resolve or watch; all if empty")
 		long      = flags.Bool("long", false, "wait for the slow figures too: PowerDNS with 1/10 of the targets, the daemon with all of them")
+		ttl       = flags.Int("ttl", 0, "TTL in seconds of what the daemon watches while nothing changes; 0: 20, with -long 300")
 		powerDNS  = flags.Bool("powerdns", true, "measure PowerDNS in the resolve part")
 		ask       = flags.String("engine", "", "ask the resolver at this URL for all targets and print the cost, as the suite has it done")
 	)
@@ -61,7 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case *aliasflat != "":
 		return suite(ctx, stdout, settings{
 			program: *aliasflat, part: *part, rounds: *rounds, records: *records,
-			targets: *targets, long: *long, powerDNS: *powerDNS,
+			targets: *targets, long: *long, ttl: *ttl, powerDNS: *powerDNS,
 		})
 	case flags.NArg() == 0:
 		return errors.New("no commands: give name=command arguments, or -aliasflat")

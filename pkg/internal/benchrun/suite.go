@@ -34,6 +34,7 @@ type settings struct {
 	records  int  // of the main zone
 	targets  int  // at most
 	long     bool // the slow figures too
+	ttl      int  // of what the daemon watches, in seconds; 0: as the figures want it
 	powerDNS bool
 }
 

@@ -37,10 +37,13 @@ const (
 func (b *bench) watch(ctx context.Context, s settings) error {
 	return onStage(ctx, func(tb testing.TB) error {
 		tb.Helper()
-		failed := errors.Join(b.oneChange(ctx, tb, s.records), b.manyZones(ctx, tb, max(10, s.records/100)))
+		failed := errors.Join(b.oneChange(ctx, tb, s.records), b.manyZones(ctx, tb, max(10, s.records/100)), b.latency(ctx, tb, max(10, s.targets/100)))
 		sizes, ttl := []int{max(1, s.targets/100), max(1, s.targets/10)}, shortTTL
 		if s.long {
 			sizes, ttl = append(sizes, s.targets), longTTL
+		}
+		if s.ttl > 0 {
+			ttl = s.ttl
 		}
 		return errors.Join(failed, b.steady(ctx, tb, sizes, ttl))
 	})
@@ -108,6 +111,10 @@ func (b *bench) oneChange(ctx context.Context, tb testing.TB, records int) error
 	tb.Helper()
 	z, err := b.realistic(records)
 	if err != nil {
+		return err
+	}
+	aliases := max(1, records/1000)
+	if err := generate(b.world, func(w io.Writer) error { return zonegen.World(w, aliases) }); err != nil {
 		return err
 	}
 	world, err := os.ReadFile(b.world)

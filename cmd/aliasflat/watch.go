@@ -16,6 +16,7 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/config"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/publish"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/watch"
 )
 
@@ -199,8 +200,12 @@ func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection
 	options := compile.Options{Advise: publish.LargePages, Force: c.force}
 	asked.options(&options)
 	known.options(&options)
+	var health func() []resolve.Health
+	if asked.resolvers != nil {
+		health = asked.resolvers.Health
+	}
 	return &watch.Work{
-		Zones: host.zones(), Host: host, Options: options, Floor: p.floor, Now: host.now, Close: open.free,
+		Zones: host.zones(), Host: host, Options: options, Floor: p.floor, Now: host.now, Close: open.free, Health: health,
 		Files: watch.NewFiles(watch.FilesOptions{Poll: p.poll, OnProblem: func(err error) {
 			c.tell(watch.Event{Time: time.Now(), Kind: watch.KindTrouble, Severity: diag.Warning, Message: err.Error()})
 		}}),

@@ -212,6 +212,15 @@ func (r *Resolvers) Examine(ctx context.Context) []resolve.Examined {
 	return slices.Concat(of...)
 }
 
+// Health tells how each resolver on the network does, in the order of the list.
+func (r *Resolvers) Health() []resolve.Health {
+	var list []resolve.Health
+	for _, c := range r.clients {
+		list = append(list, c.Health()...)
+	}
+	return list
+}
+
 // Problems tells which resolvers invent addresses and were not used, as far as
 // lookups have shown it. It is an error where no other resolver is left.
 func (r *Resolvers) Problems() diag.List {

@@ -124,6 +124,8 @@ type health struct {
 	down   atomic.Bool
 	heard  atomic.Int64 // the moment when it last replied; zero before the first reply
 
+	answers, silences atomic.Uint64 // since the start
+
 	mu    sync.Mutex
 	since moment // when it went down
 	next  moment // when one query may find out whether it is back
@@ -133,6 +135,7 @@ type health struct {
 // answered finds the resolver well.
 func (h *health) answered(now moment) {
 	h.heard.Store(int64(now))
+	h.answers.Add(1)
 	if h.silent.Load() != 0 {
 		h.silent.Store(0)
 	}
@@ -144,6 +147,7 @@ func (h *health) answered(now moment) {
 // silence takes note of a query without a reply. Where the resolver has replied to others
 // since, it is the name that gets none.
 func (h *health) silence(asked, now moment) {
+	h.silences.Add(1)
 	if heard := moment(h.heard.Load()); heard != 0 && heard >= asked || h.silent.Add(1) < silentLimit {
 		return
 	}

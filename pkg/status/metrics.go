@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/watch"
 )
 
@@ -54,6 +55,32 @@ func (e *exposition) daemon(s *watch.Snapshot) {
 		{"failure", s.Lookups.Failures},
 	} {
 		e.sample(lookups, float64(l.count), "outcome", l.outcome)
+	}
+	e.resolvers(s.Resolvers)
+}
+
+// resolvers are those of the configuration, so that the label is bounded.
+func (e *exposition) resolvers(list []resolve.Health) {
+	for _, m := range []struct {
+		name string
+		kind kind
+		help string
+		of   func(h *resolve.Health) float64
+	}{
+		{"aliasflat_resolver_up", gauge, "Whether the resolver answers, as far as is known.", func(h *resolve.Health) float64 { return truth(h.Up && !h.Invents) }},
+		{"aliasflat_resolver_invents", gauge, "Whether it gives addresses to names that cannot exist, and is not used for that.", func(h *resolve.Health) float64 { return truth(h.Invents) }},
+		{"aliasflat_resolver_down_seconds", gauge, "For how long it has been silent; 0 while it answers.", func(h *resolve.Health) float64 { return h.Down.Seconds() }},
+		{"aliasflat_resolver_round_trip_seconds", gauge, "How long its answers take, smoothed.", func(h *resolve.Health) float64 { return h.RoundTrip.Seconds() }},
+		{"aliasflat_resolver_queries_answered_total", counter, "Queries that it has replied to.", func(h *resolve.Health) float64 { return float64(h.Answered) }},
+		{"aliasflat_resolver_queries_silent_total", counter, "Queries that it has not replied to.", func(h *resolve.Health) float64 { return float64(h.Silent) }},
+	} {
+		if len(list) == 0 {
+			return
+		}
+		e.metric(m.name, m.kind, m.help)
+		for i := range list {
+			e.sample(m.name, m.of(&list[i]), "resolver", list[i].Resolver)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/watch"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -31,6 +32,10 @@ func someZones() *watch.Snapshot {
 	return &watch.Snapshot{
 		Time: now, Started: now.Add(-26 * time.Hour), Loaded: now.Add(-time.Hour), Beat: now,
 		Targets: 12, Failing: 2, InFlight: 1, Lookups: watch.Lookups{Addresses: 100, NoData: 4, NXDomain: 3, Weak: 2, Failures: 1},
+		Resolvers: []resolve.Health{
+			{Resolver: "udp://192.0.2.53:53", Up: true, RoundTrip: 20 * time.Millisecond, Answered: 110, Silent: 3},
+			{Resolver: "tls://192.0.2.54:853#dns.example", Down: 90 * time.Second, Silent: 8},
+		},
 		Zones: []watch.Zone{
 			{
 				Name: zone.MustParseName("example.com."), Phase: watch.PhasePublished, Serial: 2026112201, Published: true, Aliases: 3, Targets: 6,

@@ -140,6 +140,9 @@ func (l *loop) show() *Snapshot {
 		Time: time.Now(), Started: l.daemon.started, Loaded: l.loaded, Zones: make([]Zone, len(l.zones)),
 		Targets: len(l.table.targets), Failing: l.table.failing, InFlight: l.inFlight, Lookups: l.lookups, Ready: l.ready,
 	}
+	if l.work.Health != nil {
+		s.Resolvers = l.work.Health()
+	}
 	for i, m := range l.zones {
 		z := m.Zone
 		for _, t := range m.questions {

@@ -22,6 +22,8 @@ type Snapshot struct {
 	Failing  int       // of those, whose last lookup failed
 	InFlight int       // lookups under way
 	Lookups  Lookups
+
+	Resolvers []resolve.Health // in their order; those that are no world in memory
 }
 
 // Lookups counts the lookups since the start by what came of them.

@@ -58,12 +58,13 @@ type Delivery struct {
 type Work struct {
 	Zones    []Zone // with Name where the configuration tells it, View, Source and Output
 	Host     Host
-	Options  compile.Options  // of each run; Lookup is who is asked, Confirm is asked about what is gone
-	Floor    time.Duration    // no target is asked more often; 0 means DefaultFloor
-	InFlight int              // lookups at once; 0 means DefaultInFlight
-	Files    *Files           // watches sources; nil: nobody does
-	Now      func() time.Time // the time for answers and runs; nil: that of the clock
-	Close    func()           // ends what the work holds; nil: nothing
+	Options  compile.Options         // of each run; Lookup is who is asked, Confirm is asked about what is gone
+	Floor    time.Duration           // no target is asked more often; 0 means DefaultFloor
+	InFlight int                     // lookups at once; 0 means DefaultInFlight
+	Files    *Files                  // watches sources; nil: nobody does
+	Now      func() time.Time        // the time for answers and runs; nil: that of the clock
+	Health   func() []resolve.Health // of the resolvers; nil: nobody knows
+	Close    func()                  // ends what the work holds; nil: nothing
 }
 
 // Options are those of a daemon.

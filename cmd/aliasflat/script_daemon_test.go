@@ -129,6 +129,12 @@ func (d *scriptDaemon) Snapshot() *watch.Snapshot {
 			z.Phase, z.Guarded = watch.PhaseHolding, true
 		case "hung":
 			s.Beat = now.Add(-time.Hour)
+		case "silent":
+			s.Resolvers = []resolve.Health{
+				{Resolver: "udp://192.0.2.53:53", Down: 90 * time.Second, Silent: 9},
+				{Resolver: "udp://192.0.2.54:53", Up: true, Invents: true},
+				{Resolver: "udp://192.0.2.55:53", Up: true, RoundTrip: time.Millisecond, Answered: 5},
+			}
 		case "refused":
 			s.Problem = "aliasflat.yaml:3:1: unknown key"
 		}

@@ -222,6 +222,14 @@ func writeStatus(b *strings.Builder, s *statusDocument, l look, now time.Time) {
 	if s.Problem != "" {
 		b.WriteString(p.err.Sprint("error:") + " a newer configuration was not taken in: " + visible(s.Problem) + "\n")
 	}
+	for _, r := range s.Resolvers {
+		switch {
+		case r.Invents:
+			b.WriteString(p.warning.Sprint("warning:") + " resolver " + visible(r.URL) + " gives addresses to names that cannot exist, and is not used\n")
+		case !r.Up:
+			b.WriteString(p.warning.Sprint("warning:") + " resolver " + visible(r.URL) + " has been silent for " + status.Age(time.Duration(r.Down*float64(time.Second))) + "\n")
+		}
+	}
 	for i := range s.Zones {
 		for j := range s.Zones[i].Problems {
 			writeProblem(b, zoneLabel(&s.Zones[i]), &s.Zones[i].Problems[j], l, p)

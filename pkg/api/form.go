@@ -43,6 +43,19 @@ type Status struct {
 	Targets TargetCounts `json:"targets"`
 	Lookups Lookups      `json:"lookups"`
 	Zones   []Zone       `json:"zones"`
+
+	Resolvers []Resolver `json:"resolvers,omitempty"` // in their order, those on the network
+}
+
+// Resolver is how one resolver does.
+type Resolver struct {
+	URL       string  `json:"url"`
+	Up        bool    `json:"up"`                  // it answers, as far as is known
+	Down      float64 `json:"down,omitempty"`      // seconds for which it has been silent
+	RoundTrip float64 `json:"roundTrip,omitempty"` // seconds that its answers take, smoothed
+	Answered  uint64  `json:"answered"`            // queries
+	Silent    uint64  `json:"silent"`              // queries
+	Invents   bool    `json:"invents,omitempty"`   // it gives addresses to names that cannot exist, and is not used
 }
 
 // TargetCounts counts the distinct questions of all zones.
@@ -187,6 +200,11 @@ func statusForm(s *watch.Snapshot, now time.Time) *Status {
 	}
 	for i := range s.Zones {
 		out.Zones = append(out.Zones, zoneForm(&s.Zones[i]))
+	}
+	for _, h := range s.Resolvers {
+		out.Resolvers = append(out.Resolvers, Resolver{
+			URL: h.Resolver, Up: h.Up, Down: h.Down.Seconds(), RoundTrip: h.RoundTrip.Seconds(), Answered: h.Answered, Silent: h.Silent, Invents: h.Invents,
+		})
 	}
 	return out
 }

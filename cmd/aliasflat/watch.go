@@ -262,4 +262,7 @@ func lockedJobs(jobs []*job) diag.List {
 func (c *watchCommand) tell(e watch.Event) {
 	c.feed.Tell(e)
 	c.log.tell(e)
+	if e.Kind == watch.KindReady {
+		debug.FreeOSMemory() // what it took to begin is not needed again
+	}
 }

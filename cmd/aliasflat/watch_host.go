@@ -150,7 +150,7 @@ func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learn
 	defer h.collect(-1)
 	j.problems, j.outcome = nil, 0
 	j.learned = learned
-	defer func() { j.learned = nil }()
+	defer func() { j.learned, j.promise, j.source.Published = nil, nil, nil }() // which hold on to the result
 	z := zoneReport(j, r)
 	found := len(z.Diagnostics)
 	kept, _ := c.kept(j, r, &z)

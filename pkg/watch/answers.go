@@ -264,8 +264,9 @@ func (l *loop) keep(ctx context.Context) {
 	})
 }
 
-// remember is keep at the end, for all of them.
-func (l *loop) remember() { l.trouble(l.work.Host.Keep(l.seenAgain(0))) }
+// remember is keep at the end, for those of which it was not remembered for a while: there may
+// be many, and little time.
+func (l *loop) remember() { l.trouble(l.work.Host.Keep(l.seenAgain(keepEvery))) }
 
 func (l *loop) trouble(err error) {
 	if err != nil {

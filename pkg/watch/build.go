@@ -362,6 +362,7 @@ func (l *loop) finish(f finished) {
 		l.dueAt(m, now.Add(r.Recheck.Sub(l.now())))
 	}
 	l.settleHad(m, r)
+	l.noteKept(m, failed)
 	l.changedFor(m, d.Written && r.Changed)
 	l.becomeReady()
 }
@@ -374,6 +375,18 @@ func (l *loop) settleHad(m *member, r *compile.Result) {
 	for _, t := range m.questions {
 		if t.had && t.answer != nil && !t.fresh() && !fails(t.answer) {
 			l.table.count(t, func() { t.had = false })
+		}
+	}
+}
+
+// noteKept notes that what the targets of a zone have was remembered with it.
+func (l *loop) noteKept(m *member, failed bool) {
+	if failed {
+		return
+	}
+	for _, t := range m.questions {
+		if t.fresh() {
+			t.kept = t.asked
 		}
 	}
 }

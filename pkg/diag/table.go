@@ -677,6 +677,12 @@ run the one that --timeout sets. The resolver is down, a firewall drops the pack
 or the address is wrong.
 
     aliasflat resolve --resolver tcp://192.0.2.53 cdn.example.net`},
+	{CodeTargetUnreachable, Error, "the resolver cannot be reached", `
+Nobody listens at the resolver's address and port, the network says that there is no way
+there, or the connection was broken off. The message has the words of the system. Look
+whether the resolver runs, and whether address, port and transport are right.
+
+    aliasflat doctor --resolver udp://192.0.2.53`},
 	{CodeTargetMalformed, Error, "the answer cannot be used", `
 The answer is broken, belongs to another question, or has an rcode that makes no
 sense for a query. This is a fault of the resolver, or somebody forges answers. It is

@@ -30,7 +30,7 @@ var failureCodes = map[resolve.Reason]diag.Code{
 	resolve.ReasonRefused:          diag.CodeTargetRefused,
 	resolve.ReasonRcode:            diag.CodeTargetServfail,
 	resolve.ReasonTimeout:          diag.CodeTargetTimeout,
-	resolve.ReasonNetwork:          diag.CodeTargetTimeout,
+	resolve.ReasonNetwork:          diag.CodeTargetUnreachable,
 	resolve.ReasonCanceled:         diag.CodeTargetTimeout,
 	resolve.ReasonMalformed:        diag.CodeTargetMalformed,
 	resolve.ReasonNoSOA:            diag.CodeTargetMalformed,

@@ -38,7 +38,34 @@ func TestScript(t *testing.T) {
 	if found, _ := filepath.Glob(filepath.Join(scripts, "*.txtar")); len(found) == 0 {
 		t.Fatalf("no scripts in %s", scripts)
 	}
+	if testing.Short() {
+		testscript.Run(t, params(somewhatConcurrent(t)))
+		return
+	}
 	testscript.Run(t, params(scripts))
+}
+
+// somewhatConcurrent gives a folder with the scripts in which much runs side by side, for the
+// race detector.
+func somewhatConcurrent(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, pattern := range []string{"watch*", "state*", "status", "events", "refresh", "compile-[a-l]*"} {
+		found, err := filepath.Glob(filepath.Join(scripts, pattern+".txtar"))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no script is %s: %v", pattern, err)
+		}
+		for _, script := range found {
+			text, err := os.ReadFile(script)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, filepath.Base(script)), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
 }
 
 // params are the settings of every script. The scripts know, beside aliasflat:

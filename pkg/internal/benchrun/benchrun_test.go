@@ -180,7 +180,7 @@ func TestRun(t *testing.T) {
 		"no commands":         {},
 		"is not name=command": {"a="},
 		"-targets":            {"-targets", "0", "a=b"},
-		"neither zones":       {"-part", "odd", "-aliasflat", "x"},
+		"none of zones":       {"-part", "odd", "-aliasflat", "x"},
 		"takes no commands":   {"-aliasflat", "x", "a=b"},
 		"not defined":         {"-unknown"},
 		"exit status 3":       {"-rounds", "1", "a=" + self(t) + " fail"},

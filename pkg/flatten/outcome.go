@@ -92,7 +92,7 @@ func (d *decision) before(qtype uint16, of *ofType) []netip.Addr {
 			return shown.Addresses
 		}
 	}
-	if of.has() && (!of.known.Gone || d.rule.OnEmpty == alias.EmptyKeep) {
+	if of.has() && !of.known.Dropped {
 		return of.known.Addresses
 	}
 	return nil

@@ -60,6 +60,7 @@ func joined(a, b *resolve.Known) *resolve.Known {
 	}
 	k := *a
 	k.Gone = a.Gone && b.Gone
+	k.Dropped = a.Dropped && (b.Dropped || len(b.Addresses) == 0)
 	if k.Missing.Outcome == 0 && len(b.Addresses) == 0 {
 		k.Missing = b.Missing
 	}
@@ -84,7 +85,7 @@ func (f *Run) remember(s *settlement, of *ofType) *resolve.Known {
 		}
 		known.Addresses, known.TTL, known.Chain = a.Addresses, a.TTL, a.Chain
 		known.Resolver, known.Seen = a.Resolver, now
-		known.Missing, known.Held, known.Gone = resolve.Missing{}, resolve.Held{}, false
+		known.Missing, known.Held, known.Gone, known.Dropped = resolve.Missing{}, resolve.Held{}, false, false
 	case (a.Outcome == resolve.NoData || a.Outcome == resolve.NXDomain) && of.known != nil:
 		if known.Missing.Outcome != a.Outcome {
 			known.Missing = resolve.Missing{Outcome: a.Outcome, First: now, NegativeTTL: a.NegativeTTL, Resolver: a.Resolver}
@@ -99,6 +100,12 @@ func (f *Run) remember(s *settlement, of *ofType) *resolve.Known {
 			known.Earlier, known.Addresses = earlier(known.Earlier, known.Addresses, nil), nil
 			known.Missing = resolve.Missing{}
 		}
+	}
+	switch {
+	case len(known.Addresses) == 0, of.verdict == verdictHold:
+		known.Dropped = false
+	case of.dropped:
+		known.Dropped = true
 	}
 	return &known
 }

@@ -144,6 +144,9 @@ func (f *Run) knownOf(m *alias.Member, r *alias.Rule, qtype uint16, g *found) (k
 // has tells whether there are last good addresses.
 func (of *ofType) has() bool { return of.known != nil && len(of.known.Addresses) > 0 }
 
+// isDropped tells whether the last good addresses are not published any more.
+func (of *ofType) isDropped() bool { return of.has() && of.known.Dropped }
+
 // isNegative tells whether it is said, with proof, that there are no addresses.
 func (of *ofType) isNegative() bool {
 	return of.found.outcome == resolve.NoData || of.found.outcome == resolve.NXDomain
@@ -164,7 +167,8 @@ func (f *Run) judge(r *alias.Rule, s *settlement, of *ofType) {
 			of.verdict = verdictWrite
 		}
 	case resolve.NoData, resolve.NXDomain:
-		f.judgeNegative(r, s, of, f.confirmed(of), f.otherFails(s, of))
+		// What has gone does not come back because somebody has doubts again.
+		f.judgeNegative(r, s, of, of.isDropped() || f.confirmed(of), !of.isDropped() && f.otherFails(s, of))
 	case resolve.WeakNoData:
 		if s.fresh && !of.has() {
 			of.verdict = verdictEmpty
@@ -254,7 +258,7 @@ func (f *Run) judgeGuarded(r *alias.Rule, s *settlement, of *ofType) {
 	if of.known == nil {
 		of.known = of.guard.known // of another owner with the same target
 	}
-	if of.known.Gone && of.has() {
+	if of.known.Gone && of.has() || of.isDropped() {
 		s := *s
 		s.fresh = false
 		f.judgeNegative(r, &s, of, true, false)
@@ -294,7 +298,7 @@ func (f *Run) forbid(m *alias.Member, r *alias.Rule, s *settlement) {
 		return
 	}
 	for _, of := range s.types {
-		if of != nil && of.dropped {
+		if of != nil && of.dropped && (f.ours == "" || !of.isDropped()) {
 			of.verdict, of.dropped = verdictHold, false
 			if of.cause != causeFailure && of.cause != causeStaleAnswer {
 				of.cause = causeForbidden

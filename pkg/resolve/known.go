@@ -31,6 +31,7 @@ type Known struct {
 	Missing Missing // the negative answer that came after Seen; zero: none did
 	Held    Held    // what a guard keeps from being published; zero: nothing
 	Gone    bool    // a negative answer was confirmed, and no address has been accepted since
+	Dropped bool    // Addresses are not published any more
 }
 
 // Missing is a negative answer that is not acted on yet, or was.

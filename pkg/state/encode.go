@@ -59,6 +59,23 @@ func (e *encoder) chain(links []resolve.Link) {
 	}
 }
 
+// What is known in a bit.
+const (
+	flagGone = 1 << iota
+	flagDropped
+)
+
+func flags(k *resolve.Known) uint64 {
+	var n uint64
+	if k.Gone {
+		n |= flagGone
+	}
+	if k.Dropped {
+		n |= flagDropped
+	}
+	return n
+}
+
 func encodeKnown(k *resolve.Known) []byte {
 	e := encoder{make([]byte, 0, 128)}
 	e.addresses(k.Addresses)
@@ -90,7 +107,7 @@ func encodeKnown(k *resolve.Known) []byte {
 		e.time(h.Last)
 		e.bool(h.Accepted)
 	}
-	e.bool(k.Gone)
+	e.uint(flags(k))
 	return e.b
 }
 
@@ -233,7 +250,8 @@ func decodeKnown(b []byte) (*resolve.Known, bool) {
 	if times := d.number(1<<31 - 1); times != 0 {
 		k.Held = resolve.Held{Addresses: d.addresses(), Guard: d.text(), Zone: d.heldZone(), First: d.time(), Last: d.time(), Times: int(times), Accepted: d.bool()}
 	}
-	k.Gone = d.bool()
+	flags := d.number(flagGone | flagDropped)
+	k.Gone, k.Dropped = flags&flagGone != 0, flags&flagDropped != 0
 	return k, d.end()
 }
 

@@ -58,6 +58,7 @@ type knownJSON struct {
 	Missing   *missingJSON   `json:"missing,omitempty"`
 	Held      *heldJSON      `json:"held,omitempty"`
 	Gone      bool           `json:"gone,omitempty"`
+	Dropped   bool           `json:"dropped,omitempty"`
 }
 
 type missingJSON struct {
@@ -83,7 +84,7 @@ func knownForm(q resolve.Question, k *resolve.Known) knownJSON {
 	f := knownJSON{
 		Target: q.Target.String(), Type: typeText(q.Type), Subnet: q.Subnet.Prefix(),
 		Addresses: k.Addresses, TTL: k.TTL, Chain: chainForm(k.Chain), Resolver: k.Resolver,
-		Seen: k.Seen.UTC(), Since: k.Since.UTC(), Earlier: k.Earlier, Gone: k.Gone,
+		Seen: k.Seen.UTC(), Since: k.Since.UTC(), Earlier: k.Earlier, Gone: k.Gone, Dropped: k.Dropped,
 	}
 	if m := k.Missing; m.Outcome != 0 {
 		f.Missing = &missingJSON{m.Outcome.String(), m.First.UTC(), m.Last.UTC(), m.NegativeTTL, m.Resolver, m.Confirmed}
@@ -99,7 +100,7 @@ func (f *knownJSON) value() (resolve.Question, *resolve.Known, error) {
 	q := resolve.Question{Target: r.name("target", f.Target), Type: r.addressType(f.Type), Subnet: resolve.NewSubnet(f.Subnet)}
 	k := &resolve.Known{
 		Addresses: r.addresses("addresses", q.Type, f.Addresses), TTL: r.ttl("ttl", f.TTL), Chain: r.chain(f.Chain),
-		Resolver: f.Resolver, Seen: r.time("seen", f.Seen), Since: r.time("since", f.Since), Gone: f.Gone,
+		Resolver: f.Resolver, Seen: r.time("seen", f.Seen), Since: r.time("since", f.Since), Gone: f.Gone, Dropped: f.Dropped,
 	}
 	if len(f.Earlier) > resolve.MaxEarlier {
 		r.failf("earlier: %d sets, of which %d are remembered", len(f.Earlier), resolve.MaxEarlier)

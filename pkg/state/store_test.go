@@ -52,6 +52,7 @@ func full() Update {
 				Missing: resolve.Missing{Outcome: resolve.NoData, First: noon, Last: noon.Add(1), NegativeTTL: 30, Resolver: "tls://192.0.2.54", Confirmed: true},
 				Held:    resolve.Held{Addresses: addrs("203.0.113.7"), Guard: "disjoint", First: noon, Last: noon.Add(2), Times: 3, Accepted: true},
 				Gone:    true,
+				Dropped: true,
 			},
 			question("cdn.example.net.", dns.TypeAAAA, "2001:db8::/56"):  {Addresses: addrs("2001:db8::1"), TTL: 1, Seen: noon},
 			question("cdn.example.net.", dns.TypeA, "198.51.100.0/24"):   {Addresses: addrs("192.0.2.3"), TTL: 2},

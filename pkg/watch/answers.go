@@ -69,7 +69,7 @@ func (l *loop) take(ctx context.Context, a answered) {
 	l.table.count(t, func() {
 		t.answer, t.asked = &settled, momentOf(now)
 		t.failed = failures(t.failed, &settled)
-		t.had = t.had || t.fresh()
+		t.had, t.lost = t.had || t.fresh(), t.lost && !t.fresh()
 	})
 	l.askAgain(t, &a.answer, old)
 	l.answered(t, old)

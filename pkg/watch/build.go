@@ -275,7 +275,7 @@ func (l *loop) newTarget(q resolve.Question) *target {
 	t := &target{question: q, place: -1, gone: true}
 	if remembered := l.work.Options.Known; remembered != nil {
 		if k := remembered(q); k != nil {
-			t.had, t.kept = len(k.Addresses) > 0, momentOf(k.Seen)
+			t.had, t.lost, t.kept = len(k.Addresses) > 0 && !k.Dropped, k.Gone, momentOf(k.Seen)
 		}
 	}
 	l.table.mu.Lock()
@@ -358,23 +358,28 @@ func (l *loop) finish(f finished) {
 	} else {
 		m.failed, m.LastSuccess = 0, now
 	}
+	l.settleHad(m, r)
 	if !r.Recheck.IsZero() {
 		l.dueAt(m, now.Add(r.Recheck.Sub(l.now())))
 	}
-	l.settleHad(m, r)
 	l.noteKept(m, failed)
 	l.changedFor(m, d.Written && r.Changed)
 	l.becomeReady()
 }
 
-// settleHad notes which targets of a zone are published without addresses now.
+// settleHad notes which targets of a zone are published without addresses now, and which of the
+// others are known to have none. A zone that is compiled again has not seen the last answers.
 func (l *loop) settleHad(m *member, r *compile.Result) {
-	if r.Held || r.Guarded {
+	if !m.due.IsZero() {
 		return
 	}
 	for _, t := range m.questions {
-		if t.had && t.answer != nil && !t.fresh() && !fails(t.answer) {
+		switch {
+		case !t.had || t.answer == nil || t.fresh() || fails(t.answer):
+		case !r.Held && !r.Guarded:
 			l.table.count(t, func() { t.had = false })
+		case !t.lost && l.isGone(t.question):
+			l.table.count(t, func() { t.lost = true })
 		}
 	}
 }
@@ -389,6 +394,15 @@ func (l *loop) noteKept(m *member, failed bool) {
 			t.kept = t.asked
 		}
 	}
+}
+
+// isGone tells whether it is confirmed of a target that it has no addresses any more.
+func (l *loop) isGone(q resolve.Question) bool {
+	if l.work.Options.Known == nil {
+		return false
+	}
+	k := l.work.Options.Known(q)
+	return k != nil && k.Gone
 }
 
 // changedFor has the zones compiled that hang on one that has changed.

@@ -36,6 +36,8 @@ type loop struct {
 	room     chan struct{} // for zones that are published at once
 	done     chan finished
 	changed  chan []string // files
+	turned   time.Time     // when the loop came round last
+	wall     moment        // that the clock showed then
 	kept     time.Time     // when it was remembered last that targets are as they were
 	keeping  bool
 	tried    bool // every zone was
@@ -140,7 +142,7 @@ func (l *loop) inherit(before *loop) {
 			continue
 		}
 		// It is asked when it would have been, unless no zone asks for it any more.
-		fresh := &target{question: q, answer: t.answer, asked: t.asked, due: t.due, place: -1, failed: t.failed, kept: t.kept, had: t.had, gone: true}
+		fresh := &target{question: q, answer: t.answer, asked: t.asked, due: t.due, place: -1, failed: t.failed, kept: t.kept, had: t.had, lost: t.lost, gone: true}
 		l.table.targets[q] = fresh
 		l.table.add(fresh, 1)
 	}
@@ -201,11 +203,22 @@ func (l *loop) turn(ctx, deliver context.Context) chan error {
 		case <-timer.C:
 		}
 		l.alive()
+		l.followClock(time.Now())
 		l.start(ctx)
 		l.compile(deliver)
 		l.keep(ctx)
 		timer.Reset(l.next())
 	}
+}
+
+// followClock has nothing wait longer because the clock was set back. One that was set forward,
+// as behind a sleep of the machine, has what is due by it begin.
+func (l *loop) followClock(now time.Time) {
+	wall := momentOf(now)
+	if back := now.Sub(l.turned) - time.Duration(wall-l.wall); !l.turned.IsZero() && back > time.Second {
+		l.queue.shift(-back)
+	}
+	l.turned, l.wall = now, wall
 }
 
 // alive tells that the scheduler is.

@@ -60,6 +60,13 @@ func (q *queue) at(t *target, due time.Time) {
 	heap.Push(q, t)
 }
 
+// shift moves all times by one length, so that the order stays.
+func (q *queue) shift(by time.Duration) {
+	for _, t := range q.list {
+		t.due += moment(by)
+	}
+}
+
 // next gives the first target if it is due.
 func (q *queue) next(now time.Time) *target {
 	if len(q.list) == 0 || q.list[0].due > momentOf(now) {

@@ -22,6 +22,7 @@ type target struct {
 	place    int32           // in the queue; -1: it is being asked, or is gone
 	failed   uint16          // failures running
 	had      bool            // it had addresses when it was answered last, failures aside
+	lost     bool            // it is confirmed that it has none any more
 	left     bool            // it was asked once more behind what a cache had left
 	gone     bool            // no zone hangs on it any more
 	zones    []int32
@@ -56,8 +57,7 @@ func (m moment) time() time.Time {
 type table struct {
 	mu      sync.RWMutex
 	targets map[resolve.Question]*target
-	had     int // targets that had addresses
-	without int // of those, who have none now
+	without int // targets that had addresses and have none now, which was not known before
 	failing int // whose last lookup failed
 }
 
@@ -121,19 +121,20 @@ func after(a *resolve.Answer, failed uint16, floor time.Duration) time.Duration 
 }
 
 // together tells why targets that are gone may be no fault of theirs: more than a fifth of all,
-// and at least three, have no addresses at once although they had. Empty: it is not so.
+// and at least three, have no addresses at once although they had. Those that are known to be
+// gone do not count. Empty: it is not so.
 func (t *table) together() string {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if 5*t.without <= t.had {
-		return "" // which most often is so, and costs nothing to know
+	if t.without < 3 || 10*t.without <= len(t.targets) {
+		return "" // which most often is so, and costs nothing to know; a target has two questions at most
 	}
 	type state struct{ fresh, had bool }
 	names := map[zone.Name]state{}
 	for q, found := range t.targets {
 		s := names[q.Target]
 		s.fresh = s.fresh || found.fresh()
-		s.had = s.had || found.had
+		s.had = s.had || found.had && !found.lost
 		names[q.Target] = s
 	}
 	without := 0
@@ -163,11 +164,8 @@ func (t *table) count(found *target, change func()) {
 }
 
 func (t *table) add(found *target, n int) {
-	if found.had {
-		t.had += n
-		if !found.fresh() {
-			t.without += n
-		}
+	if found.had && !found.lost && !found.fresh() {
+		t.without += n
 	}
 	if found.answer != nil && fails(found.answer) {
 		t.failing += n

@@ -48,12 +48,19 @@ func (p *packetConn) receive(in *inbox, packets [][]byte) ([][]byte, error) {
 type outbox struct {
 	datagrams [batchLen][]byte
 	n         int
+	repeated  int // of these, the first ones, which were sent before
 	batch     sending
 }
 
-func (o *outbox) add(datagram []byte) {
+func (o *outbox) clear() { o.n, o.repeated = 0, 0 }
+
+// add puts a datagram in. What was sent before comes first.
+func (o *outbox) add(datagram []byte, repeated bool) {
 	o.datagrams[o.n] = datagram
 	o.n++
+	if repeated {
+		o.repeated = o.n
+	}
 }
 
 // send sends what is in the outbox. What the system does not take is lost, as on the way.

@@ -1,8 +1,11 @@
 package resolve
 
 import (
+	"cmp"
+	"errors"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -12,7 +15,8 @@ import (
 // batchConn moves many datagrams of a connected UDP socket in one system call. The socket has
 // one peer, and the kernel passes on what comes from there alone, so there are no addresses.
 type batchConn struct {
-	raw syscall.RawConn
+	raw      syscall.RawConn
+	segments bool // the kernel cuts datagrams out of one that is longer (UDP_SEGMENT)
 }
 
 // datagram is what recvmmsg and sendmmsg know of one (struct mmsghdr).
@@ -35,9 +39,18 @@ type receiving struct {
 type sending struct {
 	datagrams [batchLen]datagram
 	buffers   [batchLen]unix.Iovec
+	lengths   [batchLen]segmentLength
+	firsts    [batchLen]int // by datagram: its first buffer
 	call      func(fd uintptr) bool
 	from, end int
 	err       error
+}
+
+// segmentLength is the control message that has the kernel cut a datagram into several.
+type segmentLength struct {
+	head   unix.Cmsghdr
+	octets uint16
+	_      [6]byte // the kernel counts in words
 }
 
 func newBatchConn(c *net.UDPConn) *batchConn {
@@ -45,7 +58,13 @@ func newBatchConn(c *net.UDPConn) *batchConn {
 	if err != nil {
 		return nil // closed, as whoever sends or receives finds out
 	}
-	return &batchConn{raw: raw}
+	b := &batchConn{raw: raw}
+	// Kernels before Linux 4.18, and what only looks like Linux, do not know the option.
+	_ = raw.Control(func(fd uintptr) {
+		_, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
+		b.segments = err == nil
+	})
+	return b
 }
 
 // receive waits for datagrams and appends them to packets.
@@ -91,27 +110,77 @@ func (r *receiving) receive(fd uintptr) bool {
 	return true
 }
 
-// send sends what is in the outbox.
+// send sends what is in the outbox, in any order.
 func (b *batchConn) send(o *outbox) error {
 	s := &o.batch
 	if s.call == nil {
 		s.init()
 	}
-	for i, d := range o.datagrams[:o.n] {
+	list := o.datagrams[:o.n]
+	if b.segments {
+		slices.SortFunc(list[o.repeated:], func(a, b []byte) int { return cmp.Compare(len(b), len(a)) })
+	}
+	for i, d := range list {
 		s.buffers[i].Base = &d[0]
 		s.buffers[i].SetLen(len(d))
 	}
-	s.from, s.end = 0, o.n
-	if err := b.raw.Write(s.call); err != nil {
-		return err
+	for sent := 0; ; {
+		alone := o.n
+		if b.segments {
+			alone = o.repeated
+		}
+		s.arrange(list, sent, alone)
+		if err := b.raw.Write(s.call); err != nil {
+			return err
+		}
+		if !b.segments || !refusesSegments(s.err) {
+			return s.err
+		}
+		b.segments, sent = false, s.firsts[s.from]
 	}
-	return s.err
+}
+
+// arrange makes datagrams of the buffers from one on. Those that stand before alone, or have
+// nobody of their length, stay what they are; the others are cut out of longer ones, in which
+// the last may be shorter. So many pass the kernel's layers at the cost of one.
+func (s *sending) arrange(list [][]byte, from, alone int) {
+	s.from, s.end = 0, 0
+	for from < len(list) {
+		end, length := from+1, len(list[from])
+		if from >= alone {
+			for end < len(list) && len(list[end]) == length {
+				end++
+			}
+			end = min(end+1, len(list))
+		}
+		h := &s.datagrams[s.end].header
+		h.Iov = &s.buffers[from]
+		h.SetIovlen(end - from)
+		h.Control = nil
+		h.SetControllen(0)
+		if end-from > 1 {
+			c := &s.lengths[s.end]
+			c.octets = uint16(length)
+			h.Control = (*byte)(unsafe.Pointer(c))
+			h.SetControllen(unix.CmsgSpace(2))
+		}
+		s.firsts[s.end] = from
+		s.end++
+		from = end
+	}
+}
+
+// refusesSegments tells whether datagrams may pass one by one that the kernel, or the network
+// device of the way, does not cut out of one.
+func refusesSegments(err error) bool {
+	return errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
 func (s *sending) init() {
-	for i := range s.datagrams {
-		s.datagrams[i].header.Iov = &s.buffers[i]
-		s.datagrams[i].header.SetIovlen(1)
+	for i := range s.lengths {
+		head := &s.lengths[i].head
+		head.Level, head.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+		head.SetLen(unix.CmsgLen(2))
 	}
 	s.call = s.send
 }

@@ -284,7 +284,7 @@ func fatal(err error) bool {
 // fill puts queries of one socket into the outbox. It is called with mu held. Without a
 // socket nothing can be sent now; failed are those for which no socket can be opened.
 func (l *lane) fill(now moment) (s *socket, failed []told) {
-	l.outbox.n = 0
+	l.outbox.clear()
 	for l.outbox.n < batchLen && !l.closed {
 		q := &l.resend
 		if q.len() == 0 {
@@ -354,7 +354,7 @@ func (l *lane) launch(a *ask, s *socket, now moment) {
 	a.again = now.add(time.Duration(float64(wait) * (0.8 + 0.4*rand.Float64())))
 	a.spared = now.add(l.rtt.patience(a.timeout))
 	a.schedule()
-	l.outbox.add(a.query.datagram())
+	l.outbox.add(a.query.datagram(), a.sends > 1)
 }
 
 // schedule sets when the query has to be looked at next.

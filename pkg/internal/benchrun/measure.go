@@ -39,7 +39,7 @@ type usage struct {
 	memory    int64 // largest resident set in bytes
 	lost      int64 // questions without an answer
 	again     int64 // answers that took more than one attempt; below 0 if unknown
-	sent      int64 // datagrams that the machine sent meanwhile; 0 if unknown
+	arrived   int64 // datagrams that came to sockets of the machine meanwhile; 0 if unknown
 }
 
 // A result holds the medians of one command, or why there are none.
@@ -86,11 +86,11 @@ func measure(ctx context.Context, commands []command, rounds int) ([]result, err
 			continue
 		}
 		results[i].usage = usage{
-			wall:   median(usages[i], func(u usage) time.Duration { return u.wall }),
-			cpu:    median(usages[i], func(u usage) time.Duration { return u.cpu }),
-			memory: median(usages[i], func(u usage) int64 { return u.memory }),
-			again:  median(usages[i], func(u usage) int64 { return u.again }),
-			sent:   median(usages[i], func(u usage) int64 { return u.sent }),
+			wall:    median(usages[i], func(u usage) time.Duration { return u.wall }),
+			cpu:     median(usages[i], func(u usage) time.Duration { return u.cpu }),
+			memory:  median(usages[i], func(u usage) int64 { return u.memory }),
+			again:   median(usages[i], func(u usage) int64 { return u.again }),
+			arrived: median(usages[i], func(u usage) int64 { return u.arrived }),
 		}
 		// What is lost once must not be lost in a median.
 		for _, u := range usages[i] {

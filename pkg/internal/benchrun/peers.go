@@ -127,8 +127,8 @@ func questionTable(w io.Writer, heading string, results []result, base string, q
 		if r.again >= 0 {
 			again = strconv.FormatInt(r.again, 10)
 		}
-		if r.sent > 0 {
-			packets = fmt.Sprintf("%.3f", float64(r.sent)/float64(questions))
+		if r.arrived > 0 {
+			packets = fmt.Sprintf("%.3f", float64(r.arrived)/float64(questions))
 		}
 		fmt.Fprintf(out, "%.0f\t%s\t%.2f\t%.4f\t%.1f\t%d\t%s\t%s\t  %s\n",
 			float64(questions)/r.wall.Seconds(), ratio, float64(r.cpu.Nanoseconds())/1e3/float64(questions),
@@ -137,15 +137,16 @@ func questionTable(w io.Writer, heading string, results []result, base string, q
 	return out.Flush()
 }
 
-// datagramsSent counts the UDP datagrams that the machine has sent since it
-// started, 0 if it does not tell. On an idle machine every query and every
-// answer is one, so more than two for each question are questions asked again.
-func datagramsSent() int64 {
+// datagramsArrived counts the UDP datagrams that have come to sockets of the
+// machine since it started, 0 if it does not tell. On an idle machine every query
+// and every answer is one, so more than two for each question are questions asked
+// again. The kernel's count of those sent has one for many that it cut out of it.
+func datagramsArrived() int64 {
 	text, err := os.ReadFile("/proc/net/snmp")
 	if err != nil {
 		return 0
 	}
-	return snmpCounter(string(text), "Udp:", "OutDatagrams")
+	return snmpCounter(string(text), "Udp:", "InDatagrams") + snmpCounter(string(text), "Udp:", "InErrors")
 }
 
 // snmpCounter finds a counter in two lines of which the first one has the names.

@@ -173,8 +173,8 @@ func (a *asking) engine(self string, targets int) command {
 	}
 }
 
-// countDatagrams has the datagrams counted that the machine sends during each
-// turn.
+// countDatagrams has the datagrams counted that come to sockets of the machine
+// during each turn.
 func (c *command) countDatagrams() {
 	var before int64
 	prepare, report := c.prepare, c.report
@@ -184,11 +184,11 @@ func (c *command) countDatagrams() {
 				return err
 			}
 		}
-		before = datagramsSent()
+		before = datagramsArrived()
 		return nil
 	}
 	c.report = func(u *usage) error {
-		u.sent = datagramsSent() - before
+		u.arrived = datagramsArrived() - before
 		if report == nil {
 			return nil
 		}

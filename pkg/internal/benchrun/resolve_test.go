@@ -257,7 +257,7 @@ func TestPeersWithoutOutput(t *testing.T) {
 
 func TestQuestionTable(t *testing.T) {
 	results := []result{
-		{name: "quick", usage: usage{wall: time.Second, cpu: time.Second, memory: 10 << 20, sent: 200_400}},
+		{name: "quick", usage: usage{wall: time.Second, cpu: time.Second, memory: 10 << 20, arrived: 200_400}},
 		{name: "slow", usage: usage{wall: 2 * time.Second, cpu: time.Second, memory: 1 << 20, lost: 3, again: -1}},
 		{name: "broken", err: errors.New("broken: exit status 1")},
 	}

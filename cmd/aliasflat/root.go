@@ -99,7 +99,7 @@ func (e usageError) Error() string { return e.message }
 // run is the program without the process around it.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
-	root := newRootCommand(a)
+	root := newRootCommand(a, args)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -211,7 +211,57 @@ func (a *app) complain(cmd *cobra.Command, err usageError) {
 // say prints one line for people. There is nobody to tell when even that fails.
 func (a *app) say(line string) { _, _ = fmt.Fprintln(a.stderr, visible(line)) }
 
-func newRootCommand(a *app) *cobra.Command {
+// command is one of the program, by its name.
+type command struct {
+	name string
+	make func(a *app) *cobra.Command
+}
+
+// commands gives all of them, in the order of the help.
+func commands() []command {
+	return []command{
+		{"compile", newCompileCommand},
+		{"watch", newWatchCommand},
+		{"check", newCheckCommand},
+		{"diff", newDiffCommand},
+		{"serial", newSerialCommand},
+		{"resolve", newResolveCommand},
+		{"state", newStateCommand},
+		{"accept", newAcceptCommand},
+		{"status", newStatusCommand},
+		{"events", newEventsCommand},
+		{"refresh", newRefreshCommand},
+		{"history", newHistoryCommand},
+		{"why", newWhyCommand},
+		{"doctor", newDoctorCommand},
+		{"version", newVersionCommand},
+		{"explain", newExplainCommand},
+		{"man", func(*app) *cobra.Command { return newManCommand() }},
+	}
+}
+
+// addCommands adds the command that the arguments name, or all where that is not said at once:
+// to make all of them takes longer than most of them do.
+func addCommands(root *cobra.Command, a *app, args []string) {
+	for _, c := range commands() {
+		if len(args) > 0 && args[0] == c.name && c.name != "man" {
+			root.AddCommand(c.make(a))
+			return
+		}
+	}
+	for _, c := range commands() {
+		root.AddCommand(c.make(a))
+	}
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = cobra.ArbitraryArgs, noCommand
+		}
+	}
+}
+
+// newRootCommand makes the program for arguments, of which it looks at the first alone.
+func newRootCommand(a *app, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "aliasflat",
 		Short: "Replace the ALIAS records of a zone file by addresses",
@@ -240,31 +290,7 @@ Knot load. All else comes out as it was written.`,
 	_ = root.RegisterFlagCompletionFunc("format", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return formatsOf(cmd), cobra.ShellCompDirectiveNoFileComp
 	})
-	root.AddCommand(
-		newCompileCommand(a),
-		newWatchCommand(a),
-		newCheckCommand(a),
-		newDiffCommand(a),
-		newSerialCommand(a),
-		newResolveCommand(a),
-		newStateCommand(a),
-		newAcceptCommand(a),
-		newStatusCommand(a),
-		newEventsCommand(a),
-		newRefreshCommand(a),
-		newHistoryCommand(a),
-		newWhyCommand(a),
-		newDoctorCommand(a),
-		newVersionCommand(a),
-		newExplainCommand(a),
-		newManCommand(),
-	)
-	root.InitDefaultCompletionCmd()
-	for _, c := range root.Commands() {
-		if c.Name() == "completion" {
-			c.Args, c.RunE = cobra.ArbitraryArgs, noCommand
-		}
-	}
+	addCommands(root, a, args)
 	return root
 }
 

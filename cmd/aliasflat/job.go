@@ -98,6 +98,7 @@ type job struct {
 	buf      []byte                 // memory of the source, used again for reading back
 	sum      uint64                 // of the text to be written, see sumOf; reading back overwrites the text
 	source   compile.Source
+	included *included           // nil: the source may include nothing
 	lock     *publish.Lock       // of output; nil: it has none
 	earlier  publish.Generations // of output
 	problems diag.List           // that keep the source from being read, or the output from being written
@@ -142,23 +143,6 @@ func (f *sourceFlags) jobs(cmd *cobra.Command, c *config.Config, args []string) 
 		}
 	}
 	return jobs, nil
-}
-
-// reportApart refuses a report that would overwrite a source, an output or a lock file.
-func (a *app) reportApart(jobs []*job) error {
-	if a.reportFile == "" {
-		return nil
-	}
-	place := realPath(a.reportFile)
-	for _, j := range jobs {
-		if place == realPath(j.path) || j.output != "" && j.output != "-" && place == realPath(j.output) {
-			return usageError{message: fmt.Sprintf("--report %s would overwrite a zone file", a.reportFile), hint: "name another file"}
-		}
-		if j.lockFile != "" && place == realPath(j.lockFile) {
-			return usageError{message: fmt.Sprintf("--report %s would overwrite a lock file", a.reportFile), hint: "name another file"}
-		}
-	}
-	return nil
 }
 
 // named finds the configured zones that --zone picks, by the name in the
@@ -367,7 +351,8 @@ func (j *job) includes(roots roots) {
 	if err != nil {
 		return // an $INCLUDE will say so
 	}
-	src.Includes, src.IncludeRoot = r.FS(), root
+	j.included = &included{FS: r.FS(), root: root}
+	src.Includes, src.IncludeRoot = j.included, root
 	if rel, err := filepath.Rel(root, j.path); err == nil && j.path != "-" && filepath.IsLocal(rel) {
 		src.IncludePath = filepath.ToSlash(rel)
 	}

@@ -37,16 +37,8 @@ func (f *lockFileFlags) locks(jobs []*job) error {
 	case f.lockFile != "" && len(jobs) > 1:
 		return usageError{message: fmt.Sprintf("--lock names one file for %d sources", len(jobs)), hint: "the key lock of a zone in the configuration gives each its own"}
 	}
-	zones := map[string]bool{}
 	for _, j := range jobs {
-		zones[realPath(j.path)] = true
-		zones[realPath(j.output)] = true
-	}
-	taken := map[string]string{}
-	for _, j := range jobs {
-		if j.lockFor != nil {
-			j.lockFile = j.lockFor(j.zoneName(nil))
-		}
+		j.lockFile = j.lockPath()
 		override(&j.lockFile, f.lockFile)
 		if j.lockFile == "" && (f.locked || f.update) {
 			if j.path == "-" {
@@ -54,17 +46,6 @@ func (f *lockFileFlags) locks(jobs []*job) error {
 			}
 			j.lockFile = j.path + ".lock"
 		}
-		if j.lockFile == "" {
-			continue
-		}
-		place := realPath(j.lockFile)
-		if zones[place] {
-			return usageError{message: fmt.Sprintf("the lock file %s is a zone file", j.lockFile), hint: "name another file with --lock"}
-		}
-		if other, ok := taken[place]; ok {
-			return usageError{message: fmt.Sprintf("%s and %s would both have the lock file %s", other, j.path, j.lockFile)}
-		}
-		taken[place] = j.path
 	}
 	return nil
 }

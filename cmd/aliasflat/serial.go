@@ -106,7 +106,8 @@ func (c *serialCommand) zones(cmd *cobra.Command, args []string, tell func([]zon
 	if err := c.compared(jobs, false); err != nil {
 		return err
 	}
-	if err := c.reportApart(jobs); err != nil {
+	files, err := c.apart(conf, "", jobs, nil)
+	if err != nil {
 		return err
 	}
 	roots := roots{}
@@ -122,6 +123,9 @@ func (c *serialCommand) zones(cmd *cobra.Command, args []string, tell func([]zon
 		sources = append(sources, j.source)
 	}
 	results := compile.Run(cmd.Context(), sources, compile.Options{Advise: publish.LargePages})
+	if err := files.includesApart(jobs); err != nil {
+		return err
+	}
 	rep := &report{}
 	var o outcome
 	var good []zoneSerial

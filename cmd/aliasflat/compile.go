@@ -287,6 +287,7 @@ func (c *compileCommand) deliver(ctx context.Context, known *recollection, jobs 
 		rep.Zones = append(rep.Zones, z)
 	}
 	known.tidy(results)
+	c.hintsOf(rep, jobs)
 	return c.finish(c.stderr, rep, o)
 }
 

@@ -78,6 +78,7 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 // job is one source with what is to be made of it.
 type job struct {
 	path     string // "-" is standard input
+	picked   string // the name by which --zone picked it; empty: it was not
 	output   string // "-" is standard output
 	origin   zone.Name
 	view     string
@@ -164,7 +165,9 @@ func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
 			return nil, usageError{message: fmt.Sprintf("no configured zone has the name %q", text), hint: "--zone takes the name of a zone of the configuration"}
 		}
 		for _, z := range found {
-			jobs = append(jobs, configured(z))
+			j := configured(z)
+			j.picked = text
+			jobs = append(jobs, j)
 		}
 	}
 	return jobs, nil

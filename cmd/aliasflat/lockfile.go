@@ -172,18 +172,13 @@ func (c *compileCommand) writeLock(j *job, z *ZoneReport) outcome {
 	return 0
 }
 
-// updateCommand is the command that writes the lock file of a job.
-func (j *job) updateCommand() string {
-	if j.lockFile == j.path+".lock" {
-		return "aliasflat compile --update-lock " + j.path
-	}
-	return "aliasflat compile --update-lock --lock " + j.lockFile + " " + j.path
-}
+// updateHint names the command that writes a lock file; flags and source are added to it.
+const updateHint = "aliasflat compile --update-lock"
 
 func problemNoLock(j *job, err error) *diag.Diagnostic {
 	return &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodeUnreadable, Err: err, Span: place(j.lockFile),
-		Message: plainError(err), Hint: j.updateCommand() + " writes it",
+		Message: plainError(err), Hint: updateHint + " writes it",
 	}
 }
 
@@ -191,7 +186,7 @@ func problemLockLine(j *job, e *state.LineError) *diag.Diagnostic {
 	return &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodeLockSyntax, Err: e, Message: e.Message,
 		Span: diag.Span{Pos: diag.Pos{File: j.lockFile, Line: e.Line, Column: max(e.Column, 1)}},
-		Hint: j.updateCommand() + " writes it anew",
+		Hint: updateHint + " writes it anew",
 	}
 }
 
@@ -210,7 +205,7 @@ func problemLockDiffers(j *job, lines []string) *diag.Diagnostic {
 	d := &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodeLockDiffers, Span: place(j.lockFile),
 		Message: "the targets have other addresses than the lock file lists; nothing is written",
-		Hint:    "to take them over: " + j.updateCommand(),
+		Hint:    "to take them over: " + updateHint,
 	}
 	for i, line := range lines {
 		if i == maxLockLines {

@@ -70,6 +70,7 @@ next one.`,
 }
 
 func (c *serialCommand) addSerialFlags(cmd *cobra.Command) {
+	c.cmd = cmd
 	flags := cmd.Flags()
 	flags.StringVarP(&c.output, "output", "o", "", "the published zone is `FILE`, or a file of the source's name in DIR/")
 	c.sourceFlags.add(cmd)
@@ -142,6 +143,7 @@ func (c *serialCommand) zones(cmd *cobra.Command, args []string, tell func([]zon
 			good = append(good, list[i])
 			continue
 		}
+		c.hints(j, z.Diagnostics)
 		rep.Zones = append(rep.Zones, z)
 	}
 	if err := tell(good); err != nil {

@@ -108,7 +108,7 @@ func failureHint(reason resolve.Reason) string {
 	case resolve.ReasonNoServer:
 		return "--fresh cached takes the word of the resolvers"
 	case resolve.ReasonNotLocked:
-		return "aliasflat compile --update-lock, with the same source, asks the resolvers and lists it"
+		return "aliasflat compile --update-lock asks the resolvers and lists it"
 	case resolve.ReasonMalformed, resolve.ReasonLame, resolve.ReasonNoSOA, resolve.ReasonTruncated:
 	}
 	return "--resolver names another resolver; aliasflat resolve --trace TARGET shows every query"

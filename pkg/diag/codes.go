@@ -136,6 +136,7 @@ const (
 	CodeTargetServfail       Code = "target-servfail"
 	CodeTargetRefused        Code = "target-refused"
 	CodeTargetTimeout        Code = "target-timeout"
+	CodeTargetUnreachable    Code = "target-unreachable"
 	CodeTargetMalformed      Code = "target-malformed"
 	CodeTargetLame           Code = "target-lame"
 	CodeTargetLoop           Code = "target-loop"

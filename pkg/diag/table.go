@@ -677,6 +677,13 @@ run the one that --timeout sets. The resolver is down, a firewall drops the pack
 or the address is wrong.
 
     aliasflat resolve --resolver tcp://192.0.2.53 cdn.example.net`},
+	{CodeTargetUnreachable, Error, "no resolver could be reached", `
+The system said that nobody listens at the resolver's address and port (connection
+refused) or that no way leads there, the resolver hung up, or its name has no address. No
+question was answered, so nothing is known of the target, and nothing is taken away for
+it. Look whether the resolver runs, and at address, port and transport in its URL.
+
+    aliasflat doctor --resolver udp://192.0.2.53`},
 	{CodeTargetMalformed, Error, "the answer cannot be used", `
 The answer is broken, belongs to another question, or has an rcode that makes no
 sense for a query. This is a fault of the resolver, or somebody forges answers. It is

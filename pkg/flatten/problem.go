@@ -30,7 +30,7 @@ var failureCodes = map[resolve.Reason]diag.Code{
 	resolve.ReasonRefused:          diag.CodeTargetRefused,
 	resolve.ReasonRcode:            diag.CodeTargetServfail,
 	resolve.ReasonTimeout:          diag.CodeTargetTimeout,
-	resolve.ReasonNetwork:          diag.CodeTargetTimeout,
+	resolve.ReasonNetwork:          diag.CodeTargetUnreachable,
 	resolve.ReasonCanceled:         diag.CodeTargetTimeout,
 	resolve.ReasonMalformed:        diag.CodeTargetMalformed,
 	resolve.ReasonNoSOA:            diag.CodeTargetMalformed,
@@ -85,7 +85,9 @@ func failureHint(reason resolve.Reason) string {
 		return "nothing was asked of it; write the name in its certificate behind #, as in tls://192.0.2.53#dns.example, and install ca-certificates where no authority is trusted"
 	case resolve.ReasonBlocked:
 		return "the resolver filters the name; --resolver names another"
-	case resolve.ReasonTimeout, resolve.ReasonNetwork:
+	case resolve.ReasonNetwork:
+		return "does the resolver run, and is its URL right? --resolver names another"
+	case resolve.ReasonTimeout:
 		return "is the resolver reachable from here? --resolver names another"
 	case resolve.ReasonCanceled:
 		return "--timeout gives the run more time"

@@ -39,7 +39,8 @@ func (c *checkCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.reportApart(jobs); err != nil {
+	files, err := c.apart(conf, "", jobs, nil)
+	if err != nil {
 		return err
 	}
 	roots := roots{}
@@ -55,6 +56,9 @@ func (c *checkCommand) run(cmd *cobra.Command, args []string) error {
 	rep := &report{}
 	var o outcome
 	results := compile.Run(cmd.Context(), sources, compile.Options{Advise: publish.LargePages})
+	if err := files.includesApart(jobs); err != nil {
+		return err
+	}
 	for i, j := range jobs {
 		z := zoneReport(j, &results[i])
 		if len(j.problems) > 0 {

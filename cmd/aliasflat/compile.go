@@ -36,6 +36,7 @@ type compileCommand struct {
 	reload  bool
 	plan    string // the sum that the run must have; empty: any
 	preview bool   // it only tells what would change
+	files   *files // of the run, once they are settled
 }
 
 func newCompileCommand(a *app) *cobra.Command {
@@ -143,6 +144,9 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
 	if err := cmd.Context().Err(); err != nil {
 		return err
 	}
+	if err := c.files.includesApart(jobs); err != nil {
+		return err
+	}
 	return deliver(ctx, known, jobs, results, append(found, asked.problems()...))
 }
 
@@ -165,7 +169,11 @@ func (c *compileCommand) prepare(cmd *cobra.Command, args []string, w io.Writer)
 		c.deliveries,
 		c.locks,
 		func(jobs []*job) error { return c.compared(jobs, c.preview) },
-		c.reportApart,
+		c.fits,
+		func(jobs []*job) (err error) {
+			c.files, err = c.apart(conf, c.state, jobs, c.urls(conf))
+			return err
+		},
 		func(jobs []*job) error { return c.subnets(c.app, jobs) },
 	} {
 		if err := settle(jobs); err != nil {
@@ -214,30 +222,13 @@ func (a *asked) options(to *compile.Options) {
 	}
 }
 
-// outputs settles where each result goes: never to a source of the run, nor to
-// one place twice.
+// outputs settles where each result goes.
 func (c *compileCommand) outputs(jobs []*job) error {
-	taken := map[string]string{}
-	sources := map[string]bool{}
-	for _, j := range jobs {
-		sources[realPath(j.path)] = true
-	}
 	folder := isFolder(c.output)
 	for _, j := range jobs {
 		if err := c.outputOf(j, len(jobs), folder); err != nil {
 			return err
 		}
-		if j.output == "-" {
-			continue
-		}
-		place := realPath(j.output)
-		if sources[place] || sameFile(j.output)(j.path) {
-			return usageError{message: fmt.Sprintf("the output %s is a source", j.output), hint: "a source keeps its ALIAS records; write to another file"}
-		}
-		if other, ok := taken[place]; ok {
-			return usageError{message: fmt.Sprintf("%s and %s would both be written to %s", other, j.path, j.output)}
-		}
-		taken[place] = j.path
 	}
 	return nil
 }
@@ -296,6 +287,7 @@ func (c *compileCommand) deliver(ctx context.Context, known *recollection, jobs 
 		rep.Zones = append(rep.Zones, z)
 	}
 	known.tidy(results)
+	c.hintsOf(rep, jobs)
 	return c.finish(c.stderr, rep, o)
 }
 

@@ -79,6 +79,7 @@ func (c *diffCommand) show(_ context.Context, _ *recollection, jobs []*job, resu
 		return fmt.Errorf("make the sum of the plan: %w", err)
 	}
 	rep.Plan = sum
+	c.hintsOf(rep, jobs)
 	return c.finish(c.stdout, rep, o)
 }
 

@@ -106,7 +106,8 @@ func (c *doctorCommand) zoneJobs(cmd *cobra.Command, conf *config.Config, args [
 		if c.origin != "" || c.output != "" {
 			return nil, usageError{message: "--origin and -o go with a source", hint: cmd.CommandPath() + " example.com.zone"}
 		}
-		return nil, c.reportApart(nil)
+		_, err := c.apart(conf, c.state, nil, c.urls(conf))
+		return nil, err
 	}
 	jobs, err := c.jobs(cmd, conf, args)
 	if err == nil {
@@ -116,7 +117,7 @@ func (c *doctorCommand) zoneJobs(cmd *cobra.Command, conf *config.Config, args [
 		err = c.compared(jobs, false)
 	}
 	if err == nil {
-		err = c.reportApart(jobs)
+		_, err = c.apart(conf, c.state, jobs, c.urls(conf))
 	}
 	return jobs, err
 }

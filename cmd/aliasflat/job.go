@@ -79,6 +79,7 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 // job is one source with what is to be made of it.
 type job struct {
 	path     string // "-" is standard input
+	picked   string // the name by which --zone picked it; empty: it was not
 	output   string // "-" is standard output
 	origin   zone.Name
 	view     string
@@ -102,6 +103,7 @@ type job struct {
 	root     string                       // that $INCLUDE may read below, as it was said; empty: it was not
 	sum      uint64                       // of the text to be written, see sumOf; reading back overwrites the text
 	source   compile.Source
+	included *included           // nil: the source may include nothing
 	lock     *publish.Lock       // of output; nil: it has none
 	earlier  publish.Generations // of output
 	problems diag.List           // that keep the source from being read, or the output from being written
@@ -148,23 +150,6 @@ func (f *sourceFlags) jobs(cmd *cobra.Command, c *config.Config, args []string) 
 	return jobs, nil
 }
 
-// reportApart refuses a report that would overwrite a source, an output or a lock file.
-func (a *app) reportApart(jobs []*job) error {
-	if a.reportFile == "" {
-		return nil
-	}
-	place := realPath(a.reportFile)
-	for _, j := range jobs {
-		if place == realPath(j.path) || j.output != "" && j.output != "-" && place == realPath(j.output) {
-			return usageError{message: fmt.Sprintf("--report %s would overwrite a zone file", a.reportFile), hint: "name another file"}
-		}
-		if j.lockFile != "" && place == realPath(j.lockFile) {
-			return usageError{message: fmt.Sprintf("--report %s would overwrite a lock file", a.reportFile), hint: "name another file"}
-		}
-	}
-	return nil
-}
-
 // named finds the configured zones that --zone picks, by the name in the
 // configuration or else by that in their source.
 func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
@@ -184,7 +169,9 @@ func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
 			return nil, usageError{message: fmt.Sprintf("no configured zone has the name %q", text), hint: "--zone takes the name of a zone of the configuration"}
 		}
 		for _, z := range found {
-			jobs = append(jobs, configured(z))
+			j := configured(z)
+			j.picked = text
+			jobs = append(jobs, j)
 		}
 	}
 	return jobs, nil
@@ -372,7 +359,8 @@ func (j *job) includes(roots roots) {
 	if err != nil {
 		return // an $INCLUDE will say so
 	}
-	src.Includes, src.IncludeRoot = r.FS(), root
+	j.included = &included{FS: r.FS(), root: root}
+	src.Includes, src.IncludeRoot = j.included, root
 	if rel, err := filepath.Rel(root, j.path); err == nil && j.path != "-" && filepath.IsLocal(rel) {
 		src.IncludePath = filepath.ToSlash(rel)
 	}

@@ -37,16 +37,8 @@ func (f *lockFileFlags) locks(jobs []*job) error {
 	case f.lockFile != "" && len(jobs) > 1:
 		return usageError{message: fmt.Sprintf("--lock names one file for %d sources", len(jobs)), hint: "the key lock of a zone in the configuration gives each its own"}
 	}
-	zones := map[string]bool{}
 	for _, j := range jobs {
-		zones[realPath(j.path)] = true
-		zones[realPath(j.output)] = true
-	}
-	taken := map[string]string{}
-	for _, j := range jobs {
-		if j.lockFor != nil {
-			j.lockFile = j.lockFor(j.zoneName(nil))
-		}
+		j.lockFile = j.lockPath()
 		override(&j.lockFile, f.lockFile)
 		if j.lockFile == "" && (f.locked || f.update) {
 			if j.path == "-" {
@@ -54,17 +46,6 @@ func (f *lockFileFlags) locks(jobs []*job) error {
 			}
 			j.lockFile = j.path + ".lock"
 		}
-		if j.lockFile == "" {
-			continue
-		}
-		place := realPath(j.lockFile)
-		if zones[place] {
-			return usageError{message: fmt.Sprintf("the lock file %s is a zone file", j.lockFile), hint: "name another file with --lock"}
-		}
-		if other, ok := taken[place]; ok {
-			return usageError{message: fmt.Sprintf("%s and %s would both have the lock file %s", other, j.path, j.lockFile)}
-		}
-		taken[place] = j.path
 	}
 	return nil
 }
@@ -191,18 +172,13 @@ func (c *compileCommand) writeLock(j *job, z *ZoneReport) outcome {
 	return 0
 }
 
-// updateCommand is the command that writes the lock file of a job.
-func (j *job) updateCommand() string {
-	if j.lockFile == j.path+".lock" {
-		return "aliasflat compile --update-lock " + j.path
-	}
-	return "aliasflat compile --update-lock --lock " + j.lockFile + " " + j.path
-}
+// updateHint names the command that writes a lock file; flags and source are added to it.
+const updateHint = "aliasflat compile --update-lock"
 
 func problemNoLock(j *job, err error) *diag.Diagnostic {
 	return &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodeUnreadable, Err: err, Span: place(j.lockFile),
-		Message: plainError(err), Hint: j.updateCommand() + " writes it",
+		Message: plainError(err), Hint: updateHint + " writes it",
 	}
 }
 
@@ -210,7 +186,7 @@ func problemLockLine(j *job, e *state.LineError) *diag.Diagnostic {
 	return &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodeLockSyntax, Err: e, Message: e.Message,
 		Span: diag.Span{Pos: diag.Pos{File: j.lockFile, Line: e.Line, Column: max(e.Column, 1)}},
-		Hint: j.updateCommand() + " writes it anew",
+		Hint: updateHint + " writes it anew",
 	}
 }
 
@@ -229,7 +205,7 @@ func problemLockDiffers(j *job, lines []string) *diag.Diagnostic {
 	d := &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodeLockDiffers, Span: place(j.lockFile),
 		Message: "the targets have other addresses than the lock file lists; nothing is written",
-		Hint:    "to take them over: " + j.updateCommand(),
+		Hint:    "to take them over: " + updateHint,
 	}
 	for i, line := range lines {
 		if i == maxLockLines {

@@ -35,6 +35,9 @@ func (f *memoryFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.adopt, "adopt", false, "take an output that somebody else has changed for what was published last")
 }
 
+// generationsFolder is where in the folder of the state earlier generations of outputs are.
+const generationsFolder = "generations"
+
 // recollection is what earlier runs have left.
 type recollection struct {
 	store     *state.Store // nil: nothing is remembered but what the outputs show
@@ -117,7 +120,7 @@ func (m *recollection) recall(j *job) {
 	}
 	j.source.Remembers, j.source.Lasting = true, true
 	if !m.preview {
-		j.earlier = publish.Generations{Dir: filepath.Join(m.dir, "generations"), Count: j.settings.Keep}
+		j.earlier = publish.Generations{Dir: filepath.Join(m.dir, generationsFolder), Count: j.settings.Keep}
 	}
 	name := j.source.Origin
 	if name.IsZero() {

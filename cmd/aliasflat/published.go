@@ -200,7 +200,7 @@ func (j *job) later(serial zone.Serial, whose string) {
 		}
 	case serial.Incomparable(p.Serial):
 		j.refuse(diag.CodeSerialOrder, fmt.Errorf("serial %d of %s is exactly 2^31 away from the published serial %d: neither is the later one", serial, whose, p.Serial),
-			"aliasflat serial plan shows the way to one serial for both")
+			fmt.Sprintf("aliasflat serial plan --from %d --to %d shows the way to one serial for both", serial, p.Serial))
 	case serial.After(p.Serial):
 		next := *p
 		next.Serial = serial

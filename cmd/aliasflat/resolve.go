@@ -64,6 +64,9 @@ func (c *resolveCommand) run(cmd *cobra.Command, args []string) error {
 			questions = append(questions, resolve.Question{Target: name, Type: qtype, Subnet: resolve.NewSubnet(subnet)})
 		}
 	}
+	if _, err := c.apart(conf, "", nil, c.urls(conf)); err != nil {
+		return err
+	}
 	lookup, policy, problems, err := c.open(conf, resolve.Options{Probe: true, KeepAttempts: true})
 	if err != nil {
 		return err

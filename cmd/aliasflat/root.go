@@ -320,6 +320,9 @@ func (a *app) start(cmd *cobra.Command) error {
 			return wordError("--fail-on", word, failOnWords)
 		}
 	}
+	if err := a.reportFits(); err != nil {
+		return err
+	}
 	a.started = true
 	return nil
 }

@@ -70,6 +70,7 @@ next one.`,
 }
 
 func (c *serialCommand) addSerialFlags(cmd *cobra.Command) {
+	c.cmd = cmd
 	flags := cmd.Flags()
 	flags.StringVarP(&c.output, "output", "o", "", "the published zone is `FILE`, or a file of the source's name in DIR/")
 	c.sourceFlags.add(cmd)
@@ -106,7 +107,8 @@ func (c *serialCommand) zones(cmd *cobra.Command, args []string, tell func([]zon
 	if err := c.compared(jobs, false); err != nil {
 		return err
 	}
-	if err := c.reportApart(jobs); err != nil {
+	files, err := c.apart(conf, "", jobs, nil)
+	if err != nil {
 		return err
 	}
 	roots := roots{}
@@ -122,6 +124,9 @@ func (c *serialCommand) zones(cmd *cobra.Command, args []string, tell func([]zon
 		sources = append(sources, j.source)
 	}
 	results := compile.Run(cmd.Context(), sources, compile.Options{Advise: publish.LargePages})
+	if err := files.includesApart(jobs); err != nil {
+		return err
+	}
 	rep := &report{}
 	var o outcome
 	var good []zoneSerial
@@ -138,6 +143,7 @@ func (c *serialCommand) zones(cmd *cobra.Command, args []string, tell func([]zon
 			good = append(good, list[i])
 			continue
 		}
+		c.hints(j, z.Diagnostics)
 		rep.Zones = append(rep.Zones, z)
 	}
 	if err := tell(good); err != nil {

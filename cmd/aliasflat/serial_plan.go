@@ -39,7 +39,8 @@ func (c *serialCommand) showSteps(list []zoneSerial) error {
 	}
 	var b strings.Builder
 	for i := range plans {
-		plans[i].write(&b, c.output)
+		p := &plans[i]
+		p.write(&b, c.flagsOf([]string{"compile"})+c.sourceOf(p.job))
 	}
 	_, err := io.WriteString(c.stdout, visibleLines(b.String()))
 	return err
@@ -71,8 +72,8 @@ func (c *serialCommand) steps(z *zoneSerial) (serialPlan, error) {
 	return p, nil
 }
 
-// write prints one way: what to publish, and what to wait for.
-func (p *serialPlan) write(b *strings.Builder, output string) {
+// write prints one way: what to publish, and what to wait for. args are those of compile.
+func (p *serialPlan) write(b *strings.Builder, args string) {
 	name := displayName(p.name)
 	switch len(p.steps) {
 	case 0:
@@ -82,30 +83,14 @@ func (p *serialPlan) write(b *strings.Builder, output string) {
 	default:
 		fmt.Fprintf(b, "%s: serial %d is not later than %d (RFC 1982): %d steps round the circle\n", name, p.to, p.from, len(p.steps))
 	}
-	into := ""
-	if output != "" {
-		into = "-o " + shellWord(output) + " "
-	}
 	for i, serial := range p.steps {
-		fmt.Fprintf(b, "%d. publish serial %d\n     aliasflat compile --serial %d %s%s\n", i+1, serial, serial, into, shellWord(p.job.path))
+		fmt.Fprintf(b, "%d. publish serial %d\n     aliasflat compile --serial %d%s\n", i+1, serial, serial, args)
 		fmt.Fprintf(b, "   wait until every secondary serves it\n     dig +nssearch %s\n     dig +norecurse +short SOA %[1]s @SECONDARY\n", shellWord(name))
 	}
 	// Compile lets a later serial of the source out as it is.
 	if p.source != p.to && !p.to.After(p.source) {
 		fmt.Fprintf(b, "%d. write serial %d into %s in place of %d, which is not before it\n", len(p.steps)+1, p.to, p.job.source.Name, p.source)
 	}
-}
-
-// shellWord is a word as a shell takes it for itself.
-func shellWord(s string) string {
-	plain := s != ""
-	for _, c := range []byte(s) {
-		plain = plain && ('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-_./:,+%", c) >= 0)
-	}
-	if plain {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 type jsonPlans struct {

@@ -16,6 +16,11 @@ func (a *app) settings(w io.Writer) (*config.Config, error) {
 	case err != nil:
 		return nil, usageError{message: err.Error()}
 	case list.HasErrors():
+		for _, d := range list {
+			if a.reportFile != "" && realPath(a.reportFile) == realPath(d.Span.File) {
+				return nil, kindReport.wrong(a.reportFile, "the configuration")
+			}
+		}
 		return nil, a.finish(w, &report{Diagnostics: list}, outcomeUsage)
 	default:
 		a.warned = list

@@ -194,6 +194,9 @@ func (c *stateCommand) openAt(w io.Writer, dir string, o state.Options, answers 
 	if dir == "" {
 		return nil, nil, usageError{message: "no state was named", hint: "--state names its folder, or the key state of the configuration"}
 	}
+	if _, err := c.apart(conf, dir, nil, nil); err != nil {
+		return nil, nil, err
+	}
 	s, err := state.Open(dir, o)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, usageError{message: fmt.Sprintf("there is no state in %s", dir), hint: "--state names the folder of one"}

@@ -319,7 +319,7 @@ func problemSerial(p zone.Policy, source, published zone.Serial, err error) *dia
 	hint := "choose one between it and 2^31 beyond (RFC 1982)"
 	if errors.Is(err, zone.ErrSerialIncomparable) {
 		message = fmt.Sprintf("serial %d is exactly 2^31 away from the published serial %d: neither is the later one", n, published)
-		hint = fmt.Sprintf("go there in two steps, which aliasflat serial plan --to %d shows (RFC 1982)", n)
+		hint = fmt.Sprintf("go there in two steps, which aliasflat serial plan --from %d --to %d shows (RFC 1982)", published, n)
 	}
 	d := problem(diag.CodeSerialOrder, message, hint)
 	d.Err = err

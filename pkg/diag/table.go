@@ -677,10 +677,11 @@ run the one that --timeout sets. The resolver is down, a firewall drops the pack
 or the address is wrong.
 
     aliasflat resolve --resolver tcp://192.0.2.53 cdn.example.net`},
-	{CodeTargetUnreachable, Error, "the resolver cannot be reached", `
-Nobody listens at the resolver's address and port, the network says that there is no way
-there, or the connection was broken off. The message has the words of the system. Look
-whether the resolver runs, and whether address, port and transport are right.
+	{CodeTargetUnreachable, Error, "no resolver could be reached", `
+The system said that nobody listens at the resolver's address and port (connection
+refused) or that no way leads there, the resolver hung up, or its name has no address. No
+question was answered, so nothing is known of the target, and nothing is taken away for
+it. Look whether the resolver runs, and at address, port and transport in its URL.
 
     aliasflat doctor --resolver udp://192.0.2.53`},
 	{CodeTargetMalformed, Error, "the answer cannot be used", `

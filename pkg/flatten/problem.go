@@ -85,7 +85,9 @@ func failureHint(reason resolve.Reason) string {
 		return "nothing was asked of it; write the name in its certificate behind #, as in tls://192.0.2.53#dns.example, and install ca-certificates where no authority is trusted"
 	case resolve.ReasonBlocked:
 		return "the resolver filters the name; --resolver names another"
-	case resolve.ReasonTimeout, resolve.ReasonNetwork:
+	case resolve.ReasonNetwork:
+		return "does the resolver run, and is its URL right? --resolver names another"
+	case resolve.ReasonTimeout:
 		return "is the resolver reachable from here? --resolver names another"
 	case resolve.ReasonCanceled:
 		return "--timeout gives the run more time"
@@ -108,7 +110,7 @@ func failureHint(reason resolve.Reason) string {
 	case resolve.ReasonNoServer:
 		return "--fresh cached takes the word of the resolvers"
 	case resolve.ReasonNotLocked:
-		return "aliasflat compile --update-lock, with the same source, asks the resolvers and lists it"
+		return "aliasflat compile --update-lock asks the resolvers and lists it"
 	case resolve.ReasonMalformed, resolve.ReasonLame, resolve.ReasonNoSOA, resolve.ReasonTruncated:
 	}
 	return "--resolver names another resolver; aliasflat resolve --trace TARGET shows every query"

@@ -24,6 +24,9 @@ func NewBuilder(name zone.Name) *Builder {
 	return &Builder{name: name, c: newCollection(name)}
 }
 
+// Grow makes room for so many records more, where that is known.
+func (b *Builder) Grow(records int) { b.c.entries = slices.Grow(b.c.entries, records) }
+
 // Add adds a record: the owner name and the RDATA in wire form, uncompressed, letter case as it
 // is to be served. Both are copied. A record that is there already is not added again, and of
 // several TTLs in one RRset the last one added counts. An error names the record; the builder
@@ -63,11 +66,35 @@ func (b *Builder) Zone() (*Zone, error) {
 // entries without pointers are sorted in their place.
 type collection struct {
 	apex    []byte
-	wire    []byte // the records
-	keys    []byte // the keys of their owner names
+	wire    arena // the records
+	keys    arena // the keys of their owner names
 	entries []entry
 	last    int // where the record before stands in wire
 }
+
+// arena is octets that are written once. They stand in blocks, so that they stay where they are
+// when there are more of them.
+type arena struct{ blocks [][]byte }
+
+const blockBits = 20
+
+// open gives the block to append n octets to, and where they will stand.
+func (a *arena) open(n int) (block *[]byte, at int) {
+	last := len(a.blocks) - 1
+	if last < 0 || cap(a.blocks[last])-len(a.blocks[last]) < n {
+		size := 1 << blockBits
+		if last < 0 {
+			size = max(n, 1<<12) // a small zone needs no more
+		}
+		a.blocks = append(a.blocks, make([]byte, 0, size))
+		last++
+	}
+	block = &a.blocks[last]
+	return block, last<<blockBits | len(*block)
+}
+
+// from gives the octets from a place on.
+func (a *arena) from(at int) []byte { return a.blocks[at>>blockBits][at&(1<<blockBits-1):] }
 
 // entry is a record of a collection.
 type entry struct {
@@ -121,29 +148,32 @@ func isIn(name, apex []byte) bool {
 
 // add adds a record that was checked.
 func (c *collection) add(r *record) {
-	e := entry{at: len(c.wire), typ: r.typ}
-	if n := len(c.entries); n > 0 && bytes.HasPrefix(c.wire[c.last:], r.owner) {
+	wire, at := c.wire.open(r.size())
+	e := entry{at: at, typ: r.typ}
+	if n := len(c.entries); n > 0 && bytes.HasPrefix(c.wire.from(c.last), r.owner) {
 		before := &c.entries[n-1]
 		e.key, e.keyLen, e.prefix = before.key, before.keyLen, before.prefix
 	} else {
-		e.key = len(c.keys)
-		c.keys = appendKey(c.keys, r.owner, len(c.apex))
-		key := c.keys[e.key:]
+		keys, keyAt := c.keys.open(2 * zone.MaxNameLen)
+		before := len(*keys)
+		*keys = appendKey(*keys, r.owner, len(c.apex))
+		key := (*keys)[before:]
+		e.key = keyAt
 		e.keyLen = uint16(len(key))
 		var first [8]byte
 		copy(first[:], key)
 		e.prefix = binary.BigEndian.Uint64(first[:])
 	}
 	c.last = e.at
-	c.wire = r.append(c.wire)
+	*wire = r.append(*wire)
 	c.entries = append(c.entries, e)
 }
 
-func (c *collection) keyOf(e *entry) []byte { return c.keys[e.key : e.key+int(e.keyLen)] }
+func (c *collection) keyOf(e *entry) []byte { return c.keys.from(e.key)[:e.keyLen:e.keyLen] }
 
 // record gives the record of an entry, which was checked when it was added.
 func (c *collection) record(e *entry) record {
-	wire := c.wire[e.at:]
+	wire := c.wire.from(e.at)
 	n := zone.WireNameLen(wire)
 	fixed := wire[n:]
 	end := n + recordFixed + int(binary.BigEndian.Uint16(fixed[8:]))

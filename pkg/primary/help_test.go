@@ -275,4 +275,3 @@ func (s *running) raw(t testing.TB, wire []byte) []byte {
 	}
 	return buf[:n]
 }
-

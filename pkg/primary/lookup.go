@@ -144,14 +144,13 @@ func (f *finding) dname(name zone.Name, rrs []dns.RR) bool {
 	}
 	cname := &dns.CNAME{Hdr: dns.RR_Header{Name: name.String(), Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: d.Hdr.Ttl}, Target: target.String()}
 	f.msg.Answer = append(f.msg.Answer, cname)
-	return f.follow(cname)
+	return f.qtype != dns.TypeCNAME && f.qtype != dns.TypeANY && f.follow(cname)
 }
 
 // referral points at the servers of a delegated zone, with the addresses known here.
 func (f *finding) referral(p place) {
 	f.msg.Authoritative = len(f.msg.Answer) > 0
 	f.msg.Ns = f.zone.rrs(p, dns.TypeNS)
-	f.msg.Ns = append(f.msg.Ns, f.zone.rrs(p, dns.TypeDS)...)
 	for _, rr := range f.msg.Ns {
 		ns, ok := rr.(*dns.NS)
 		if !ok {

@@ -102,7 +102,7 @@ func (c *stateCommand) reach(ctx context.Context, w io.Writer, o state.Options) 
 	if c.control != "" {
 		return &reached{daemon: api.NewClient(c.control)}, nil, nil
 	}
-	s, list, err := c.openAt(w, c.stateDir(conf), o, func() bool { return knock(ctx, c.socket(conf)) })
+	s, list, err := c.openAt(w, conf, c.stateDir(conf), o, func() bool { return knock(ctx, c.socket(conf)) })
 	if errors.Is(err, errDaemon) {
 		return &reached{daemon: api.NewClient(c.socket(conf))}, nil, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aliasflat/aliasflat/pkg/api"
+	"github.com/aliasflat/aliasflat/pkg/config"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/state"
 )
@@ -185,12 +186,12 @@ func (c *stateCommand) open(w io.Writer, o state.Options) (*state.Store, diag.Li
 	if err != nil {
 		return nil, nil, err
 	}
-	return c.openAt(w, c.stateDir(conf), o, func() bool { return false })
+	return c.openAt(w, conf, c.stateDir(conf), o, func() bool { return false })
 }
 
 // openAt opens the state in a folder. One that another process has open is errDaemon where that
 // answers.
-func (c *stateCommand) openAt(w io.Writer, dir string, o state.Options, answers func() bool) (*state.Store, diag.List, error) {
+func (c *stateCommand) openAt(w io.Writer, conf *config.Config, dir string, o state.Options, answers func() bool) (*state.Store, diag.List, error) {
 	if dir == "" {
 		return nil, nil, usageError{message: "no state was named", hint: "--state names its folder, or the key state of the configuration"}
 	}

@@ -24,6 +24,7 @@ type target struct {
 	had      bool            // it had addresses when it was answered last, failures aside
 	left     bool            // it was asked once more behind what a cache had left
 	gone     bool            // no zone hangs on it any more
+	doubted  bool            // it is asked once more behind a look at the resolvers
 	zones    []int32
 }
 

@@ -187,6 +187,7 @@ func (c *compileCommand) prepare(cmd *cobra.Command, args []string, w io.Writer)
 type asked struct {
 	resolvers *compile.Resolvers // nil: nobody is
 	policy    resolve.Policy
+	told      []string // by a daemon: the resolvers that invent addresses
 }
 
 // ask opens the resolvers, unless everything comes from lock files.

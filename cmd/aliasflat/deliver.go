@@ -67,7 +67,7 @@ func (j *job) publish(ctx context.Context, r *compile.Result, verify func(*os.Fi
 	d := publish.Delivery{
 		Zone: r.Name, File: j.output, Reload: j.delivery.reload, Hooks: j.delivery.hooks,
 		New: r.Serial, Moved: true, SelfNumbered: j.source.Serial.Style == zone.SerialKeep, Owed: j.delivery.owed,
-		Reading: j.oldOptions(r.Name), Promise: j.promise,
+		Reading: j.oldOptions(r.Name), Promise: j.promise, Repeated: j.watched,
 	}
 	d.Reading.Lasting = j.source.Lasting
 	if j.delivery.config != nil {

@@ -100,6 +100,7 @@ type job struct {
 	expand   func(zone.Name) string       // gives output the zone name
 	buf      []byte                       // memory of the source, used again for reading back
 	learned  resolve.Estimates            // of its answers, by a daemon
+	watched  bool                         // by a daemon: what fails is tried again, and a pipe, which may never end, is not read
 	root     string                       // that $INCLUDE may read below, as it was said; empty: it was not
 	sum      uint64                       // of the text to be written, see sumOf; reading back overwrites the text
 	source   compile.Source
@@ -307,7 +308,7 @@ func (j *job) read(stdin io.Reader) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Mode().IsRegular() {
+	if info.Mode().IsRegular() || j.watched {
 		text, err := publish.ReadStable(j.path, j.buf)
 		j.buf = text
 		return text, err

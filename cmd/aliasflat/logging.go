@@ -98,7 +98,9 @@ func eventRecord(e *watch.Event) slog.Record {
 		if d.Span.File != "" {
 			text("place", d.Span.String())
 		}
-		text("problem", d.Message)
+		if d.Message != e.Message {
+			text("problem", d.Message)
+		}
 		text("hint", d.Hint)
 	}
 	return r

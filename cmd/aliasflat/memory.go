@@ -432,10 +432,13 @@ func problemEdited(j *job, last *state.Zone) *diag.Diagnostic {
 	if *j.shown != last.Serial {
 		message += fmt.Sprintf(": its serial is %d, not %d", *j.shown, last.Serial)
 	}
+	hint := "changes belong into the source; --adopt goes on from the file as it is, and overwrites it"
+	if j.watched {
+		hint = "changes belong into the source; once the file is moved away it is written anew"
+	}
 	return &diag.Diagnostic{
-		Severity: diag.Error, Code: diag.CodeOutputEdited, Span: place(j.output),
+		Severity: diag.Error, Code: diag.CodeOutputEdited, Span: place(j.output), Hint: hint,
 		Message: message + " (" + filepath.Base(j.output) + " was changed by hand or by another program)",
-		Hint:    "changes belong into the source; --adopt goes on from the file as it is, and overwrites it",
 	}
 }
 

@@ -84,7 +84,10 @@ func (o outcome) status() int {
 }
 
 // reportedError carries the outcome of a run whose report is printed already.
-type reportedError struct{ outcome outcome }
+type reportedError struct {
+	outcome outcome
+	found   diag.List // what was printed of no zone
+}
 
 func (e reportedError) Error() string { return fmt.Sprintf("exit status %d", e.outcome.status()) }
 
@@ -366,7 +369,7 @@ func (a *app) finish(w io.Writer, r *report, o outcome) error {
 	if o == 0 {
 		return nil
 	}
-	return reportedError{outcome: o}
+	return reportedError{outcome: o, found: r.Diagnostics}
 }
 
 func (a *app) writeReport(r *report) error {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -67,21 +65,6 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 func stopDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, 0, "daemon-stop")
 	daemonOf(ts).stop()
-}
-
-// await waits until another process has written a text to a file.
-func await(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, 2, "await FILE TEXT")
-	path := ts.MkAbs(args[0])
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		text, err := os.ReadFile(path)
-		if err == nil && strings.Contains(string(text), args[1]) {
-			return
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("%s has no %q: %q, %v", args[0], args[1], text, err)
-		}
-	}
 }
 
 func daemonTells(ts *testscript.TestScript, neg bool, args []string) {

@@ -166,13 +166,7 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 || signals[args[0]] == nil {
 		ts.Fatalf("usage: interrupt INT|TERM N NAME COMMAND [ARG...]")
 	}
-	program := ""
-	for dir := range strings.SplitSeq(ts.Getenv("PATH"), string(filepath.ListSeparator)) {
-		if path, err := exec.LookPath(filepath.Join(dir, args[3])); err == nil {
-			program = path
-			break
-		}
-	}
+	program := programOf(ts, args[3])
 	ctx, cancel := context.WithTimeout(context.Background(), interruptLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args[4:]...)

@@ -86,7 +86,10 @@ func somewhatConcurrent(t *testing.T) string {
 //	                        what is wrong: failing, held, stale, guarded, hung, refused
 //	daemon-tells TEXT...    have events happen in it: a trouble for each TEXT, and a change
 //	daemon-stop             end it
-//	await FILE TEXT         wait until another process has written a text to a file
+//	await FILE TEXT [TIMES] wait until another process has written a text to a file, so many times
+//	start LOG CMD...        start a command, its error output at the end of a file, and go on
+//	signal HUP|TERM|KILL    send it a signal
+//	ended STATUS SECONDS    wait so long at most for its end, with an exit status, or killed
 //	exit-status N CMD...    run a command that must end with this exit status
 //
 // and those of script_files_test.go.
@@ -106,6 +109,7 @@ func params(dir string) testscript.Params {
 			env.Values[memoryKey{}] = map[string]string{}
 			env.Values[heldKey{}] = &held{}
 			env.Values[daemonKey{}] = &scriptDaemon{}
+			env.Values[runningKey{}] = &running{}
 			return nil
 		},
 		Condition: condition,
@@ -131,6 +135,9 @@ func params(dir string) testscript.Params {
 			"daemon-tells":  daemonTells,
 			"daemon-stop":   stopDaemon,
 			"await":         await,
+			"start":         startProcess,
+			"signal":        signalProcess,
+			"ended":         ended,
 		},
 	}
 }

@@ -93,7 +93,7 @@ func (c *statusCommand) status(cmd *cobra.Command, args []string) error {
 	document.Exit = o.status()
 	err = c.present(document, func(b *strings.Builder, l look) { writeStatus(b, document, l, time.Now()) })
 	if err == nil && o != 0 {
-		err = reportedError{o}
+		err = reportedError{outcome: o}
 	}
 	return err
 }

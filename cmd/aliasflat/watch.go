@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,7 +73,7 @@ SIGHUP has it read its configuration again. It ends with SIGTERM or SIGINT.`,
 // watch works until a signal comes.
 func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
-	now, err := c.plan(cmd, args)
+	now, err := c.plan(cmd, args, c.stderr)
 	if err != nil {
 		return err
 	}
@@ -87,39 +89,53 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	open.add(s.close)
-	work, err := c.open(ctx, now, known)
+	next := now
+	open.add(func() {
+		now.asked.close()
+		if next != now {
+			next.asked.close()
+		}
+	})
+	work, err := c.open(ctx, now, known, c.stderr)
 	if err != nil {
 		return err
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(quietGarbage)
 	}
-	next := now
 	d := watch.New(watch.Options{
 		Check: func() error {
-			p, err := c.plan(cmd, args)
-			if err == nil {
-				err = now.follows(p)
+			p, err := c.plan(cmd, args, io.Discard)
+			if err != nil {
+				return unusable(err)
 			}
-			if err == nil {
-				next = p
+			if err := now.follows(p); err != nil {
+				p.asked.close()
+				return err
 			}
-			return c.unusable(err)
+			next = p
+			return nil
 		},
 		Reload: func(ctx context.Context) (*watch.Work, error) {
-			w, err := c.open(ctx, next, known)
-			if err == nil {
-				now = next
+			w, err := c.open(ctx, next, known, io.Discard)
+			if err != nil {
+				next.asked.close()
+				next = now
+				return nil, unusable(err)
 			}
-			return w, c.unusable(err)
+			now.asked.close()
+			now = next
+			c.tellFound(c.warned)
+			return w, nil
 		},
-		Again: func(ctx context.Context) (*watch.Work, error) { return c.open(ctx, now, known) },
-		Tell:  c.tell,
+		Again: func(ctx context.Context) (*watch.Work, error) {
+			w, err := c.open(ctx, now, known, io.Discard)
+			return w, unusable(err)
+		},
+		Tell: c.tell,
 	})
-	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStarted, Message: fmt.Sprintf("%d zones, state %s", len(now.jobs), known.dir)})
-	for _, p := range found {
-		c.tell(watch.Event{Time: time.Now(), Kind: watch.KindTrouble, Severity: p.Severity, Message: p.Message, Found: p})
-	}
+	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStarted, Message: fmt.Sprintf("%s, state %s", counted(len(now.jobs), "zone"), known.dir)})
+	c.tellFound(slices.Concat(c.warned, found))
 	s.start(ctx, c, d)
 	c.supervisor.ready()
 	err = d.Run(ctx, work)
@@ -139,10 +155,21 @@ func (p *watched) follows(next *watched) error {
 	return nil
 }
 
-// unusable makes an error of one that was reported already.
-func (c *watchCommand) unusable(err error) error {
-	if _, ok := errors.AsType[reportedError](err); ok {
-		return errors.New("the new configuration has errors, so the old one stays")
+// tellFound tells of problems that are of no zone.
+func (c *watchCommand) tellFound(list diag.List) {
+	for _, p := range list {
+		c.tell(watch.Event{Time: time.Now(), Kind: watch.KindTrouble, Severity: p.Severity, Message: p.Message, Found: p})
+	}
+}
+
+// unusable makes the first problem out of the error of a report that nobody reads.
+func unusable(err error) error {
+	if reported, ok := errors.AsType[reportedError](err); ok {
+		for _, p := range reported.found {
+			if p.Severity == diag.Error {
+				return p
+			}
+		}
 	}
 	return err
 }
@@ -151,18 +178,23 @@ func (c *watchCommand) unusable(err error) error {
 type watched struct {
 	conf        *config.Config
 	jobs        []*job
+	asked       *asked
 	wait        time.Duration // for others that write the same files
 	floor, poll time.Duration
 }
 
-// plan reads the configuration as it is now.
-func (c *watchCommand) plan(cmd *cobra.Command, args []string) (*watched, error) {
-	conf, jobs, wait, err := c.prepare(cmd, args, c.stderr)
+// plan reads the configuration as it is now, and opens the resolvers. What is wrong with it is
+// printed to w.
+func (c *watchCommand) plan(cmd *cobra.Command, args []string, w io.Writer) (*watched, error) {
+	conf, jobs, wait, err := c.prepare(cmd, args, w)
 	if err != nil {
 		return nil, err
 	}
 	if err := watchable(jobs); err != nil {
 		return nil, err
+	}
+	for _, j := range jobs {
+		j.watched = true
 	}
 	if conf.State == "" && c.state == "" {
 		if conf.State = defaultState(); conf.State == "" {
@@ -170,46 +202,78 @@ func (c *watchCommand) plan(cmd *cobra.Command, args []string) (*watched, error)
 		}
 	}
 	floor, poll, err := c.times(conf)
-	return &watched{conf, jobs, wait, floor, poll}, err
+	if err != nil {
+		return nil, err
+	}
+	asked, problems, err := c.ask(conf)
+	if err != nil {
+		return nil, err
+	}
+	if problems.HasErrors() {
+		return nil, c.finish(w, &report{Diagnostics: problems}, outcomeSource)
+	}
+	return &watched{conf: conf, jobs: jobs, asked: &asked, wait: wait, floor: floor, poll: poll}, nil
 }
 
-// open opens all that a configuration needs.
-func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection) (*watch.Work, error) {
+// open takes what only one may have at a time, and makes the work of a configuration. What
+// keeps it from that is printed to w.
+func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection, w io.Writer) (*watch.Work, error) {
 	open := &holdings{}
 	failed := func(err error) (*watch.Work, error) {
 		open.free()
 		return nil, err
 	}
-	asked, problems, err := c.ask(p.conf)
-	if err != nil {
-		return nil, err
+	for _, j := range p.jobs {
+		j.problems, j.outcome = nil, 0 // of an attempt before
 	}
-	if problems.HasErrors() {
-		return nil, c.finish(c.stderr, &report{Diagnostics: problems}, outcomeSource)
-	}
-	open.add(asked.close)
 	release, err := c.lock(ctx, p.jobs, p.wait)
 	if err != nil {
 		return failed(err)
 	}
 	open.add(release)
+	open.add(func() { // those that were taken again meanwhile too
+		for _, j := range p.jobs {
+			_ = j.lock.Release() // a lock file that stays is no lock once this process has ended
+		}
+	})
 	if locked := lockedJobs(p.jobs); len(locked) > 0 {
-		return failed(c.finish(c.stderr, &report{Diagnostics: locked}, outcomeLocked))
+		return failed(c.finish(w, &report{Diagnostics: locked}, outcomeLocked))
 	}
-	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]*written, len(p.jobs))}
+	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]atomic.Pointer[written], len(p.jobs))}
 	options := compile.Options{Advise: publish.LargePages, Force: c.force}
-	asked.options(&options)
+	p.asked.options(&options)
 	known.options(&options)
 	var health func() []resolve.Health
-	if asked.resolvers != nil {
-		health = asked.resolvers.Health
+	var probe func(context.Context)
+	if p.asked.resolvers != nil {
+		health = p.asked.resolvers.Health
+		probe = func(ctx context.Context) { c.probe(ctx, p.asked) }
 	}
 	return &watch.Work{
 		Zones: host.zones(), Host: host, Options: options, Floor: p.floor, Now: host.now, Close: open.free, Health: health,
+		Moved: host.Moved, Poll: p.poll, Probe: probe,
 		Files: watch.NewFiles(watch.FilesOptions{Poll: p.poll, OnProblem: func(err error) {
 			c.tell(watch.Event{Time: time.Now(), Kind: watch.KindTrouble, Severity: diag.Warning, Message: err.Error()})
 		}}),
 	}, nil
+}
+
+// probe looks at the resolvers, and tells of one that begins to invent addresses, or stops. It
+// is not for concurrent use.
+func (c *watchCommand) probe(ctx context.Context, asked *asked) {
+	asked.resolvers.Probe(ctx)
+	urls, problems := asked.resolvers.Inventing()
+	for i, url := range urls {
+		if !slices.Contains(asked.told, url) {
+			c.tellFound(problems[i : i+1])
+		}
+	}
+	for _, url := range asked.told {
+		if !slices.Contains(urls, url) {
+			c.tell(watch.Event{Time: time.Now(), Kind: watch.KindTrouble, Message: "resolver " + url + " invents no addresses any more, and is used again"})
+		}
+	}
+	asked.told = urls
 }
 
 // times settles how often targets and files are looked at.

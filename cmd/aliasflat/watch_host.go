@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io/fs"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -25,7 +26,7 @@ type watchHost struct {
 	command *compileCommand
 	jobs    []*job
 	known   *recollection
-	written []*written // by job: what it wrote last; nil: it has written nothing
+	written []atomic.Pointer[written] // by job: what it wrote last; nil: it has written nothing, or is about to
 	busy    atomic.Int32
 }
 
@@ -56,6 +57,40 @@ type written struct {
 	content zonefile.Content
 	size    int64
 	modTime time.Time
+	inner   map[innerKey][]netip.Addr
+}
+
+// innerKey is an address RRset whose addresses come from the zones of the configuration, so that
+// nothing is remembered of a question.
+type innerKey struct {
+	owner, target zone.Name
+	qtype         uint16
+}
+
+// innerOf gives the addresses of a result that come from the zones of the configuration.
+func innerOf(r *compile.Result) map[innerKey][]netip.Addr {
+	type name struct {
+		target zone.Name
+		qtype  uint16
+	}
+	asked := map[name]bool{}
+	for q := range r.Remember() {
+		asked[name{q.Target, q.Type}] = true
+	}
+	var inner map[innerKey][]netip.Addr
+	for i := range r.Flattened {
+		res := &r.Flattened[i]
+		for _, rr := range res.RRsets {
+			if asked[name{res.Rule.Target, rr.Type}] || len(res.Rule.Explicit[rr.Type]) > 0 {
+				continue // or explicit records may be among them
+			}
+			if inner == nil {
+				inner = map[innerKey][]netip.Addr{}
+			}
+			inner[innerKey{res.Rule.Owner, res.Rule.Target, rr.Type}] = rr.Addresses
+		}
+	}
+	return inner
 }
 
 var _ watch.Host = (*watchHost)(nil)
@@ -91,19 +126,52 @@ func (f folder) Open(name string) (fs.File, error) {
 	return root.FS().Open(name)
 }
 
+// Stat is that of [os.Root]. It opens no pipe.
+func (f folder) Stat(name string) (fs.FileInfo, error) {
+	root, err := os.OpenRoot(string(f))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }() // nothing was written through it
+	return root.Stat(name)
+}
+
 // Prepare finds what was published last.
 func (h *watchHost) Prepare(ctx context.Context, i int) (*compile.Published, bool, diag.List) {
 	j := h.jobs[i]
 	j.problems, j.outcome = nil, 0
 	j.source.Published, j.shown, j.served, j.old = nil, nil, nil, nil
 	j.delivery.owed = publish.Owed{}
-	if w := h.written[i]; w != nil && w.stands(j.output) && j.asked == "" {
+	if !j.lock.Holds() {
+		if j.relock(ctx); len(j.problems) > 0 {
+			return nil, false, j.problems
+		}
+	}
+	if w := h.written[i].Load(); w != nil && w.stands(j.output) && j.asked == "" {
 		j.publishedBefore(w)
 	} else {
 		j.published(ctx)
 	}
 	h.at().recall(j)
 	return j.source.Published, j.source.Remembers, j.problems
+}
+
+// relock takes the lock of an output that could not be locked before, or whose lock was removed
+// together with its folder.
+func (j *job) relock(ctx context.Context) {
+	_ = j.lock.Release() // it is none any more
+	l, err := publish.TakeLock(ctx, j.output, 0)
+	if err != nil {
+		j.unlocked(err)
+		return
+	}
+	j.lock = l
+}
+
+// Moved tells whether an output is not what this process has written last.
+func (h *watchHost) Moved(i int) bool {
+	w := h.written[i].Load()
+	return w != nil && !w.stands(h.jobs[i].output)
 }
 
 // stands tells whether a file is still the one that was written.
@@ -125,6 +193,12 @@ func (j *job) publishedBefore(w *written) {
 				text, err := publish.Read(j.last, nil)
 				return zonefile.Read(j.last, text, options), err
 			})
+		},
+		Last: func(owner, target zone.Name, qtype uint16) *resolve.Known {
+			if addresses := w.inner[innerKey{owner, target, qtype}]; addresses != nil {
+				return &resolve.Known{Addresses: addresses}
+			}
+			return nil
 		},
 		Gone:  j.gone(w.size, options),
 		Count: w.content.Lines,
@@ -149,6 +223,7 @@ func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learn
 	h.collect(1)
 	defer h.collect(-1)
 	j.problems, j.outcome = nil, 0
+	was := h.written[i].Swap(nil)
 	j.learned = learned
 	defer func() { j.learned, j.promise, j.source.Published = nil, nil, nil }() // which hold on to the result
 	z := zoneReport(j, r)
@@ -161,12 +236,13 @@ func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learn
 		known.remember(j, r, &z)
 	}
 	d := watch.Delivery{Written: z.Written, Problems: z.Diagnostics[min(found, len(z.Diagnostics)):], Retry: kept || z.Owed.Any()}
-	h.written[i] = nil
 	if z.NewSerial != nil {
 		d.Serial, d.Known = r.Serial, true
 		if info, err := os.Stat(j.output); err == nil {
-			h.written[i] = &written{r.Serial, r.Content, info.Size(), info.ModTime()}
+			h.written[i].Store(&written{serial: r.Serial, content: r.Content, size: info.Size(), modTime: info.ModTime(), inner: innerOf(r)})
 		}
+	} else if was != nil && was.stands(j.output) {
+		h.written[i].Store(was) // nothing came of it
 	}
 	return d
 }

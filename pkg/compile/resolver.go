@@ -224,6 +224,13 @@ func (r *Resolvers) Health() []resolve.Health {
 // Problems tells which resolvers invent addresses and were not used, as far as
 // lookups have shown it. It is an error where no other resolver is left.
 func (r *Resolvers) Problems() diag.List {
+	_, list := r.Inventing()
+	return list
+}
+
+// Inventing gives the URLs of the resolvers that invent addresses, and what there is to say of
+// each, as Problems has it.
+func (r *Resolvers) Inventing() (urls []string, problems diag.List) {
 	var bad []resolve.BadResolver
 	left := len(r.list) - len(r.clients)
 	for _, c := range r.clients {
@@ -231,16 +238,24 @@ func (r *Resolvers) Problems() diag.List {
 		bad = append(bad, p.Bad...)
 		left += len(p.Resolvers) - len(p.Bad)
 	}
-	var list diag.List
 	for _, b := range bad {
 		d := warning(diag.CodeResolverInvents, fmt.Sprintf("resolver %s is not used: %s", b.Resolver, b), "")
 		if left == 0 {
 			d.Severity, d.Err = diag.Error, flatten.ErrUnresolved
 			d.Hint = "no other resolver is left; --resolver names another"
 		}
-		list = append(list, d)
+		urls, problems = append(urls, b.Resolver), append(problems, d)
 	}
-	return list
+	return urls, problems
+}
+
+// Probe finds out anew which resolvers invent addresses, as [resolve.Client.Probe] does.
+func (r *Resolvers) Probe(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, c := range r.clients {
+		all.Go(func() { c.Probe(ctx) })
+	}
+	all.Wait()
 }
 
 // Confirm asks further resolvers of the list about a negative answer, as

@@ -59,11 +59,6 @@ func (s *Session) Read(zones []int, sources []Source, advise func([]byte)) {
 	s.check()
 }
 
-// Drop takes a zone out that cannot be read, from the next Read on.
-func (s *Session) Drop(i int) {
-	s.sources[i], s.members[i], s.read[i], s.found[i] = Source{}, nil, Result{}, Result{}
-}
-
 // Publishes tells what is published of a zone, for the runs to come.
 func (s *Session) Publishes(i int, published *Published, remembers bool) {
 	s.sources[i].Published, s.sources[i].Remembers = published, remembers

@@ -204,15 +204,33 @@ func LockHolder(path string) (held bool, pid int, err error) {
 	return false, 0, file.Unlock()
 }
 
+// Holds tells whether the lock still is one: its file is the one that everybody finds. It is
+// none any more once somebody has removed that file, or the folder of the output. A nil Lock
+// holds nothing.
+func (l *Lock) Holds() bool {
+	if l == nil || l.file == nil {
+		return false
+	}
+	mine, err := l.file.Stat()
+	if err != nil {
+		return false
+	}
+	found, err := os.Lstat(l.name())
+	return err == nil && os.SameFile(mine, found)
+}
+
 // Release lets others have the lock, and removes the lock file, and the folder
 // if it was made for the lock and nothing is in it. A nil Lock is none.
 func (l *Lock) Release() error {
 	if l == nil || l.file == nil {
 		return nil
 	}
-	file := l.file
+	file, release := l.file, removeLocked
+	if !l.Holds() {
+		release = (*flock.Flock).Unlock // the file at its path, if there is one, is somebody else's
+	}
 	l.file = nil
-	err := removeLocked(file)
+	err := release(file)
 	l.removeFolder()
 	if err != nil {
 		return fmt.Errorf("release the lock: %w", err)

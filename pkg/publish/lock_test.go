@@ -221,3 +221,29 @@ func TestClean(t *testing.T) {
 		t.Errorf("a folder that is not there: %v", err)
 	}
 }
+
+// A lock whose file is gone with its folder keeps nobody away, which its holder can find out.
+// Giving it free leaves alone the file of who has the lock then.
+func TestLostLock(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	path := filepath.Join(dir, "zone.db")
+	l := take(t, path)
+	if !l.Holds() || (*Lock)(nil).Holds() {
+		t.Error("a lock that was taken is none, or one that was not is")
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if l.Holds() {
+		t.Error("it holds without a file")
+	}
+	other := take(t, path)
+	if l.Holds() || !other.Holds() {
+		t.Error("it holds by the file of another one")
+	}
+	release(t, l)
+	if l.Holds() || !other.Holds() {
+		t.Error("the file of the other one went with it")
+	}
+	release(t, other)
+}

@@ -15,6 +15,14 @@ func problem(code diag.Code, message, hint string) *diag.Diagnostic {
 // it.
 const byHand = "aliasflat compile --reload runs it again although nothing changed"
 
+// makeUp is what to do about what is owed.
+func (d *Delivery) makeUp() string {
+	if d.Repeated {
+		return "it is tried again; aliasflat refresh " + displayName(d.Zone.String()) + " tries at once"
+	}
+	return byHand
+}
+
 func problemDynamic(r *reloading) *diag.Diagnostic {
 	return problem(diag.CodeReloadDynamic,
 		fmt.Sprintf("%s is a dynamic zone of BIND, whose file only named may write", displayName(r.Zone.String())),
@@ -57,7 +65,7 @@ func problemUnconfirmed(r *reloading, v *verdict) *diag.Diagnostic {
 		message = fmt.Sprintf("%s: the new file is in place, and BIND at %s, which %v, says that its file has not changed: it reads another one than %s",
 			displayName(r.Zone.String()), server, v.last, r.File)
 	}
-	return problem(diag.CodeReloadUnconfirmed, message+v.tail(), byHand)
+	return problem(diag.CodeReloadUnconfirmed, message+v.tail(), r.makeUp())
 }
 
 func problemLoadFailed(r *reloading, v *verdict, then string) *diag.Diagnostic {
@@ -90,5 +98,5 @@ func problemNoForward(r *reloading, v *verdict, err error) *diag.Diagnostic {
 func problemHook(d *Delivery, what string) *diag.Diagnostic {
 	return problem(diag.CodeHookFailed,
 		fmt.Sprintf("%s is published, and a hook failed: %s", displayName(d.Zone.String()), what),
-		byHand)
+		d.makeUp())
 }

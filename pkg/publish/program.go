@@ -108,6 +108,8 @@ func (p *program) failure(said string, err error) string {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		text += "it did not end in time"
+	case errors.Is(err, context.Canceled):
+		text += "it was ended, because aliasflat ends"
 	case err != nil:
 		text += err.Error()
 	}

@@ -57,7 +57,8 @@ type Delivery struct {
 	Owed         Owed     // by an earlier run
 
 	// Reading is how the file is read where the way is forward, but for its zone name.
-	Reading zonefile.Options
+	Reading  zonefile.Options
+	Repeated bool // who delivers goes on by itself until nothing is owed
 	// Promise is told what is about to be written in place of the text that was handed over.
 	// An error keeps it from being written. It may be nil.
 	Promise func(*Forward) error

@@ -27,8 +27,8 @@ func (l *loop) start(ctx context.Context) {
 		l.lookUp(ctx, t)
 		started = true
 	}
-	if s, ok := l.work.Options.Lookup.(resolve.Starter); ok && started {
-		s.Flush()
+	if started {
+		l.flush()
 	}
 }
 
@@ -55,6 +55,13 @@ func (l *loop) take(ctx context.Context, a answered) {
 		})
 		return
 	}
+	if l.surprises(t, &a.answer) {
+		t.doubted = true
+		l.doubted = append(l.doubted, t)
+		l.probe(ctx)
+		return
+	}
+	t.doubted = false
 	l.inFlight--
 	l.heard(t)
 	if t.gone || ctx.Err() != nil {
@@ -197,13 +204,26 @@ func (l *loop) tellTarget(t *target, old *resolve.Answer) {
 	e := Event{Kind: KindTarget, Type: t.question.Type, Target: t.question.Target, Resolver: a.Resolver}
 	switch {
 	case fails(a) && t.failed == 1:
-		e.Severity, e.Message = diag.Warning, "fails: "+a.Detail
+		e.Severity, e.Message = diag.Warning, "fails: "+whyFails(a)
 	case !fails(a) && old != nil && fails(old):
 		e.Message = "answers again"
 	default:
 		return
 	}
-	l.daemon.tell(e)
+	if l.spoken(fails(a)) {
+		l.daemon.tell(e)
+	}
+}
+
+// whyFails is a clause on an answer that settles nothing.
+func whyFails(a *resolve.Answer) string {
+	switch {
+	case a.Outcome == resolve.WeakNoData:
+		return "no addresses, and nothing proves that there are none"
+	case a.Stale:
+		return "the resolver has old addresses only"
+	}
+	return a.Detail
 }
 
 // refresh has targets asked at once.

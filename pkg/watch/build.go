@@ -11,6 +11,7 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/compile"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
 // mostBuilt is how many zones are compiled in one go.
@@ -19,7 +20,8 @@ const mostBuilt = 2000
 // build is zones that are compiled together, outside of the loop.
 type build struct {
 	zones    []int
-	read     []bool // by zone of the build: its source is read again
+	names    []zone.Name // as far as they are known
+	read     []bool      // by zone of the build: its source is read again
 	results  []compile.Result
 	unread   []bool      // the source could not be read
 	began    time.Time   // before anything was read
@@ -40,7 +42,7 @@ func (l *loop) compile(ctx context.Context) {
 			rest = append(rest, m)
 			continue
 		}
-		b.zones = append(b.zones, m.index)
+		b.zones, b.names = append(b.zones, m.index), append(b.names, m.Name)
 		b.read = append(b.read, m.source)
 		m.due, m.source, m.busy = time.Time{}, false, true
 	}
@@ -106,7 +108,6 @@ func (l *loop) read(b *build, advise func([]byte)) {
 	var zones []int
 	var sources []compile.Source
 	var records []*recorder
-	dropped := false
 	for k, i := range b.zones {
 		if !b.read[k] {
 			continue
@@ -114,10 +115,10 @@ func (l *loop) read(b *build, advise func([]byte)) {
 		source, problems := l.work.Host.Load(i)
 		b.files[k] = []string{l.work.Zones[i].Source}
 		if len(problems) > 0 {
-			b.problems[k] = problems
-			l.session.Drop(i)
-			b.unread[k], dropped = true, true
-			continue
+			// Without a text it is a zone with errors to those whose targets lie in it: nobody else
+			// is asked for its names.
+			b.problems[k], b.unread[k] = problems, true
+			source = compile.Source{Name: l.work.Zones[i].Source, Origin: b.names[k], View: l.work.Zones[i].View}
 		}
 		var r *recorder
 		if source.Includes != nil {
@@ -126,7 +127,7 @@ func (l *loop) read(b *build, advise func([]byte)) {
 		}
 		zones, sources, records = append(zones, i), append(sources, source), append(records, r)
 	}
-	if len(zones) > 0 || dropped {
+	if len(zones) > 0 {
 		l.session.Read(zones, sources, advise)
 	}
 	for k, r := range records {
@@ -150,6 +151,12 @@ type recorder struct {
 func (r *recorder) Open(name string) (fs.File, error) {
 	r.paths[filepath.Join(r.root, filepath.FromSlash(name))] = true
 	return r.FS.Open(name)
+}
+
+// Stat is that of the file system, which may know what a file is without opening it.
+func (r *recorder) Stat(name string) (fs.FileInfo, error) {
+	r.paths[filepath.Join(r.root, filepath.FromSlash(name))] = true
+	return fs.Stat(r.FS, name)
 }
 
 // compiled takes in what was compiled.
@@ -345,7 +352,7 @@ func (l *loop) finish(f finished) {
 	}
 	m.Held, m.Stale, m.Guarded = r.Held, r.Stale, r.Guarded
 	failed := d.Retry || d.Problems.HasErrors()
-	if d.Written && r.Changed {
+	if d.Written && (r.Changed || r.OldSerial != nil && *r.OldSerial != r.Serial) {
 		m.Changes++
 		m.LastChange = now
 		l.tellChanges(m, r, old, knew)

@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +19,7 @@ type Daemon struct {
 	beat     atomic.Int64 // Unix time in nanoseconds
 	ask      chan request
 	reload   chan chan error
+	checking chan struct{} // full while a configuration is being taken in
 }
 
 // request asks the loop to do something, in its own goroutine.
@@ -30,13 +30,13 @@ type request struct {
 
 // New makes a daemon, which does nothing before Run.
 func New(options Options) *Daemon {
-	d := &Daemon{options: options, ask: make(chan request), reload: make(chan chan error)}
+	d := &Daemon{options: options, ask: make(chan request), reload: make(chan chan error), checking: make(chan struct{}, 1)}
 	d.snapshot.Store(&Snapshot{})
 	return d
 }
 
 // Run works until ctx ends. What is being published then is finished or taken back within
-// seconds. It closes the work. The error is that of a work that could not be made.
+// seconds. It closes the work, and gives no error.
 func (d *Daemon) Run(ctx context.Context, work *Work) error {
 	d.started = time.Now()
 	var before *loop
@@ -52,7 +52,7 @@ func (d *Daemon) Run(ctx context.Context, work *Work) error {
 		if refused {
 			d.refused(err)
 			asked <- err
-			next, err = d.options.Again(ctx)
+			next, err = d.again(ctx)
 		}
 		if ctx.Err() != nil {
 			if err == nil {
@@ -60,14 +60,41 @@ func (d *Daemon) Run(ctx context.Context, work *Work) error {
 			}
 			return nil
 		}
-		if err != nil {
-			return err
-		}
 		if !refused {
 			d.taken(next)
 		}
 		close(asked)
 		work, before = next, l
+	}
+}
+
+// again goes back to the configuration that was used before. What it needs was given free for
+// a moment, so that somebody else may have it: until it is had again nothing is published.
+func (d *Daemon) again(ctx context.Context) (*Work, error) {
+	told := ""
+	for {
+		w, err := d.options.Again(ctx)
+		if err == nil || ctx.Err() != nil {
+			return w, err
+		}
+		if err.Error() != told {
+			told = err.Error()
+			d.tell(Event{Kind: KindTrouble, Severity: diag.Error, Message: "nothing is published: " + told})
+		}
+		d.alive()
+		select {
+		case <-time.After(backOffFirst):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// alive tells that the scheduler is.
+func (d *Daemon) alive() {
+	d.beat.Store(time.Now().UnixNano())
+	if d.options.Beat != nil {
+		d.options.Beat()
 	}
 }
 
@@ -82,7 +109,7 @@ func (d *Daemon) taken(w *Work) {
 	s := *d.snapshot.Load()
 	s.Problem = ""
 	d.snapshot.Store(&s)
-	d.tell(Event{Kind: KindReloaded, Message: fmt.Sprintf("%d zones", len(w.Zones))})
+	d.tell(Event{Kind: KindReloaded, Message: count(len(w.Zones), "zone")})
 }
 
 // refused remembers that a configuration was not taken in.
@@ -90,7 +117,11 @@ func (d *Daemon) refused(err error) {
 	s := *d.snapshot.Load()
 	s.Problem = err.Error()
 	d.snapshot.Store(&s)
-	d.tell(Event{Kind: KindRefused, Severity: diag.Error, Message: err.Error()})
+	e := Event{Kind: KindRefused, Severity: diag.Error, Message: err.Error()}
+	if found, ok := errors.AsType[*diag.Diagnostic](err); ok {
+		e.Found, e.Message = found, found.Message
+	}
+	d.tell(e)
 }
 
 func (d *Daemon) tell(e Event) {
@@ -107,12 +138,11 @@ func (d *Daemon) Snapshot() *Snapshot {
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	var s *Snapshot
-	if last := d.snapshot.Load(); time.Since(last.Time) >= time.Second {
+	if last := d.snapshot.Load(); time.Since(last.Time) >= showEvery {
 		_ = d.do(ctx, func(l *loop) { s = l.show() }) // one that is busy shows what was last
 	}
 	if s != nil {
-		s.Problem = d.snapshot.Load().Problem
-		d.snapshot.Store(s)
+		d.shown(s)
 	}
 	now := *d.snapshot.Load()
 	if n := d.beat.Load(); n != 0 {
@@ -121,11 +151,23 @@ func (d *Daemon) Snapshot() *Snapshot {
 	return &now
 }
 
+// shown keeps what the daemon knows for those who ask.
+func (d *Daemon) shown(s *Snapshot) {
+	s.Problem = d.snapshot.Load().Problem
+	d.snapshot.Store(s)
+}
+
 // Reload has the daemon take in the configuration as it is now. It returns when that has been
 // decided; with an error the old one stays.
 func (d *Daemon) Reload(ctx context.Context) error {
 	if d.options.Reload == nil {
 		return errors.New("there is no configuration to read again")
+	}
+	select {
+	case d.checking <- struct{}{}:
+		defer func() { <-d.checking }()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	if d.options.Check != nil {
 		if err := d.options.Check(); err != nil {

@@ -40,12 +40,22 @@ type loop struct {
 	wall     moment        // that the clock showed then
 	kept     time.Time     // when it was remembered last that targets are as they were
 	keeping  bool
-	tried    bool // every zone was
-	ready    bool // it was told so
-	loaded   time.Time
-	stopping bool
-	tasks    sync.WaitGroup
-	session  *compile.Session // of the builder
+	looked   time.Time // at outputs
+	looking  bool
+	probed   time.Time // when the resolvers were
+	probing  bool
+	doubted  []*target // that are asked once more when they were
+	told     int       // events of targets since toldSince
+	untold   int       // of those, targets that fail and were not told of
+	// untoldWell is the same for those that answer again.
+	untoldWell int
+	toldSince  time.Time
+	tried      bool // every zone was
+	ready      bool // it was told so
+	loaded     time.Time
+	stopping   bool
+	tasks      sync.WaitGroup
+	session    *compile.Session // of the builder
 }
 
 // member is one zone of the work.
@@ -103,7 +113,7 @@ func newLoop(d *Daemon, w *Work, before *loop) *loop {
 	l := &loop{
 		daemon: d, work: w, table: &table{targets: map[resolve.Question]*target{}}, loaded: time.Now(), byFile: map[string][]int{}, waiting: map[*target][]*member{},
 		inbox: inbox{signal: make(chan struct{}, 1)}, built: make(chan *build, 1), room: make(chan struct{}, publishers),
-		done: make(chan finished, len(w.Zones)), changed: make(chan []string, 1), kept: time.Now(), session: compile.NewSession(len(w.Zones)),
+		done: make(chan finished, len(w.Zones)), changed: make(chan []string, 1), kept: time.Now(), looked: time.Now(), session: compile.NewSession(len(w.Zones)),
 	}
 	now := time.Now()
 	l.session.Compact = true
@@ -141,8 +151,12 @@ func (l *loop) inherit(before *loop) {
 		if t.answer == nil {
 			continue
 		}
-		// It is asked when it would have been, unless no zone asks for it any more.
+		// It is asked when it would have been, unless no zone asks for it any more. One that
+		// fails is asked at once: whom to ask may be what was mended.
 		fresh := &target{question: q, answer: t.answer, asked: t.asked, due: t.due, place: -1, failed: t.failed, kept: t.kept, had: t.had, lost: t.lost, gone: true}
+		if fresh.failed > 0 {
+			fresh.due = 0
+		}
 		l.table.targets[q] = fresh
 		l.table.add(fresh, 1)
 	}
@@ -164,15 +178,25 @@ func (l *loop) run(ctx context.Context) chan error {
 			})
 		})
 	}
+	l.daemon.shown(l.show()) // the zones are others than before
 	asked := l.turn(lookups, deliver)
 	l.stopping = true
 	cancel()
-	late := time.AfterFunc(grace, cut)
-	defer late.Stop()
+	// What is being published has its own limits of time. Those who end the daemon wait less.
+	ending := context.AfterFunc(ctx, func() {
+		late := time.NewTimer(grace)
+		defer late.Stop()
+		select {
+		case <-late.C:
+			cut()
+		case <-deliver.Done():
+		}
+	})
+	defer ending()
 	l.settle(deliver)
 	l.tasks.Wait()
 	l.remember()
-	l.daemon.snapshot.Store(l.show())
+	l.daemon.shown(l.show())
 	return asked
 }
 
@@ -202,11 +226,11 @@ func (l *loop) turn(ctx, deliver context.Context) chan error {
 			l.finish(f)
 		case <-timer.C:
 		}
-		l.alive()
+		l.daemon.alive()
 		l.followClock(time.Now())
 		l.start(ctx)
 		l.compile(deliver)
-		l.keep(ctx)
+		l.tend(ctx)
 		timer.Reset(l.next())
 	}
 }
@@ -219,14 +243,6 @@ func (l *loop) followClock(now time.Time) {
 		l.queue.shift(-back)
 	}
 	l.turned, l.wall = now, wall
-}
-
-// alive tells that the scheduler is.
-func (l *loop) alive() {
-	l.daemon.beat.Store(time.Now().UnixNano())
-	if l.daemon.options.Beat != nil {
-		l.daemon.options.Beat()
-	}
 }
 
 // next is how long there is nothing to do. Lookups begin together, so that one of them does
@@ -309,14 +325,17 @@ func (l *loop) tell(m *member, e Event) {
 }
 
 // settle waits for what is being compiled and published.
-func (l *loop) settle(deliver context.Context) {
+func (l *loop) settle(ctx context.Context) {
+	alive := time.NewTicker(time.Second)
+	defer alive.Stop()
 	for l.building || slices.ContainsFunc(l.zones, func(m *member) bool { return m.busy }) {
 		select {
 		case b := <-l.built:
-			l.compiled(deliver, b)
+			l.compiled(ctx, b)
 		case f := <-l.done:
 			l.finish(f)
+		case <-alive.C:
 		}
-		l.alive()
+		l.daemon.alive()
 	}
 }

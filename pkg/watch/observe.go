@@ -126,11 +126,12 @@ func (l *loop) becomeReady() {
 		return
 	}
 	l.ready = true
-	e := Event{Kind: KindReady, Message: fmt.Sprintf("%d zones, %d targets", len(l.zones), len(l.table.targets))}
+	e := Event{Kind: KindReady, Message: fmt.Sprintf("%s, %s", count(len(l.zones), "zone"), count(len(l.table.targets), "target"))}
 	if failing > 0 {
 		e.Severity = diag.Warning
-		e.Message += fmt.Sprintf("; %d zones fail", failing)
+		e.Message += fmt.Sprintf("; failing: %s", count(failing, "zone"))
 	}
+	l.daemon.shown(l.show())
 	l.daemon.tell(e)
 }
 
@@ -194,4 +195,12 @@ func (t *target) show() Target {
 		s.Zones = append(s.Zones, int(i))
 	}
 	return s
+}
+
+// count is a number of things in words.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }

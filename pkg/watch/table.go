@@ -25,6 +25,7 @@ type target struct {
 	lost     bool            // it is confirmed that it has none any more
 	left     bool            // it was asked once more behind what a cache had left
 	gone     bool            // no zone hangs on it any more
+	doubted  bool            // it is asked once more behind a look at the resolvers
 	zones    []int32
 }
 

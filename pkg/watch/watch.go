@@ -27,6 +27,7 @@ const (
 	keepEvery       = 5 * time.Minute        // that targets are as they were is remembered so often
 	grace           = 4 * time.Second        // for what is being published when the daemon ends
 	publishers      = 32                     // zones that are published at once
+	showEvery       = 250 * time.Millisecond // that what is known is gathered for those who ask
 )
 
 // Host reads, publishes and remembers zones, which go by their index.
@@ -64,7 +65,16 @@ type Work struct {
 	Files    *Files                  // watches sources; nil: nobody does
 	Now      func() time.Time        // the time for answers and runs; nil: that of the clock
 	Health   func() []resolve.Health // of the resolvers; nil: nobody knows
-	Close    func()                  // ends what the work holds; nil: nothing
+	// Moved tells whether an output is not the one that was published, because somebody has
+	// removed or changed it. It is called every Poll, while zones are published; nil: nobody
+	// looks.
+	Moved func(zone int) bool
+	Poll  time.Duration // 0 means DefaultPoll
+	// Probe finds out whether the resolvers can be believed, before answers are taken in that
+	// have nothing in common with those before, and now and then; nil: they are. It returns
+	// soon when ctx ends.
+	Probe func(ctx context.Context)
+	Close func() // ends what the work holds; nil: nothing
 }
 
 // Options are those of a daemon.

@@ -243,6 +243,7 @@ Knot load. All else comes out as it was written.`,
 	root.AddCommand(
 		newCompileCommand(a),
 		newWatchCommand(a),
+		newDemoCommand(a),
 		newCheckCommand(a),
 		newDiffCommand(a),
 		newSerialCommand(a),
@@ -305,6 +306,8 @@ func formatsOf(cmd *cobra.Command) []string {
 		return append(slices.Clone(formats), markdownFormat)
 	case "doctor", "status", "events", "refresh", "history", "why":
 		return []string{"text", "json"} // they have no places in files to mark
+	case "demo":
+		return []string{"text"} // it is for people
 	}
 	return formats
 }

@@ -161,9 +161,14 @@ func (c *compileCommand) prepare(cmd *cobra.Command, args []string, w io.Writer)
 		return nil, nil, 0, err
 	}
 	jobs, err := c.jobs(cmd, conf, args)
-	if err != nil {
-		return nil, nil, 0, err
+	if err == nil {
+		err = c.settle(jobs)
 	}
+	return conf, jobs, wait, err
+}
+
+// settle settles where everything goes and what it is compared with.
+func (c *compileCommand) settle(jobs []*job) error {
 	for _, settle := range []func([]*job) error{
 		c.outputs,
 		c.deliveries,
@@ -177,10 +182,10 @@ func (c *compileCommand) prepare(cmd *cobra.Command, args []string, w io.Writer)
 		func(jobs []*job) error { return c.subnets(c.app, jobs) },
 	} {
 		if err := settle(jobs); err != nil {
-			return nil, nil, 0, err
+			return err
 		}
 	}
-	return conf, jobs, wait, nil
+	return nil
 }
 
 // asked is who is asked in a run.

@@ -225,6 +225,7 @@ func commands() []command {
 	return []command{
 		{"compile", newCompileCommand},
 		{"watch", newWatchCommand},
+		{"demo", newDemoCommand},
 		{"check", newCheckCommand},
 		{"diff", newDiffCommand},
 		{"serial", newSerialCommand},
@@ -337,6 +338,8 @@ func formatsOf(cmd *cobra.Command) []string {
 		return append(slices.Clone(formats), markdownFormat)
 	case "doctor", "status", "events", "refresh", "history", "why":
 		return []string{"text", "json"} // they have no places in files to mark
+	case "demo":
+		return []string{"text"} // it is for people
 	}
 	return formats
 }

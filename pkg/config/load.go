@@ -119,6 +119,9 @@ func Load(path string) (*Config, diag.List, error) {
 	return c, in.found, nil
 }
 
+// Default is the configuration where there is neither file nor variable.
+func Default() *Config { return (&inspector{}).build("", &written{}) }
+
 // read finds and reads the file. No file at all is an empty one.
 func read(path string) (string, []byte, error) {
 	if path != "" {

@@ -192,15 +192,15 @@ func TestWaitsForOldConfiguration(t *testing.T) {
 	})
 }
 
-// slowHost takes long to publish, and notes whether it was cut short.
-type slowHost struct {
+// lateHost takes long to publish, and notes whether it was cut short.
+type lateHost struct {
 	*host
 	mu   sync.Mutex
 	slow time.Duration
 	cut  int
 }
 
-func (h *slowHost) Publish(ctx context.Context, i int, r *compile.Result, learned resolve.Estimates) Delivery {
+func (h *lateHost) Publish(ctx context.Context, i int, r *compile.Result, learned resolve.Estimates) Delivery {
 	h.mu.Lock()
 	slow := h.slow
 	h.mu.Unlock()
@@ -218,7 +218,7 @@ func (h *slowHost) Publish(ctx context.Context, i int, r *compile.Result, learne
 // daemon is alive meanwhile; its end waits 4 seconds.
 func TestReloadWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := newWorld(), &slowHost{host: newHost(source("example.com.", "cdn.example.net."))}
+		w, h := newWorld(), &lateHost{host: newHost(source("example.com.", "cdn.example.net."))}
 		w.has("cdn.example.net.", 60, "192.0.2.1")
 		work := func() *Work {
 			return &Work{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -52,6 +53,9 @@ func (c *acceptCommand) accept(cmd *cobra.Command, args []string) error {
 	s, list, err := c.open(c.stdout, state.Options{Existing: true})
 	if err != nil {
 		return err
+	}
+	if err := remembered(s, slices.SortedFunc(maps.Keys(names), zone.Name.Compare), false); err != nil {
+		return errors.Join(err, s.Close())
 	}
 	accepted := map[resolve.Question]*resolve.Known{}
 	for q, known := range s.AllKnown() {

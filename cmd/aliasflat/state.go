@@ -143,6 +143,9 @@ func (c *stateCommand) forget(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := remembered(s, names, c.under); err != nil {
+		return errors.Join(err, s.Close())
+	}
 	var sum state.Forgotten
 	for _, name := range names {
 		f, forgetErr := s.Forget(name, c.under)

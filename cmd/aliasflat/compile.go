@@ -286,6 +286,12 @@ func (c *compileCommand) deliver(ctx context.Context, known *recollection, jobs 
 		}
 		rep.Zones = append(rep.Zones, z)
 	}
+	if !c.locked { // a lock file tells nothing of today
+		if d := known.sight(results); d != nil {
+			rep.Diagnostics = append(rep.Diagnostics, d)
+			o |= outcomeWorld
+		}
+	}
 	known.tidy(results)
 	c.hintsOf(rep, jobs)
 	return c.finish(c.stderr, rep, o)

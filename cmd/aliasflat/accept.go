@@ -50,7 +50,9 @@ func (c *acceptCommand) accept(cmd *cobra.Command, args []string) error {
 		who = "the daemon"
 		accepted, err = r.daemon.Accept(cmd.Context(), given)
 	} else {
-		accepted, err = api.Accept(r.store, given)
+		if err = remembered(r.store, given, false); err == nil {
+			accepted, err = api.Accept(r.store, given)
+		}
 		err = errors.Join(err, r.close())
 	}
 	if err != nil {

@@ -162,13 +162,13 @@ func (c *compileCommand) prepare(cmd *cobra.Command, args []string, w io.Writer)
 	}
 	jobs, err := c.jobs(cmd, conf, args)
 	if err == nil {
-		err = c.settle(jobs)
+		err = c.settle(conf, jobs)
 	}
 	return conf, jobs, wait, err
 }
 
 // settle settles where everything goes and what it is compared with.
-func (c *compileCommand) settle(jobs []*job) error {
+func (c *compileCommand) settle(conf *config.Config, jobs []*job) error {
 	for _, settle := range []func([]*job) error{
 		c.outputs,
 		c.deliveries,
@@ -291,6 +291,12 @@ func (c *compileCommand) deliver(ctx context.Context, known *recollection, jobs 
 			o |= c.write(ctx, j, r, &z) | c.writeLock(j, &z) | known.remember(j, r, &z)
 		}
 		rep.Zones = append(rep.Zones, z)
+	}
+	if !c.locked { // a lock file tells nothing of today
+		if d := known.sight(results); d != nil {
+			rep.Diagnostics = append(rep.Diagnostics, d)
+			o |= outcomeWorld
+		}
 	}
 	known.tidy(results)
 	c.hintsOf(rep, jobs)

@@ -100,7 +100,7 @@ func (c *demoCommand) work(ctx context.Context, cmd *cobra.Command, dir string, 
 	w.cmd = cmd
 	jobs, err := w.jobs(cmd, conf, nil)
 	if err == nil {
-		err = w.settle(jobs)
+		err = w.settle(conf, jobs)
 	}
 	if err != nil {
 		return err

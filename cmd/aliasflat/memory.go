@@ -47,14 +47,15 @@ type recollection struct {
 	clock     time.Time
 	adopt     bool
 	preview   bool
-	saved     bool // the estimates are
+	saved     bool                      // the estimates are
+	published map[resolve.Question]bool // by this run; what is known of them is remembered
 }
 
 // openMemory opens the state, where one was asked for. A preview only reads it, and takes one
 // that is not there for an empty one.
 func (f *memoryFlags) openMemory(c *config.Config, preview bool, wait time.Duration) (*recollection, diag.List, outcome) {
 	now := time.Now()
-	m := &recollection{now: now, clock: now, adopt: f.adopt, preview: preview}
+	m := &recollection{now: now, clock: now, adopt: f.adopt, preview: preview, published: map[resolve.Question]bool{}}
 	dir := c.State
 	override(&dir, f.state)
 	if dir == "" {
@@ -334,7 +335,40 @@ func (m *recollection) remember(j *job, r *compile.Result, z *ZoneReport) outcom
 		return outcomeWorld
 	}
 	m.saved = true
+	for q := range u.Known {
+		m.published[q] = true
+	}
 	return 0
+}
+
+// sight keeps what a run has seen of the targets whose addresses it did not publish.
+func (m *recollection) sight(results []compile.Result) *diag.Diagnostic {
+	if m.store == nil || m.preview {
+		return nil
+	}
+	u := state.Update{Known: map[resolve.Question]*resolve.Known{}, Now: m.now}
+	for i := range results {
+		if results[i].Sightings == nil {
+			continue
+		}
+		for q, known := range results[i].Sightings() {
+			if !m.published[q] {
+				u.Known[q] = known
+			}
+		}
+	}
+	if !m.saved {
+		u.Estimates = m.estimates
+	}
+	if len(u.Known)+len(u.Estimates) == 0 {
+		return nil
+	}
+	if err := m.store.Commit(u); err != nil {
+		d := problemRemember(m.store.Path(), err)
+		d.Hint = "what was seen of the targets is asked for again"
+		return d
+	}
+	return nil
 }
 
 // kept is what the state has of a zone.

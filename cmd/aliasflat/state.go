@@ -146,7 +146,9 @@ func (c *stateCommand) forget(cmd *cobra.Command, args []string) error {
 	if r.daemon != nil {
 		sum, err = r.daemon.Forget(cmd.Context(), given, c.under)
 	} else {
-		sum, err = api.Forget(r.store, given, c.under)
+		if err = remembered(r.store, given, c.under); err == nil {
+			sum, err = api.Forget(r.store, given, c.under)
+		}
 		err = errors.Join(err, r.close())
 	}
 	if err != nil {

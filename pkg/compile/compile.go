@@ -162,6 +162,9 @@ type Result struct {
 	// Remember gives what is to be remembered of the zone's questions once it is published;
 	// nil where there is no text. It needs the source's text no more.
 	Remember func() map[resolve.Question]*resolve.Known
+	// Sightings gives what is to be remembered of them if it is not published; nil where its
+	// targets were not looked up.
+	Sightings func() map[resolve.Question]*resolve.Known
 	// Answers is what the questions of the zone were answered with, with [Options].Answers; nil
 	// where there is no text.
 	Answers map[resolve.Question]*resolve.Answer
@@ -346,6 +349,7 @@ func settleDNS64(run *flatten.Run, open []resolve.Question, answers []resolve.An
 func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Options) {
 	results, problems := run.Zone(m)
 	r.Flattened = results
+	r.Sightings = func() map[resolve.Question]*resolve.Known { return run.Sightings(m) }
 	for i := range results {
 		res := &results[i]
 		r.World = r.World || res.Failed

@@ -87,12 +87,8 @@ func (f *Run) remember(s *settlement, of *ofType) *resolve.Known {
 		known.Resolver, known.Seen = a.Resolver, now
 		known.Missing, known.Held, known.Gone, known.Dropped = resolve.Missing{}, resolve.Held{}, false, false
 	case (a.Outcome == resolve.NoData || a.Outcome == resolve.NXDomain) && of.known != nil:
-		if known.Missing.Outcome != a.Outcome {
-			known.Missing = resolve.Missing{Outcome: a.Outcome, First: now, NegativeTTL: a.NegativeTTL, Resolver: a.Resolver}
-		}
-		known.Missing.Last, known.Held = now, resolve.Held{}
-		if f.ours == "" { // where the fault may be on this side, nothing is learned
-			known.Missing.Confirmed = f.confirmed(of)
+		f.missed(&known, of)
+		if f.ours == "" {
 			known.Gone = known.Gone || s.negative && known.Missing.Confirmed
 		}
 		if of.dropped && s.fresh {
@@ -106,6 +102,56 @@ func (f *Run) remember(s *settlement, of *ofType) *resolve.Known {
 		known.Dropped = false
 	case of.dropped:
 		known.Dropped = true
+	}
+	return &known
+}
+
+// missed adds a negative answer to what is known.
+func (f *Run) missed(known *resolve.Known, of *ofType) {
+	a, now := of.found.answer, f.memory.Now
+	if known.Missing.Outcome != a.Outcome {
+		known.Missing = resolve.Missing{Outcome: a.Outcome, First: now, NegativeTTL: a.NegativeTTL, Resolver: a.Resolver}
+	}
+	known.Missing.Last, known.Held = now, resolve.Held{}
+	if f.ours == "" { // where the fault may be on this side, nothing is learned
+		known.Missing.Confirmed = f.confirmed(of)
+	}
+}
+
+// Sightings gives what is to be remembered of the questions of a zone that is not published:
+// what was seen counts towards a confirmation or the end of a guard, and the last good
+// addresses stay those that are published.
+func (f *Run) Sightings(m *alias.Member) map[resolve.Question]*resolve.Known {
+	all := map[resolve.Question]*resolve.Known{}
+	f.each(m, func(_ *settlement, of *ofType) {
+		if of.known == nil {
+			return
+		}
+		q, known := of.found.question, f.sighted(of)
+		if other := all[q]; other != nil {
+			known = joined(other, known)
+		}
+		if !known.IsZero() {
+			all[q] = known
+		}
+	})
+	return all
+}
+
+// sighted is remember for an answer that is not published.
+func (f *Run) sighted(of *ofType) *resolve.Known {
+	known := *of.known
+	a := of.found.answer
+	switch {
+	case a.Outcome == resolve.Addresses && a.Stale:
+	case a.Outcome == resolve.Addresses && of.guard != nil:
+		known.Held, known.Missing = of.guard.held, resolve.Missing{}
+	case a.Outcome == resolve.Addresses:
+		if known.Missing = (resolve.Missing{}); slices.Equal(known.Addresses, a.Addresses) {
+			known.Held, known.Resolver, known.Seen = resolve.Held{}, a.Resolver, f.memory.Now
+		}
+	case a.Outcome == resolve.NoData || a.Outcome == resolve.NXDomain:
+		f.missed(&known, of)
 	}
 	return &known
 }

@@ -90,7 +90,8 @@ var (
 	ErrSerialNotLater = errors.New("the serial is not later than the one that is served")
 )
 
-// New opens the sockets of a server. It serves from [Server.Run] on, which has to be called.
+// New opens the sockets of a server. It serves from [Server.Run] on, which has to be called. A
+// [*ShrinkError] is no error here: the observer is told of it as a problem.
 func New(o Options, setup Setup) (*Server, error) {
 	o.Limits = o.Limits.filled()
 	if o.Now == nil {
@@ -103,7 +104,10 @@ func New(o Options, setup Setup) (*Server, error) {
 	s.gate = newGate(s)
 	s.followers = newFollowers(s)
 	s.rules.Store(&rules{})
-	if err := s.Configure(setup); err != nil {
+	err := s.Configure(setup)
+	if _, shrunk := errors.AsType[*ShrinkError](err); shrunk {
+		o.Observer.problem(err)
+	} else if err != nil {
 		return nil, err
 	}
 	if err := s.listen(); err != nil {

@@ -19,7 +19,8 @@ type Secondary struct {
 	Secret  string // of it, hmac-sha256, in base64
 	// Catalog is a catalog zone that named and knotd take zones from; empty: Zones are all.
 	Catalog string
-	// TLS is the file of the certificate of a primary that named asks over TLS; empty: over TCP.
+	// TLS is a folder with ca.pem, which vouches for primary.test, and client.pem and client.key,
+	// which named shows, when it transfers over TLS; empty: over TCP.
 	TLS string
 }
 
@@ -51,7 +52,7 @@ func (s *Secondary) named(dir, host, port string, args []string) error {
 	fmt.Fprintf(&text, "key \"%s\" { algorithm hmac-sha256; secret \"%s\"; };\n", s.Key, s.Secret)
 	primaries := fmt.Sprintf("primaries port %s { %s key \"%s\"; };", port, host, s.Key)
 	if s.TLS != "" {
-		fmt.Fprintf(&text, "tls primary { ca-file \"%s\"; remote-hostname \"primary.test\"; };\n", s.TLS)
+		fmt.Fprintf(&text, "tls primary { ca-file \"%s/ca.pem\"; cert-file \"%[1]s/client.pem\"; key-file \"%[1]s/client.key\"; remote-hostname \"primary.test\"; };\n", s.TLS)
 		primaries = fmt.Sprintf("primaries { %s port %s key \"%s\" tls primary; };", host, port, s.Key)
 	}
 	zones := s.Zones
@@ -126,5 +127,14 @@ func (s *Server) WaitServes(tb testing.TB, zone string, serial uint32) {
 	})
 	if err != nil {
 		tb.Fatalf("%s does not serve serial %d of %s: %v\n%s", s.Name, serial, zone, err, s.Log())
+	}
+}
+
+// WaitGone waits until the server does not serve a zone any more.
+func (s *Server) WaitGone(tb testing.TB, zone string) {
+	tb.Helper()
+	err := s.poll(tb.Context(), dns.Fqdn(zone), func(answer *dns.Msg) bool { return !answer.Authoritative })
+	if err != nil {
+		tb.Fatalf("%s serves %s: %v\n%s", s.Name, zone, err, s.Log())
 	}
 }

@@ -59,7 +59,7 @@ func (c *compileCommand) hintsOf(r *report, jobs []*job) {
 
 // flagsOf gives the flags of the run that a command has too, each behind a blank.
 func (c *compileCommand) flagsOf(command []string) string {
-	other, _, err := c.cmd.Root().Find(command)
+	other, _, err := newRootCommand(&app{}, nil).Find(command)
 	if err != nil {
 		return ""
 	}

@@ -117,7 +117,7 @@ func (c *demoCommand) work(ctx context.Context, cmd *cobra.Command, dir string, 
 		return err
 	}
 	open.add(s.close)
-	work, err := w.open(ctx, &watched{conf: conf, jobs: jobs, wait: defaultWait, floor: world.scaled(demoTTL), poll: conf.Poll}, known, c.stderr)
+	work, err := w.open(ctx, &watched{conf: conf, jobs: jobs, asked: &asked{}, wait: defaultWait, floor: world.scaled(demoTTL), poll: conf.Poll}, known, c.stderr)
 	if err != nil {
 		return err
 	}

@@ -357,6 +357,9 @@ func (d *day) expect(c change) {
 	default: // a target that was gone is seen several times first
 		c.deadline = c.deadline.Add(3*wait + 2*negativeTTL*time.Second)
 	}
+	if k := d.host.knownOf(resolve.Question{Target: c.target.name, Type: c.qtype}); k != nil {
+		c.reborn = c.reborn || k.Gone || k.Held.Times > 0
+	}
 	d.expected = append(d.expected, c)
 }
 

@@ -6,6 +6,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -49,7 +51,8 @@ func (l *loop) lookUp(ctx context.Context, t *target) {
 // take takes an answer in, and has the zones compiled to which it makes a difference.
 func (l *loop) take(ctx context.Context, a answered) {
 	t := a.target
-	if !a.confirmed && l.doubts(t, &a.answer) {
+	early := l.early(t, &a.answer)
+	if !a.confirmed && early == 0 && l.doubts(t, &a.answer) {
 		l.tasks.Go(func() {
 			l.inbox.put(answered{target: t, answer: l.work.Options.Confirm(ctx, a.answer), confirmed: true})
 		})
@@ -71,6 +74,9 @@ func (l *loop) take(ctx context.Context, a answered) {
 	options := l.work.Options
 	options.Now = now
 	settled := options.Settled(a.answer)
+	if early > 0 {
+		settled.Confirmed, settled.NegativeTTL = false, max(settled.NegativeTTL, early)
+	}
 	l.tally(&settled)
 	old := t.answer
 	l.table.count(t, func() {
@@ -81,6 +87,27 @@ func (l *loop) take(ctx context.Context, a answered) {
 	l.askAgain(t, &a.answer, old)
 	l.answered(t, old)
 	l.tellTarget(t, old)
+}
+
+// early is for how many seconds it cannot be told of a name that is said not to exist whether
+// that is so, or only the fault of a server that means the type: as long as the addresses of the
+// other type may come from before. 0: it can be told.
+func (l *loop) early(t *target, a *resolve.Answer) uint32 {
+	other := t.question
+	other.Type = dns.TypeA + dns.TypeAAAA - other.Type
+	o := l.table.targets[other]
+	if a.Outcome != resolve.NXDomain || !t.had || o == nil || !o.fresh() {
+		return 0
+	}
+	now := momentOf(l.now())
+	if t.answer == nil || t.answer.Outcome != resolve.NXDomain {
+		t.denied = now
+	}
+	known := t.denied + moment(time.Duration(o.answer.TTL+1)*time.Second) // to all caches
+	if o.asked > known {
+		return 0
+	}
+	return uint32(max(known-now, 0)/moment(time.Second)) + 1
 }
 
 // doubts tells whether an answer takes addresses away, so that others are asked about it.

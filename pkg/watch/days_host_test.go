@@ -33,6 +33,7 @@ type dayHost struct {
 
 	day       *day
 	published map[int]map[owned]rrset
+	rules     []map[string]*mover // by zone: the owners of ALIAS records, and their targets
 }
 
 func (h *dayHost) Publish(ctx context.Context, i int, r *compile.Result, learned resolve.Estimates) Delivery {
@@ -78,15 +79,15 @@ func (h *dayHost) compare(i int, before, after string, serial zone.Serial, r *co
 	}
 	previous := h.published[i]
 	h.published[i] = shown
-	for k := range h.rules(i) {
+	for k := range h.rules[i] {
 		h.compareOwner(i, k, previous, shown)
 	}
 }
 
 // rules are the owners of ALIAS records of a zone, and their targets.
-func (h *dayHost) rules(i int) map[string]*mover {
+func (d *day) rules(i int) map[string]*mover {
 	all := map[string]*mover{}
-	targets := h.day.world.targets
+	targets := d.world.targets
 	for k := range perZone + 1 {
 		m := targets[(i*perZone+k)%len(targets)]
 		owner := fmt.Sprintf("a%d.z%d.example.com.", m.number, i)
@@ -100,7 +101,7 @@ func (h *dayHost) rules(i int) map[string]*mover {
 
 // compareOwner looks at whether what an owner has is what its target had.
 func (h *dayHost) compareOwner(i int, owner string, previous, shown map[owned]rrset) {
-	d, m := h.day, h.rules(i)[owner]
+	d, m := h.day, h.rules[i][owner]
 	empty := true
 	for _, qtype := range addressTypes {
 		k := owned{owner, qtype}
@@ -141,7 +142,7 @@ func (h *dayHost) shown(q resolve.Question) (list []rrset) {
 	m := h.day.world.byName[q.Target]
 	zones := len(h.sources)
 	for _, i := range []int{m.number / perZone, (m.number/perZone + zones - 1) % zones} {
-		for owner, target := range h.rules(i) {
+		for owner, target := range h.rules[i] {
 			if target == m && h.published[i] != nil {
 				list = append(list, h.published[i][owned{owner, q.Type}])
 			}

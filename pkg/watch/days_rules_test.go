@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -228,6 +229,45 @@ func TestDroppedStays(t *testing.T) {
 	})
 }
 
+// Of a target that is gone one type does not go before the other because it is asked first. One
+// that goes on with the other type loses it.
+func TestOneTypeFirst(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		types []uint16 // that do not exist
+		want  []string
+	}{
+		{"both", nil, []string{"192.0.2.1", "2001:db8::1"}},
+		{"one", []uint16{dns.TypeA}, []string{"2001:db8::1"}},
+	} {
+		for _, change := range []func(*Work){agrees, func(*Work) {}} {
+			t.Run(tt.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld()
+					w.has("cdn.example.net.", 30, "192.0.2.1")
+					q := resolve.Question{Target: zone.MustParseName("cdn.example.net."), Type: dns.TypeAAAA}
+					w.answers[q] = resolve.Answer{
+						Target: q.Target, Type: q.Type, Outcome: resolve.Addresses, Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::1")},
+						Last: q.Target, TTL: 600, AddressTTL: 600, Resolver: "test:",
+					}
+					h := newHost(source("example.com.", "cdn.example.net."), healthy(w, 10))
+					d, _ := daemon(t, h, w, change)
+					wait(2 * time.Second)
+					w.gone("cdn.example.net.", tt.types...)
+					wait(5 * time.Minute)
+					if got := h.addresses(0); len(got) != 2 {
+						t.Errorf("after minutes, %v is published", got)
+					}
+					wait(time.Hour)
+					if got := h.addresses(0); !slices.Equal(got, tt.want) {
+						t.Errorf("in the end, %v is published: %v", got, d.Snapshot().Zones[0].Problems)
+					}
+				})
+			})
+		}
+	}
+}
+
 // Where more than a fifth of the targets of all zones are gone together nothing goes, and where
 // they are gone one after the other each does.
 func TestTogether(t *testing.T) {
@@ -288,6 +328,7 @@ func TestTogether(t *testing.T) {
 // times, or until somebody accepts it.
 func TestGuard(t *testing.T) {
 	begin := func(t *testing.T) (*world, *host, *Daemon) {
+		t.Helper()
 		w := newWorld()
 		h := newHost(healthy(w, 10))
 		d, _ := daemon(t, h, w)

@@ -93,6 +93,7 @@ type asking struct {
 }
 
 func newDay(t *testing.T, seed uint64, length time.Duration, targets int) *day {
+	t.Helper()
 	d := &day{
 		T: t, seed: seed, length: length, begun: time.Now(), rand: rand.New(rand.NewPCG(seed, 2)), network: dnstest.NewNetwork(seed), world: newMovers(seed, targets),
 		asked: map[resolve.Question]*asking{}, timeline: map[zone.Name][]string{}, named: map[string]dnstest.Fault{},
@@ -112,6 +113,9 @@ func newDay(t *testing.T, seed uint64, length time.Duration, targets int) *day {
 		d.setFaults(i)
 	}
 	d.host = &dayHost{host: newHost(d.sources()...), day: d, published: map[int]map[owned]rrset{}}
+	for i := range d.host.sources {
+		d.host.rules = append(d.host.rules, d.rules(i))
+	}
 	return d
 }
 
@@ -345,12 +349,16 @@ func (d *day) expect(c change) {
 	}
 	c.life = until.Sub(c.at)
 	c.deadline = until.Add(DefaultFloor + 5*time.Second)
-	wait := max(c.target.life(), DefaultFloor) + time.Second
+	// What is estimated falls later than what is true.
+	wait := max(time.Duration(slices.Max(c.target.allTTLs))*time.Second, c.target.life(), DefaultFloor) + time.Second
 	switch {
 	case len(c.set) == 0: // it is confirmed by a second resolver, or by the same one later
-		c.deadline = c.deadline.Add(3 * (negativeTTL + DefaultFloor/time.Second) * time.Second)
+		c.deadline = c.deadline.Add(wait + 3*(negativeTTL*time.Second+DefaultFloor))
 	default: // a target that was gone is seen several times first
 		c.deadline = c.deadline.Add(3*wait + 2*negativeTTL*time.Second)
+	}
+	if k := d.host.knownOf(resolve.Question{Target: c.target.name, Type: c.qtype}); k != nil {
+		c.reborn = c.reborn || k.Gone || k.Held.Times > 0
 	}
 	d.expected = append(d.expected, c)
 }
@@ -492,9 +500,12 @@ func (d *day) checkAsked(q resolve.Question, a *asking, now time.Time) {
 			a.ended = now
 		}
 	}
-	shown := d.host.shown(q)
-	if a.pending.IsZero() || now.Sub(a.pending) < promptly || len(shown) == 0 {
+	if a.pending.IsZero() || now.Sub(a.pending) < promptly {
 		return
+	}
+	shown := d.host.shown(q)
+	if len(shown) == 0 {
+		return // the zone waits for others still
 	}
 	a.pending = time.Time{}
 	if a.last.Outcome != resolve.Addresses || fails(&a.last) {
@@ -530,7 +541,7 @@ func (d *day) checkExpected(c *change, now time.Time) bool {
 			return false
 		}
 	}
-	d.fault(c.target.name, "%s: %v is true since %s, and %v is published", dns.TypeToString[c.qtype], c.set, c.at.Sub(d.begun), d.host.shown(q))
+	d.fault(c.target.name, "%s: %v is true since %s, and %v is published; the clock shows %s, known is %+v", dns.TypeToString[c.qtype], c.set, c.at.Sub(d.begun), d.host.shown(q), d.latest, d.host.knownOf(q))
 	return true
 }
 

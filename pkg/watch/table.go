@@ -17,6 +17,7 @@ type target struct {
 	answer   *resolve.Answer // the last one, as runs see it; nil: there is none yet
 	asked    moment          // when that came; zero: never
 	due      moment          // when it is asked again
+	denied   moment          // since when its name is said not to exist
 	kept     moment          // when what is remembered was seen last
 	turn     uint64          // in the queue
 	place    int32           // in the queue; -1: it is being asked, or is gone

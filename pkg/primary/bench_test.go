@@ -20,7 +20,7 @@ import (
 )
 
 // benchRecords is how many records the zone of the benchmarks has.
-const benchRecords = 250_000
+const benchRecords = 1_000_000
 
 func benchText(b *testing.B) []byte {
 	b.Helper()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -26,6 +27,31 @@ func relay(l net.Listener, to string) {
 			go func() { _, _ = io.Copy(out, in); out.Close() }()
 			_, _ = io.Copy(in, out)
 		}()
+	}
+}
+
+// datagrams passes on those that are not dropped, one after the other with its answer, until the
+// socket is closed.
+func datagrams(udp net.PacketConn, to string, drop func(n int) bool) {
+	buf := make([]byte, 65535)
+	for n := 0; ; n++ {
+		size, from, err := udp.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		if drop(n) {
+			continue
+		}
+		c, err := net.Dial("udp", to)
+		if err != nil {
+			return
+		}
+		_, _ = c.Write(buf[:size])
+		_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+		if size, err = c.Read(buf); err == nil {
+			_, _ = udp.WriteTo(buf[:size], from)
+		}
+		c.Close()
 	}
 }
 

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"github.com/aliasflat/aliasflat/pkg/internal/judge"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -142,32 +140,7 @@ func lossy(t *testing.T, to string) netip.AddrPort {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tcp.Close(); udp.Close() })
-	go func() {
-		buf := make([]byte, 65535)
-		for n := 0; ; n++ {
-			size, from, err := udp.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			if n%2 == 0 {
-				continue
-			}
-			m := new(dns.Msg)
-			if m.Unpack(buf[:size]) != nil {
-				continue
-			}
-			c, err := net.Dial("udp", to)
-			if err != nil {
-				return
-			}
-			_, _ = c.Write(buf[:size])
-			_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
-			if size, err = c.Read(buf); err == nil {
-				_, _ = udp.WriteTo(buf[:size], from)
-			}
-			c.Close()
-		}
-	}()
+	go datagrams(udp, to, func(n int) bool { return n%2 == 0 })
 	go relay(tcp, to)
 	return netip.MustParseAddrPort(tcp.Addr().String())
 }

@@ -23,9 +23,6 @@ func (l *loop) start(ctx context.Context) {
 			break
 		}
 		l.inFlight++
-		for _, i := range t.zones {
-			l.zones[i].asking++
-		}
 		l.lookUp(ctx, t)
 		started = true
 	}
@@ -66,7 +63,6 @@ func (l *loop) take(ctx context.Context, a answered) {
 	}
 	t.doubted = false
 	l.inFlight--
-	l.heard(t)
 	if t.gone || ctx.Err() != nil {
 		return
 	}
@@ -186,24 +182,9 @@ func (l *loop) answered(t *target, old *resolve.Answer) {
 	differs := !same(old, t.answer)
 	for _, i := range t.zones {
 		m := l.zones[i]
-		switch {
-		case !differs && (!m.Held && !m.Guarded || !l.counts(t)):
-		case m.asking > 0:
-			l.dueAt(m, now.Add(coalesce)) // what is on its way may go out with it
-		default:
-			l.dueAt(m, now)
-		}
-	}
-}
-
-// heard notes that nothing is on its way any more for the zones of a target. What waited for
-// it goes out.
-func (l *loop) heard(t *target) {
-	now := time.Now()
-	for _, i := range t.zones {
-		m := l.zones[i]
-		if m.asking = max(m.asking-1, 0); m.asking == 0 && m.open == 0 && !m.due.IsZero() && m.due.Sub(now) < coalesce {
-			l.dueAt(m, now)
+		if differs || (m.Held || m.Guarded) && l.counts(t) {
+			// What comes together goes out together, and is judged together by the guards.
+			l.dueAt(m, now.Add(coalesce))
 		}
 	}
 }

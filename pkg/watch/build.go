@@ -261,7 +261,6 @@ func (l *loop) ask(m *member, questions []resolve.Question) {
 		list[k], stay[t] = t, true
 		if !slices.Contains(t.zones, int32(m.index)) {
 			t.zones = append(t.zones, int32(m.index))
-			m.asking += t.underWay()
 		}
 	}
 	for _, t := range m.questions {
@@ -269,7 +268,6 @@ func (l *loop) ask(m *member, questions []resolve.Question) {
 			continue
 		}
 		t.zones = slices.DeleteFunc(t.zones, func(i int32) bool { return int(i) == m.index })
-		m.asking -= t.underWay()
 		if len(t.zones) == 0 {
 			l.drop(t)
 		}

@@ -68,7 +68,6 @@ type member struct {
 	questions []*target
 	source    bool      // it has to be read
 	due       time.Time // when it is compiled; zero: there is no reason to, and it is not in loop.due
-	asking    int       // questions that are being asked, about
 	open      int       // questions without an answer, before which it is not compiled
 	busy      bool      // it is being compiled or published
 	failed    int       // failures to publish it, running

@@ -30,14 +30,6 @@ type target struct {
 	zones    []int32
 }
 
-// underWay is 1 while it is being asked.
-func (t *target) underWay() int {
-	if t.place < 0 && !t.gone {
-		return 1
-	}
-	return 0
-}
-
 // moment is a time that takes little room: Unix time in nanoseconds; zero is none.
 type moment int64
 

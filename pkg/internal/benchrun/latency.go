@@ -50,11 +50,12 @@ func (b *bench) latency(ctx context.Context, tb testing.TB, targets int) error {
 		return err
 	}
 	for from := 0; from < targets; from += perZone {
-		text := fmt.Sprintf("$ORIGIN z%d.test.\n$TTL 300\n@ SOA ns.example.net. h 1 7200 900 1209600 300\n@ NS ns.example.net.\n", from)
+		var text strings.Builder
+		fmt.Fprintf(&text, "$ORIGIN z%d.test.\n$TTL 300\n@ SOA ns.example.net. h 1 7200 900 1209600 300\n@ NS ns.example.net.\n", from)
 		for i := from; i < min(targets, from+perZone); i++ {
-			text += fmt.Sprintf("a%d ALIAS t%d.example.net. types=AAAA\n", i, i)
+			fmt.Fprintf(&text, "a%d ALIAS t%d.example.net. types=AAAA\n", i, i)
 		}
-		if err := os.WriteFile(filepath.Join(dir, "zones", fmt.Sprintf("z%d.test.zone", from)), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "zones", fmt.Sprintf("z%d.test.zone", from)), []byte(text.String()), 0o600); err != nil {
 			return err
 		}
 	}

@@ -211,9 +211,9 @@ func (c *collection) compare(a, b entry) int {
 func (c *collection) pack() []*message {
 	slices.SortFunc(c.entries, c.compare)
 	out := newMessages(c.apex)
-	for lo, hi := 0, 0; lo < len(c.entries); lo = hi {
-		latest := lo
-		for hi = lo; hi < len(c.entries) && (hi == lo || c.compareSets(&c.entries[lo], &c.entries[hi]) == 0); hi++ {
+	for lo := 0; lo < len(c.entries); {
+		latest, hi := lo, lo+1
+		for ; hi < len(c.entries) && c.compareSets(&c.entries[lo], &c.entries[hi]) == 0; hi++ {
 			if c.entries[hi].at > c.entries[latest].at {
 				latest = hi
 			}
@@ -229,6 +229,7 @@ func (c *collection) pack() []*message {
 			before, r.ttl = r.rdata, ttl
 			out.add(&r, key)
 		}
+		lo = hi
 	}
 	return out.done()
 }

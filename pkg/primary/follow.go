@@ -83,7 +83,7 @@ func (q queue) Swap(i, j int) {
 
 // Push is for container/heap.
 func (q *queue) Push(x any) {
-	f, _ := x.(*following) //nolint:errcheck // nothing else is pushed
+	f, _ := x.(*following) // nothing else is pushed
 	f.place = len(*q)
 	*q = append(*q, f)
 }
@@ -287,7 +287,7 @@ func (f *follower) next(underWay int) (*following, task, time.Duration) {
 	case f.queue[0].due.After(now):
 		return nil, task{}, f.queue[0].due.Sub(now)
 	}
-	fl, _ := heap.Pop(&f.queue).(*following) //nolint:errcheck // nothing else is in there
+	fl, _ := heap.Pop(&f.queue).(*following)
 	fl.busy, fl.again = true, false
 	return fl, task{name: fl.name, notify: !fl.acked && !fl.reached, want: fl.want}, 0
 }

@@ -2,6 +2,7 @@ package primary
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -223,7 +224,7 @@ func TestFollowersAreAsked(t *testing.T) {
 	f.change(func() { f.serial["example.com."], f.follows = 9, false })
 	ahead := func() bool {
 		for _, told := range s.seen.follows {
-			if told.Kind == FollowFailed && told.Err == errAhead {
+			if told.Kind == FollowFailed && errors.Is(told.Err, errAhead) {
 				return true
 			}
 		}

@@ -24,27 +24,27 @@ var (
 
 const secret = "dGhpcyBpcyBubyBzZWNyZXQgYXQgYWxs"
 
-func testKey(t testing.TB) Key {
-	t.Helper()
+func testKey(tb testing.TB) Key {
+	tb.Helper()
 	k, err := NewKey(keyName, "hmac-sha256", secret)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }
 
 // zoneOf packs a zone of text; $ORIGIN is its name.
-func zoneOf(t testing.TB, name zone.Name, text string) *Zone {
-	t.Helper()
+func zoneOf(tb testing.TB, name zone.Name, text string) *Zone {
+	tb.Helper()
 	b := NewBuilder(name)
-	for _, rr := range parse(t, name, text) {
+	for _, rr := range parse(tb, name, text) {
 		if err := addRR(b, rr); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	z, err := b.Zone()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return z
 }
@@ -60,8 +60,8 @@ func addRR(b *Builder, rr dns.RR) error {
 	return b.Add(wire[:owner], h.Rrtype, h.Ttl, wire[owner+recordFixed:n])
 }
 
-func parse(t testing.TB, name zone.Name, text string) []dns.RR {
-	t.Helper()
+func parse(tb testing.TB, name zone.Name, text string) []dns.RR {
+	tb.Helper()
 	p := dns.NewZoneParser(strings.NewReader(text), name.String(), "")
 	p.SetDefaultTTL(300)
 	var list []dns.RR
@@ -69,10 +69,10 @@ func parse(t testing.TB, name zone.Name, text string) []dns.RR {
 		list = append(list, rr)
 	}
 	if err := p.Err(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if len(list) == 0 {
-		t.Fatal("a zone without records")
+		tb.Fatal("a zone without records")
 	}
 	return list
 }
@@ -123,8 +123,8 @@ func (w *witness) observer() Observer {
 }
 
 // wait waits until what was told satisfies a condition.
-func (w *witness) wait(t testing.TB, what string, holds func() bool) {
-	t.Helper()
+func (w *witness) wait(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
 	deadline := time.After(20 * time.Second)
 	for {
 		w.mu.Lock()
@@ -136,7 +136,7 @@ func (w *witness) wait(t testing.TB, what string, holds func() bool) {
 		select {
 		case <-w.heard:
 		case <-deadline:
-			t.Fatalf("%s: not within 20 s", what)
+			tb.Fatalf("%s: not within 20 s", what)
 		}
 	}
 }
@@ -159,17 +159,17 @@ type running struct {
 }
 
 // setup lets 127.0.0.0/8 transfer with the key.
-func setup(t testing.TB, names ...zone.Name) Setup {
-	t.Helper()
-	s := Setup{Keys: []Key{testKey(t)}}
+func setup(tb testing.TB, names ...zone.Name) Setup {
+	tb.Helper()
+	s := Setup{Keys: []Key{testKey(tb)}}
 	for _, name := range names {
 		s.Zones = append(s.Zones, ZoneSetup{Name: name, Access: []Access{{From: loop, Key: keyName}}})
 	}
 	return s
 }
 
-func start(t testing.TB, o Options, s Setup) *running {
-	t.Helper()
+func start(tb testing.TB, o Options, s Setup) *running {
+	tb.Helper()
 	w := newWitness()
 	o.Observer = w.observer()
 	if o.Listen == nil {
@@ -177,7 +177,7 @@ func start(t testing.TB, o Options, s Setup) *running {
 	}
 	server, err := New(o, s)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -185,23 +185,23 @@ func start(t testing.TB, o Options, s Setup) *running {
 	stop := sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
+			tb.Errorf("run: %v", err)
 		}
 	})
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	return &running{server, server.Addrs()[0].String(), w, stop}
 }
 
-func (s *running) publish(t testing.TB, z *Zone) {
-	t.Helper()
+func (s *running) publish(tb testing.TB, z *Zone) {
+	tb.Helper()
 	if err := s.Publish(z); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func ring(t testing.TB) keyring {
-	t.Helper()
-	k := testKey(t)
+func ring(tb testing.TB) keyring {
+	tb.Helper()
+	k := testKey(tb)
 	return keyring{k.Name: &k}
 }
 
@@ -211,18 +211,18 @@ func sign(m *dns.Msg) *dns.Msg {
 }
 
 // pull transfers a zone with the key, as a list of messages.
-func (s *running) pull(t testing.TB, m *dns.Msg) []dns.RR {
-	t.Helper()
-	rrs, err := s.tryPull(t, m)
+func (s *running) pull(tb testing.TB, m *dns.Msg) []dns.RR {
+	tb.Helper()
+	rrs, err := s.tryPull(tb, m)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return rrs
 }
 
-func (s *running) tryPull(t testing.TB, m *dns.Msg) ([]dns.RR, error) {
-	t.Helper()
-	transfer := dns.Transfer{TsigProvider: ring(t)}
+func (s *running) tryPull(tb testing.TB, m *dns.Msg) ([]dns.RR, error) {
+	tb.Helper()
+	transfer := dns.Transfer{TsigProvider: ring(tb)}
 	envelopes, err := transfer.In(sign(m), s.addr)
 	if err != nil {
 		return nil, err
@@ -244,34 +244,34 @@ func ixfr(name zone.Name, serial uint32) *dns.Msg {
 }
 
 // ask sends one message and gives the answer.
-func (s *running) ask(t testing.TB, network string, m *dns.Msg) *dns.Msg {
-	t.Helper()
-	client := dns.Client{Net: network, Timeout: 5 * time.Second, TsigProvider: ring(t)}
+func (s *running) ask(tb testing.TB, network string, m *dns.Msg) *dns.Msg {
+	tb.Helper()
+	client := dns.Client{Net: network, Timeout: 5 * time.Second, TsigProvider: ring(tb)}
 	answer, _, err := client.Exchange(m, s.addr)
 	if answer == nil {
-		t.Fatalf("%s: %v", network, err)
+		tb.Fatalf("%s: %v", network, err)
 	}
 	return answer
 }
 
 // raw sends octets over UDP and gives the answer.
-func (s *running) raw(t testing.TB, wire []byte) []byte {
-	t.Helper()
+func (s *running) raw(tb testing.TB, wire []byte) []byte {
+	tb.Helper()
 	c, err := net.Dial("udp", s.addr)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if _, err := c.Write(wire); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	buf := make([]byte, 65535)
 	n, err := c.Read(buf)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return buf[:n]
 }

@@ -92,7 +92,7 @@ func TestFolderZones(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "else"), []byte(fileHead(catalogName)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "else"), fileHead(catalogName), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	names, err := f.Zones()

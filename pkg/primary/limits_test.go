@@ -19,14 +19,14 @@ import (
 )
 
 // bigZone has some hundred messages.
-func bigZone(t testing.TB, serial int) *Zone {
-	t.Helper()
+func bigZone(tb testing.TB, serial int) *Zone {
+	tb.Helper()
 	var text strings.Builder
 	text.WriteString(soaLine(serial))
 	for i := range 20_000 {
 		fmt.Fprintf(&text, "h%d TXT \"%s\"\n", i, strings.Repeat("x", 200))
 	}
-	return zoneOf(t, example, text.String())
+	return zoneOf(tb, example, text.String())
 }
 
 func dial(t *testing.T, addr string) *net.TCPConn {

@@ -201,7 +201,7 @@ func typeOrder(typ uint16) int {
 }
 
 // hash is that of a record whose owner name has a key. Sums of it over a zone tell whether two
-// processes have the same records, so it has no seed. It is no defence: who makes two zones with
+// processes have the same records, so it has no seed. It is no defense: who makes two zones with
 // one sum makes them for himself.
 func (r *record) hash(key []byte) uint64 {
 	h := fnv(fnvBasis, key)

@@ -3,6 +3,7 @@ package primary
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -53,11 +54,11 @@ func (r *request) clientSerial(name zone.Name) (zone.Serial, bool) {
 // than the zone.
 func (g *generation) stepsFrom(serial zone.Serial) []*step {
 	size := 0
-	for i := len(g.steps) - 1; i >= 0; i-- {
-		if size += g.steps[i].size(); size > g.zone.size {
+	for i, s := range slices.Backward(g.steps) {
+		if size += s.size(); size > g.zone.size {
 			return nil
 		}
-		if g.steps[i].from == serial {
+		if s.from == serial {
 			return g.steps[i:]
 		}
 	}

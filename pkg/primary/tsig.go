@@ -30,13 +30,12 @@ type algorithm struct {
 	text string
 	wire []byte
 	hash func() hash.Hash
-	size int // octets of a MAC
 }
 
 var algorithms = [...]*algorithm{
-	{"hmac-sha256", []byte("\x0bhmac-sha256\x00"), sha256.New, sha256.Size},
-	{"hmac-sha384", []byte("\x0bhmac-sha384\x00"), sha512.New384, sha512.Size384},
-	{"hmac-sha512", []byte("\x0bhmac-sha512\x00"), sha512.New, sha512.Size},
+	{"hmac-sha256", []byte("\x0bhmac-sha256\x00"), sha256.New},
+	{"hmac-sha384", []byte("\x0bhmac-sha384\x00"), sha512.New384},
+	{"hmac-sha512", []byte("\x0bhmac-sha512\x00"), sha512.New},
 }
 
 // leastSecret is how many octets a secret has at least: what no search finds.

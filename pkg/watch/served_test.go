@@ -12,11 +12,11 @@ import (
 
 var servedName = zone.MustParseName("example.com")
 
-func servedText(t testing.TB, records int) []byte {
-	t.Helper()
+func servedText(tb testing.TB, records int) []byte {
+	tb.Helper()
 	var text bytes.Buffer
 	if err := zonegen.Plain(&text, records, records/1000); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return text.Bytes()
 }

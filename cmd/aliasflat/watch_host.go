@@ -5,9 +5,10 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -211,6 +212,7 @@ func (h *watchHost) at() *recollection {
 	m.clock = time.Now()
 	m.now = h.now()
 	m.saved = true // what was learned comes with each zone
+	m.published = map[resolve.Question]bool{}
 	return &m
 }
 
@@ -268,21 +270,15 @@ func (h *watchHost) zones() []watch.Zone {
 	return zones
 }
 
-// holdings is what a daemon holds while it works: in one place, so that it can be given free once.
-type holdings struct {
-	mu    sync.Mutex
-	close []func()
-}
+// holdings is how to end what a daemon holds while it works.
+type holdings []func()
 
-func (h *holdings) add(f func()) { h.close = append(h.close, f) }
+func (h *holdings) add(f func()) { *h = append(*h, f) }
 
+// free ends all of it, the last first.
 func (h *holdings) free() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for len(h.close) > 0 {
-		last := len(h.close) - 1
-		h.close[last]()
-		h.close = h.close[:last]
+	for _, end := range slices.Backward(*h) {
+		end()
 	}
 }
 
@@ -296,11 +292,11 @@ func defaultState() string {
 		return "/var/lib/aliasflat"
 	}
 	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
-		return dir + "/aliasflat"
+		return filepath.Join(dir, "aliasflat")
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return ""
 	}
-	return home + "/.local/state/aliasflat"
+	return filepath.Join(home, ".local", "state", "aliasflat")
 }

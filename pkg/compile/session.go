@@ -141,6 +141,7 @@ func remember(r *Result) {
 		known := r.Remember()
 		r.Remember = func() map[resolve.Question]*resolve.Known { return known }
 	}
+	r.Sightings = nil // another result may have been published since
 }
 
 // widen takes the zones into a run that its zones lead to, so that what holds for their rules

@@ -44,7 +44,7 @@ func (l *loop) compile(ctx context.Context) {
 		}
 		b.zones, b.names = append(b.zones, m.index), append(b.names, m.Name)
 		b.read = append(b.read, m.source)
-		m.due, m.source, m.busy = time.Time{}, false, true
+		m.due, m.source, m.busy, m.missed = time.Time{}, false, true, false
 	}
 	clear(l.due[len(rest):])
 	l.due = rest
@@ -367,6 +367,9 @@ func (l *loop) finish(f finished) {
 	if !r.Recheck.IsZero() {
 		l.dueAt(m, now.Add(r.Recheck.Sub(l.now())))
 	}
+	if m.missed && (m.Held || m.Guarded) {
+		l.dueAt(m, now)
+	}
 	l.noteKept(m, failed)
 	l.changedFor(m, d.Written && r.Changed)
 	l.becomeReady()
@@ -410,7 +413,8 @@ func (l *loop) isGone(q resolve.Question) bool {
 	return k != nil && k.Gone
 }
 
-// changedFor has the zones compiled that hang on one that has changed.
+// changedFor has the zones compiled that hang on one that has changed, or hold what it has
+// published.
 func (l *loop) changedFor(m *member, changed bool) {
 	if !changed {
 		return
@@ -426,6 +430,18 @@ func (l *loop) changedFor(m *member, changed bool) {
 	now := time.Now()
 	for _, other := range l.usedBy[m.index] {
 		l.dueAt(other, now)
+	}
+	// What is held of a target is another thing once somebody has published it.
+	for _, t := range m.questions {
+		for _, i := range t.zones {
+			switch other := l.zones[i]; {
+			case other == m:
+			case other.busy:
+				other.missed = true
+			case other.Held, other.Guarded:
+				l.dueAt(other, now)
+			}
+		}
 	}
 }
 

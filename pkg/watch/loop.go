@@ -70,6 +70,7 @@ type member struct {
 	due       time.Time // when it is compiled; zero: there is no reason to, and it is not in loop.due
 	open      int       // questions without an answer, before which it is not compiled
 	busy      bool      // it is being compiled or published
+	missed    bool      // what it shares with another was published by that one meanwhile
 	failed    int       // failures to publish it, running
 	tried     bool
 }

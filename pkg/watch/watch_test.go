@@ -560,3 +560,42 @@ func TestRecompile(t *testing.T) {
 		}
 	})
 }
+
+// What one zone has published of a target, a guard of another zone holds back no longer.
+func TestSharedTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		var targets []string
+		for i := range 10 {
+			targets = append(targets, fmt.Sprintf("t%d.example.net.", i))
+			w.has(targets[i], 3600, fmt.Sprintf("192.0.2.%d", i+1))
+		}
+		h := newHost(source("many.example.com.", targets...), source("one.example.com.", targets[0]))
+		d, _ := daemon(t, h, w)
+		wait(2 * time.Second)
+		for i, target := range targets {
+			w.has(target, 3600, fmt.Sprintf("198.51.100.%d", i+1))
+		}
+		// The small zone is published by itself, after the large one is held.
+		h.mu.Lock()
+		h.fail[1] = true
+		h.mu.Unlock()
+		if _, _, err := d.Refresh(t.Context(), zone.Name{}); err != nil {
+			t.Fatal(err)
+		}
+		wait(2 * time.Second)
+		h.mu.Lock()
+		h.fail[1] = false
+		h.mu.Unlock()
+		wait(30 * time.Second)
+		if got := h.addresses(1); !slices.Equal(got, []string{"198.51.100.1"}) {
+			t.Fatalf("the small zone has %v", got)
+		}
+		if got := h.addresses(0); got[0] != "198.51.100.1" {
+			t.Errorf("what another zone has published is held back: %v", got)
+		}
+		if got := h.addresses(0); got[1] != "192.0.2.2" {
+			t.Errorf("what no other zone has published is not held back: %v", got)
+		}
+	})
+}

@@ -935,8 +935,8 @@ same, or the same one after the negative TTL.
     aliasflat compile --resolver udp://192.0.2.53 --resolver udp://198.51.100.53 ...`},
 	{CodeGuardShrink, Error, "more than half of the records would go", `
 Compared with what was published last, more than half of at least 10 records would be
-gone. A source that was saved half-way looks like that. Nothing is written. If it is
-meant, --force writes it.
+gone. A source that was saved half-way looks like that. An address that takes the place
+of another one is no loss. Nothing is written. If it is meant, --force writes it.
 
     aliasflat compile --force -o example.com.db example.com.zone`},
 	{CodeSerialOrder, Error, "the serial would not be later than the published one", `

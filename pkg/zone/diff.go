@@ -77,7 +77,8 @@ func (c *Change) Records() (gone, come []RDATA) {
 	return without(c.Old.RDATA, c.New.RDATA), without(c.New.RDATA, c.Old.RDATA)
 }
 
-// Gone is how many records of the old set the new one has not, under any TTL.
+// Gone is how many records of the old set the new one has not, under any TTL. An address in
+// the place of another, of the same owner name and type, is none: targets move.
 func (d Difference) Gone() int {
 	n := 0
 	for i := range d {
@@ -85,6 +86,8 @@ func (d Difference) Gone() int {
 		case c.Old == nil:
 		case c.New == nil:
 			n += len(c.Old.RDATA)
+		case c.Old.Type == dns.TypeA || c.Old.Type == dns.TypeAAAA:
+			n += max(0, len(c.Old.RDATA)-len(c.New.RDATA))
 		default:
 			n += len(without(c.Old.RDATA, c.New.RDATA))
 		}

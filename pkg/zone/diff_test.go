@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
 	"pgregory.net/rapid"
 )
 
@@ -160,4 +161,31 @@ func setOf(octets []byte) []RRset {
 		})
 	}
 	return SortRRsets(list)
+}
+
+// What is gone is told whatever its TTL is, and a target that moves loses nothing.
+func TestGone(t *testing.T) {
+	set := func(typ uint16, ttl uint32, wire ...string) *RRset {
+		r := &RRset{Owner: MustParseName("www.example.com."), Type: typ, TTL: ttl}
+		for _, w := range wire {
+			r.RDATA = append(r.RDATA, RDATA{Wire: w})
+		}
+		return r
+	}
+	for _, c := range []struct {
+		name   string
+		change Change
+		gone   int
+	}{
+		{"added", Change{New: set(dns.TypeA, 60, "1", "2")}, 0},
+		{"removed", Change{Old: set(dns.TypeA, 60, "1", "2")}, 2},
+		{"another TTL", Change{Old: set(dns.TypeNS, 60, "1", "2"), New: set(dns.TypeNS, 30, "1", "2")}, 0},
+		{"other addresses", Change{Old: set(dns.TypeA, 60, "1", "2"), New: set(dns.TypeA, 60, "3", "4", "5")}, 0},
+		{"fewer addresses", Change{Old: set(dns.TypeAAAA, 60, "1", "2", "3"), New: set(dns.TypeAAAA, 60, "4")}, 2},
+		{"other name servers", Change{Old: set(dns.TypeNS, 60, "1", "2"), New: set(dns.TypeNS, 60, "2", "3")}, 1},
+	} {
+		if got := (Difference{c.change}).Gone(); got != c.gone {
+			t.Errorf("%s: %d records are gone, want %d", c.name, got, c.gone)
+		}
+	}
 }

@@ -67,7 +67,7 @@ func (b *bench) latency(ctx context.Context, tb testing.TB, targets int) error {
 	}
 	late, err := m.follow(ctx, resolver, d)
 	if err != nil {
-		return errors.Join(err, d.stop())
+		return errors.Join(err, d.stop(), errors.New(d.log.String()))
 	}
 	slices.Sort(late)
 	at := func(part float64) float64 { return late[int(part*float64(len(late)-1))].Seconds() }

@@ -121,14 +121,26 @@ type Options struct {
 	Answered func(resolve.Question) *resolve.Answer
 }
 
-// Settled gives an answer as a run with [Options.Answered] takes it.
+// Settled gives an answer as a run with [Options.Answered] takes it. One that a DNS64 made is left
+// to the run: what becomes of it hangs on what there is beside it.
 func (o *Options) Settled(a resolve.Answer) resolve.Answer {
-	a = o.Policy.Check(a.Target, a)
+	if !o.pref64(&a).IsValid() {
+		a = o.Policy.Check(a.Target, a)
+	}
 	if o.Estimates != nil {
 		o.Estimates.Observe(a, o.Now)
 		a = o.Estimates.Apply(a)
 	}
 	return a
+}
+
+// pref64 is the prefix that an answer lies in because a DNS64 made it, as [resolve.DNS64Of].
+func (o *Options) pref64(a *resolve.Answer) netip.Prefix {
+	var found []netip.Prefix
+	if o.Pref64s != nil {
+		found = o.Pref64s(a.Resolver)
+	}
+	return resolve.DNS64Of(a, found)
 }
 
 func (o *Options) clock() time.Time {
@@ -213,34 +225,25 @@ func ask(ctx context.Context, run *flatten.Run, options Options) {
 		if len(open) == 0 {
 			return
 		}
-		if options.Answered != nil {
-			recall(run, open, &options)
+		if options.Answered == nil {
+			answers := resolve.All(ctx, options.Lookup, open, inFlight, options.Progress)
+			settleDNS64(run, open, answers, &options)
+			for i := range answers {
+				answers[i] = options.Settled(answers[i])
+			}
+			run.Answer(open, answers)
 			continue
 		}
-		answers := resolve.All(ctx, options.Lookup, open, inFlight, options.Progress)
-		settleDNS64(run, open, answers, options.Pref64s)
-		for i := range answers {
-			answers[i] = options.Policy.Check(open[i].Target, answers[i])
-			if options.Estimates != nil {
-				options.Estimates.Observe(answers[i], options.Now)
-				answers[i] = options.Estimates.Apply(answers[i])
-			}
+		answers := make([]resolve.Answer, len(open))
+		for i, q := range open {
+			answers[i] = *options.Answered(q)
+		}
+		settleDNS64(run, open, answers, &options)
+		for i, q := range open {
+			answers[i] = options.Policy.Check(q.Target, answers[i]) // it may be stricter by now
 		}
 		run.Answer(open, answers)
 	}
-}
-
-// recall answers questions as they were answered before. What is left open stays so.
-func recall(run *flatten.Run, open []resolve.Question, options *Options) {
-	answers := make([]resolve.Answer, len(open))
-	for i, q := range open {
-		answers[i] = *options.Answered(q)
-	}
-	settleDNS64(run, open, answers, options.Pref64s)
-	for i := range answers {
-		answers[i] = options.Policy.Check(open[i].Target, answers[i])
-	}
-	run.Answer(open, answers)
 }
 
 // memory is what is known from before: what is remembered, and what the outputs show.
@@ -313,17 +316,10 @@ func (s *Source) guards() *flatten.Guards {
 
 // settleDNS64 judges the AAAA records that a DNS64 made by what the target has
 // for A, which was asked for in the same round, or in one before.
-func settleDNS64(run *flatten.Run, open []resolve.Question, answers []resolve.Answer, pref64s func(string) []netip.Prefix) {
+func settleDNS64(run *flatten.Run, open []resolve.Question, answers []resolve.Answer, options *Options) {
 	var round map[resolve.Question]int // where A stands; most runs need none of it
 	for i := range answers {
-		if open[i].Type != dns.TypeAAAA {
-			continue
-		}
-		var found []netip.Prefix
-		if pref64s != nil {
-			found = pref64s(answers[i].Resolver)
-		}
-		prefix := resolve.DNS64Of(&answers[i], found)
+		prefix := options.pref64(&answers[i])
 		if !prefix.IsValid() {
 			continue
 		}

@@ -138,10 +138,10 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 	c.tellFound(slices.Concat(c.warned, found))
 	s.start(ctx, c, d)
 	c.supervisor.ready()
-	err = d.Run(ctx, work)
+	d.Run(ctx, work)
 	c.supervisor.stopping()
 	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStopping, Message: "what is published stays as it is"})
-	return err
+	return nil
 }
 
 // follows tells why a configuration cannot take the place of another one without a restart.

@@ -249,12 +249,12 @@ func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learn
 	return d
 }
 
-// Keep remembers what was learned of targets that are as they were.
-func (h *watchHost) Keep(known map[resolve.Question]*resolve.Known, learned resolve.Estimates) error {
-	if len(known) == 0 && len(learned) == 0 {
+// Keep remembers that targets are as they were.
+func (h *watchHost) Keep(seen map[resolve.Question]resolve.Seen, learned resolve.Estimates) error {
+	if len(seen) == 0 && len(learned) == 0 {
 		return nil
 	}
-	return h.known.store.Commit(state.Update{Known: known, Estimates: learned, Now: h.now()})
+	return h.known.store.Commit(state.Update{Seen: seen, Estimates: learned, Now: h.now()})
 }
 
 // zones are what the daemon shows of the jobs.

@@ -34,6 +34,12 @@ type Known struct {
 	Dropped bool    // Addresses are not published any more
 }
 
+// Seen is that a question was answered with addresses.
+type Seen struct {
+	Addresses []netip.Addr // sorted and unique
+	Time      time.Time
+}
+
 // Missing is a negative answer that is not acted on yet, or was.
 type Missing struct {
 	Outcome     Outcome   // NoData or NXDomain; zero: there is none

@@ -25,7 +25,10 @@ const (
 type Update struct {
 	// Known is what is remembered from here on of some questions; nil, or nothing at all:
 	// they are forgotten. What is remembered of others stays.
-	Known     map[resolve.Question]*resolve.Known
+	Known map[resolve.Question]*resolve.Known
+	// Seen makes last good addresses younger that were answered again. Where others are
+	// remembered it changes nothing.
+	Seen      map[resolve.Question]resolve.Seen
 	Estimates resolve.Estimates // of some links; those of others stay
 	Zone      *Zone             // what was published; nil: nothing was
 	Changes   []Change          // in the order of their times
@@ -39,6 +42,9 @@ func (s *Store) Commit(u Update) error {
 	now := s.Clamp(u.Now)
 	return s.change(now, func(w *writer) error {
 		if err := w.putKnown(u.Known); err != nil {
+			return err
+		}
+		if err := w.putSeen(u.Seen); err != nil {
 			return err
 		}
 		if err := w.putEstimates(u.Estimates); err != nil {
@@ -299,6 +305,27 @@ func (w *writer) putKnown(known map[resolve.Question]*resolve.Known) error {
 			e.payload = encodeKnown(k)
 		}
 		entries = append(entries, e)
+	}
+	return w.putAll(bucketKnown, entries)
+}
+
+func (w *writer) putSeen(seen map[resolve.Question]resolve.Seen) error {
+	b := w.tx.Bucket([]byte(bucketKnown))
+	entries := make([]entry, 0, len(seen))
+	for q, s := range seen {
+		key := questionKey(q)
+		value := b.Get(key)
+		if value == nil {
+			continue
+		}
+		_, k, err := openKnown(key, value)
+		if err != nil {
+			return err
+		}
+		if s.Time.After(k.Seen) && slices.Equal(s.Addresses, k.Addresses) {
+			k.Seen = s.Time
+			entries = append(entries, entry{key, encodeKnown(k)})
+		}
 	}
 	return w.putAll(bucketKnown, entries)
 }

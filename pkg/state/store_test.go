@@ -193,6 +193,23 @@ func TestCommitReplacesAndForgets(t *testing.T) {
 	same(t, s.Estimates(), u.Estimates)
 }
 
+// What was answered again makes younger what is remembered, and nothing else of it another.
+func TestCommitSeen(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	u := full()
+	commit(t, s, u)
+	again := question("cdn.example.net.", dns.TypeA, "")
+	later := noon.Add(time.Hour)
+	commit(t, s, Update{Seen: map[resolve.Question]resolve.Seen{
+		again: {Addresses: addrs("192.0.2.1", "192.0.2.2"), Time: later},
+		question("cdn.example.net.", dns.TypeAAAA, "2001:db8::/56"): {Addresses: addrs("2001:db8::2"), Time: later},
+		question("cdn.example.net.", dns.TypeA, "198.51.100.0/24"):  {Addresses: addrs("192.0.2.3"), Time: time.Time{}},
+		question("never.example.net.", dns.TypeA, ""):               {Addresses: addrs("192.0.2.4"), Time: later},
+	}, Now: later})
+	u.Known[again].Seen = later
+	same(t, s.AllKnown(), u.Known)
+}
+
 // An update that is refused leaves nothing behind, whatever came before what it is refused for.
 func TestCommitWholeOrNot(t *testing.T) {
 	bad := []struct {

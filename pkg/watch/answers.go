@@ -262,29 +262,15 @@ func (l *loop) refresh(name zone.Name) (zones, targets int) {
 	return zones, len(soon)
 }
 
-// recompile has zones compiled from the answers that there are.
-func (l *loop) recompile(concerns func(resolve.Question) bool) {
-	now := time.Now()
-	for q, t := range l.table.targets {
-		if !concerns(q) {
-			continue
-		}
-		for _, i := range t.zones {
-			l.dueAt(l.zones[i], now)
-		}
-	}
-}
-
 // keep remembers now and then that targets are as they were.
 func (l *loop) keep(ctx context.Context) {
 	if l.keeping || time.Since(l.kept) < keepEvery {
 		return
 	}
-	l.keeping = true
-	known, learned := l.seenAgain(2 * keepEvery)
-	l.kept = time.Now()
+	l.keeping, l.kept = true, time.Now()
+	seen, learned := l.seenAgain(2 * keepEvery)
 	l.tasks.Go(func() {
-		err := l.work.Host.Keep(known, learned)
+		err := l.work.Host.Keep(seen, learned)
 		_ = l.daemon.do(ctx, func(*loop) { // the loop may have ended
 			l.keeping = false
 			l.trouble(err)
@@ -292,36 +278,24 @@ func (l *loop) keep(ctx context.Context) {
 	})
 }
 
-// remember is keep at the end, for those of which it was not remembered for a while: there may
-// be many, and little time.
-func (l *loop) remember() { l.trouble(l.work.Host.Keep(l.seenAgain(keepEvery))) }
-
 func (l *loop) trouble(err error) {
 	if err != nil {
 		l.daemon.tell(Event{Kind: KindTrouble, Severity: diag.Error, Message: err.Error()})
 	}
 }
 
-// seenAgain gives what was seen again of targets since it was remembered, if that is so long
-// ago.
-func (l *loop) seenAgain(age time.Duration) (map[resolve.Question]*resolve.Known, resolve.Estimates) {
-	known, learned := map[resolve.Question]*resolve.Known{}, resolve.Estimates{}
-	remembered := l.work.Options.Known
-	if remembered == nil {
-		return known, learned
-	}
+// seenAgain gives what questions were answered with since it was remembered, if that is so long
+// ago, and what was learned of their TTLs.
+func (l *loop) seenAgain(age time.Duration) (map[resolve.Question]resolve.Seen, resolve.Estimates) {
+	seen, learned := map[resolve.Question]resolve.Seen{}, resolve.Estimates{}
 	for q, t := range l.table.targets {
-		if t.answer == nil || t.gone || t.asked <= t.kept || t.asked.time().Sub(t.kept.time()) < age {
-			continue
-		}
-		before := remembered(q)
-		if k := l.table.known(q, before); k != before {
-			known[q] = k
+		if t.fresh() && !t.gone && t.asked.time().Sub(t.kept.time()) > age {
+			seen[q] = resolve.Seen{Addresses: t.answer.Addresses, Time: t.asked.time()}
 			t.kept = t.asked
 			l.learned(t, learned)
 		}
 	}
-	return known, learned
+	return seen, learned
 }
 
 // learned adds what is known of the TTLs on the way of a target.

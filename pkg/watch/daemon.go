@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
-	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
@@ -36,8 +35,8 @@ func New(options Options) *Daemon {
 }
 
 // Run works until ctx ends. What is being published then is finished or taken back within
-// seconds. It closes the work, and gives no error.
-func (d *Daemon) Run(ctx context.Context, work *Work) error {
+// seconds. It closes the work.
+func (d *Daemon) Run(ctx context.Context, work *Work) {
 	d.started = time.Now()
 	var before *loop
 	for {
@@ -45,7 +44,7 @@ func (d *Daemon) Run(ctx context.Context, work *Work) error {
 		asked := l.run(ctx)
 		closeWork(work)
 		if asked == nil {
-			return nil
+			return
 		}
 		next, err := d.options.Reload(ctx)
 		refused := err != nil && ctx.Err() == nil
@@ -58,7 +57,7 @@ func (d *Daemon) Run(ctx context.Context, work *Work) error {
 			if err == nil {
 				closeWork(next)
 			}
-			return nil
+			return
 		}
 		if !refused {
 			d.taken(next)
@@ -91,12 +90,7 @@ func (d *Daemon) again(ctx context.Context) (*Work, error) {
 }
 
 // alive tells that the scheduler is.
-func (d *Daemon) alive() {
-	d.beat.Store(time.Now().UnixNano())
-	if d.options.Beat != nil {
-		d.options.Beat()
-	}
-}
+func (d *Daemon) alive() { d.beat.Store(time.Now().UnixNano()) }
 
 func closeWork(w *Work) {
 	if w.Close != nil {
@@ -132,8 +126,8 @@ func (d *Daemon) tell(e Event) {
 	d.options.Tell(e)
 }
 
-// Snapshot is what the daemon knows now, or knew a short time ago. [Options.Tell] and
-// [Options.Beat] must not call it.
+// Snapshot is what the daemon knows now, or knew a short time ago. [Options.Tell]
+// must not call it.
 func (d *Daemon) Snapshot() *Snapshot {
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
@@ -201,12 +195,6 @@ func (d *Daemon) Refresh(ctx context.Context, name zone.Name) (zones, targets in
 func (d *Daemon) Targets(ctx context.Context, i int) (list []Target, err error) {
 	err = d.do(ctx, func(l *loop) { list = l.targetsOf(i) })
 	return list, err
-}
-
-// Recompile has zones compiled again from what was answered last, because what is remembered
-// of them has changed.
-func (d *Daemon) Recompile(ctx context.Context, concerns func(resolve.Question) bool) error {
-	return d.do(ctx, func(l *loop) { l.recompile(concerns) })
 }
 
 // do has something done by the loop.

@@ -252,13 +252,14 @@ func (d *day) start() {
 		work.Zones = append(work.Zones, Zone{Source: fmt.Sprintf("%d.zone", i)})
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- New(Options{}).Run(ctx, work) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		New(Options{}).Run(ctx, work)
+	}()
 	d.stop = func() {
 		cancel()
-		if err := <-done; err != nil {
-			d.Error(err)
-		}
+		<-done
 	}
 }
 

@@ -195,7 +195,8 @@ func (l *loop) run(ctx context.Context) chan error {
 	defer ending()
 	l.settle(deliver)
 	l.tasks.Wait()
-	l.remember()
+	// There may be many, and little time: those that were remembered a short while ago stay so.
+	l.trouble(l.work.Host.Keep(l.seenAgain(keepEvery)))
 	l.daemon.shown(l.show())
 	return asked
 }

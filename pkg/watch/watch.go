@@ -42,8 +42,9 @@ type Host interface {
 	// the TTLs of its answers. It is called for several zones at once, and for each by one
 	// goroutine at a time, and returns soon when ctx ends.
 	Publish(ctx context.Context, i int, r *compile.Result, learned resolve.Estimates) Delivery
-	// Keep remembers what was learned of targets that are as they were.
-	Keep(known map[resolve.Question]*resolve.Known, learned resolve.Estimates) error
+	// Keep makes last good addresses younger that were answered again, as far as they are still
+	// those, and remembers what was learned of TTLs.
+	Keep(seen map[resolve.Question]resolve.Seen, learned resolve.Estimates) error
 }
 
 // Delivery is what came of publishing a zone.
@@ -89,6 +90,4 @@ type Options struct {
 	Again func(ctx context.Context) (*Work, error)
 	// Tell is told what happens, in order and never by two goroutines at once; nil: nobody is.
 	Tell func(Event)
-	// Beat is called by the scheduler itself, at least every few seconds; nil: nobody is told.
-	Beat func()
 }

@@ -159,10 +159,16 @@ func (h *host) Publish(_ context.Context, i int, r *compile.Result, learned reso
 	return Delivery{Serial: r.Serial, Known: true, Written: written}
 }
 
-func (h *host) Keep(known map[resolve.Question]*resolve.Known, learned resolve.Estimates) error {
+func (h *host) Keep(seen map[resolve.Question]resolve.Seen, learned resolve.Estimates) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	maps.Copy(h.known, known)
+	for q, s := range seen {
+		if k := h.known[q]; k != nil && slices.Equal(k.Addresses, s.Addresses) {
+			younger := *k
+			younger.Seen = s.Time
+			h.known[q] = &younger
+		}
+	}
 	maps.Copy(h.estimates, learned)
 	return nil
 }
@@ -173,11 +179,37 @@ func (h *host) knownOf(q resolve.Question) *resolve.Known {
 	return h.known[q]
 }
 
-func (h *host) addresses(i int) []string {
+// text is what is published of a zone.
+func (h *host) text(i int) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.published[i]
+}
+
+// written counts the changes of each zone.
+func (h *host) written() []int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.writes)
+}
+
+// serial is the one that a zone has.
+func (h *host) serial(i int) zone.Serial {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.serials[i]
+}
+
+// loaded counts how often a zone was read.
+func (h *host) loaded(i int) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.loads[i]
+}
+
+func (h *host) addresses(i int) []string {
 	var list []string
-	for line := range strings.Lines(h.published[i]) {
+	for line := range strings.Lines(h.text(i)) {
 		f := strings.Fields(line)
 		if len(f) == 5 && (f[3] == "A" || f[3] == "AAAA") {
 			list = append(list, f[4])
@@ -215,13 +247,14 @@ func daemon(t *testing.T, h *host, w *world, change ...func(*Work)) (*Daemon, *h
 	events := &heard{}
 	d := New(Options{Tell: events.tell})
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx, work) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.Run(ctx, work)
+	}()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+		<-done
 	})
 	return d, events
 }
@@ -263,21 +296,21 @@ func TestFollowsTargets(t *testing.T) {
 		w.has("cdn.example.net.", 60, "192.0.2.1")
 		d, events := daemon(t, h, w)
 		wait(2 * time.Second)
-		if got := h.addresses(0); !slices.Equal(got, []string{"192.0.2.1"}) || h.serials[0] != 1 {
-			t.Fatal(got, h.serials)
+		if got := h.addresses(0); !slices.Equal(got, []string{"192.0.2.1"}) || h.serial(0) != 1 {
+			t.Fatal(got, h.serial(0))
 		}
 		for i := range 20 {
-			before := h.writes[0]
+			before := h.written()[0]
 			wait(100 * time.Second)
-			if h.writes[0] != before {
+			if h.written()[0] != before {
 				t.Fatal("written without a change")
 			}
 			next := d.Snapshot().Zones[0].NextRefresh
 			address := fmt.Sprintf("192.0.2.%d", i+2)
 			w.has("cdn.example.net.", 60, address)
 			wait(time.Until(next) + time.Second)
-			if got := h.addresses(0); !slices.Equal(got, []string{address}) || h.serials[0] != zone.Serial(i+2) {
-				t.Fatal(i, got, h.serials)
+			if got := h.addresses(0); !slices.Equal(got, []string{address}) || h.serial(0) != zone.Serial(i+2) {
+				t.Fatal(i, got, h.serial(0))
 			}
 		}
 		if n := events.count(KindPublished); n != 21 {
@@ -305,16 +338,16 @@ func TestHoldsOverFailure(t *testing.T) {
 			t.Errorf("asked %d times in an hour", n)
 		}
 		z := d.Snapshot().Zones[0]
-		if got := h.addresses(0); !slices.Equal(got, []string{"192.0.2.1"}) || h.writes[0] != 1 || z.Phase != PhaseHolding || !z.Held {
-			t.Error(got, h.writes, z)
+		if got := h.addresses(0); !slices.Equal(got, []string{"192.0.2.1"}) || h.written()[0] != 1 || z.Phase != PhaseHolding || !z.Held {
+			t.Error(got, h.written(), z)
 		}
 		if events.count(KindHolding) != 1 {
 			t.Error("told", events.count(KindHolding))
 		}
 		w.has("cdn.example.net.", 60, "192.0.2.2")
 		wait(301 * time.Second)
-		if got := h.addresses(0); !slices.Equal(got, []string{"192.0.2.2"}) || h.serials[0] != 2 {
-			t.Error(got, h.serials)
+		if got := h.addresses(0); !slices.Equal(got, []string{"192.0.2.2"}) || h.serial(0) != 2 {
+			t.Error(got, h.serial(0))
 		}
 		if events.count(KindRecovered) != 1 {
 			t.Error("told", events.count(KindRecovered))
@@ -337,8 +370,8 @@ func TestFloor(t *testing.T) {
 			t.Errorf("asked %d times in an hour", n)
 		}
 		for i := range sources {
-			if h.writes[i] != 1 {
-				t.Fatal(i, h.writes[i])
+			if h.written()[i] != 1 {
+				t.Fatal(i, h.written()[i])
 			}
 		}
 	})
@@ -399,7 +432,7 @@ func TestZonesAreIndependent(t *testing.T) {
 				t.Errorf("zone %d is %s: %v", i, s.Zones[i].Phase, s.Zones[i].Problems)
 			}
 		}
-		if n := h.loads[1]; n != 1 {
+		if n := h.loaded(1); n != 1 {
 			t.Errorf("a source with an error was read %d times", n)
 		}
 	})
@@ -471,8 +504,11 @@ func TestReload(t *testing.T) {
 			Tell:   events.tell,
 		})
 		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- d.Run(ctx, first) }()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			d.Run(ctx, first)
+		}()
 		wait(2 * time.Second)
 
 		checked = errors.New("a bracket is missing")
@@ -484,8 +520,8 @@ func TestReload(t *testing.T) {
 			t.Error(err)
 		}
 		wait(2 * time.Second)
-		if n := len(d.Snapshot().Zones); n != 2 || h.writes[0] != 1 || h.writes[1] != 1 {
-			t.Error(n, h.writes)
+		if n := len(d.Snapshot().Zones); n != 2 || h.written()[0] != 1 || h.written()[1] != 1 {
+			t.Error(n, h.written())
 		}
 		opened = nil
 		before := w.times("one.example.net.", dns.TypeA)
@@ -503,9 +539,7 @@ func TestReload(t *testing.T) {
 			t.Error("the wrong targets are asked")
 		}
 		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+		<-done
 		if err := d.Reload(ctx); err == nil {
 			t.Error("a daemon that has ended takes a configuration")
 		}
@@ -536,22 +570,13 @@ func TestKeeps(t *testing.T) {
 	})
 }
 
-// Somebody has accepted what was held: it goes out from what was answered, without asking.
-func TestRecompile(t *testing.T) {
+// The targets of a zone are shown with what they were answered.
+func TestTargets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := newWorld(), newHost(source("example.com.", "cdn.example.net."))
 		w.has("cdn.example.net.", 3600, "192.0.2.1")
 		d, _ := daemon(t, h, w)
 		wait(2 * time.Second)
-		h.mu.Lock()
-		h.sources[0] = strings.ReplaceAll(h.sources[0], "3600", "1800") // not read before it has to be
-		h.mu.Unlock()
-		before, asked := d.Snapshot().Zones[0].Attempts, w.times("cdn.example.net.", dns.TypeA)
-		err := d.Recompile(t.Context(), func(q resolve.Question) bool { return q.Target == zone.MustParseName("cdn.example.net.") })
-		wait(2 * time.Second)
-		if after := d.Snapshot().Zones[0].Attempts; err != nil || after != before+1 || w.times("cdn.example.net.", dns.TypeA) != asked || h.loads[0] != 1 {
-			t.Error(err, before, after, h.loads)
-		}
 		if list, err := d.Targets(t.Context(), 0); err != nil || len(list) != 2 || list[0].Answer == nil || list[0].Due.IsZero() {
 			t.Errorf("%v, %+v", err, list)
 		}
@@ -596,6 +621,30 @@ func TestSharedTarget(t *testing.T) {
 		}
 		if got := h.addresses(0); got[1] != "192.0.2.2" {
 			t.Errorf("what no other zone has published is not held back: %v", got)
+		}
+	})
+}
+
+// A resolver with a DNS64 whose prefix would be refused as an address keeps nothing from being
+// published.
+func TestDNS64(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := newWorld(), newHost(source("example.com.", "cdn.example.net."))
+		w.has("cdn.example.net.", 60, "192.0.2.1")
+		w.mu.Lock()
+		name := zone.MustParseName("cdn.example.net.")
+		w.answers[resolve.Question{Target: name, Type: dns.TypeAAAA}] = resolve.Answer{
+			Target: name, Type: dns.TypeAAAA, Outcome: resolve.Addresses, Last: name, TTL: 60, AddressTTL: 60, Resolver: "test:",
+			Addresses: []netip.Addr{netip.MustParseAddr("fd00:64::192.0.2.1")},
+		}
+		w.mu.Unlock()
+		d, _ := daemon(t, h, w, func(work *Work) {
+			work.Options.Policy.Deny = []resolve.NetRule{{Prefix: netip.MustParsePrefix("fd00::/8")}}
+			work.Options.Pref64s = func(string) []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("fd00:64::/96")} }
+		})
+		wait(2 * time.Second)
+		if z := d.Snapshot().Zones[0]; h.written()[0] != 1 || !strings.Contains(h.text(0), "192.0.2.1") || strings.Contains(h.text(0), "AAAA") {
+			t.Errorf("%+v\n%s", z, h.text(0))
 		}
 	})
 }

@@ -134,7 +134,7 @@ func TestBuilderRefuses(t *testing.T) {
 	} {
 		_, err := z.Replace(2, []zone.RRset{set})
 		var re *RecordError
-		if !errors.As(err, &re) || err.Error() != want || errors.Unwrap(err) != re.Err {
+		if !errors.As(err, &re) || err.Error() != want || !errors.Is(err, re.Err) {
 			t.Errorf("%q: %v", want, err)
 		}
 	}

@@ -76,7 +76,7 @@ func (f *follower) exchange(ctx context.Context, m *dns.Msg) (answer *dns.Msg, s
 		if err == nil && answer.Truncated {
 			continue
 		}
-		if err == nil || !isNetError(err) {
+		if err == nil || !isNetError(err) || ctx.Err() != nil {
 			break
 		}
 	}

@@ -46,6 +46,11 @@ func TestFailures(t *testing.T) {
 		"nsd does not serve example.com: it has ended": func(tb testing.TB) { tb.Helper(); ended.WaitReady(tb, "example.com") },
 		"nsd: ask for example.com A":                   func(tb testing.TB) { tb.Helper(); ended.Query(tb, "example.com", dns.TypeA) },
 		"nsd: transfer example.com":                    func(tb testing.TB) { tb.Helper(); ended.Transfer(tb, "example.com") },
+		"false is not started as a secondary": func(tb testing.TB) {
+			tb.Helper()
+			(&Secondary{Program: "false", Primary: "127.0.0.1:1"}).Start(tb)
+		},
+		"missing port in address": func(tb testing.TB) { tb.Helper(); (&Secondary{Program: "nsd", Primary: "127.0.0.1"}).Start(tb) },
 		"false does not start: it has ended\nfalse: exit status 1": func(tb testing.TB) {
 			tb.Helper()
 			start(tb, "false", map[string]string{"example.com": good}, nsdConfig)

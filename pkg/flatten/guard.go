@@ -203,7 +203,8 @@ func sighted(w watched, name string, now time.Time) resolve.Held {
 	if held.Times == 0 {
 		return resolve.Held{Addresses: w.answer.Addresses, Guard: name, Zone: w.zone, First: now, Last: now, Times: 1}
 	}
-	if now.Sub(held.Last) >= time.Duration(w.answer.TTL)*time.Second {
+	// A second is for what passes between an answer and the run that sees it.
+	if now.Sub(held.Last)+time.Second >= time.Duration(w.answer.TTL)*time.Second {
 		held.Times, held.Last = held.Times+1, now
 	}
 	held.Addresses, held.Guard = w.answer.Addresses, name

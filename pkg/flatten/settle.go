@@ -234,7 +234,7 @@ func (f *Run) judgeFailure(r *alias.Rule, s *settlement, of *ofType, why cause) 
 	switch {
 	case f.memory.Strict && of.found.outcome == resolve.Failure && !of.explicit:
 		of.verdict, of.cause = verdictFail, why
-	case of.known != nil && of.known.Gone && of.has() && why != causeOther:
+	case of.has() && of.known.Gone && (of.known.Dropped || why != causeOther && !s.fresh):
 		f.judgeNegative(r, s, of, true, false) // it was confirmed before, and nothing else is known since
 		of.cause = why
 	case !of.has() && s.knew && !of.explicit:
@@ -258,11 +258,14 @@ func (f *Run) judgeGuarded(r *alias.Rule, s *settlement, of *ofType) {
 	if of.known == nil {
 		of.known = of.guard.known // of another owner with the same target
 	}
-	if of.known.Gone && of.has() || of.isDropped() {
+	switch {
+	case of.isDropped() && r.OnEmpty != alias.EmptyKeep:
+		of.drop(causeGuard)
+	case of.known.Gone && of.has():
 		s := *s
 		s.fresh = false
 		f.judgeNegative(r, &s, of, true, false)
-	} else {
+	default:
 		of.hold(causeGuard)
 	}
 	of.cause, of.dropped = causeGuard, false

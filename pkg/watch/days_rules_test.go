@@ -30,6 +30,17 @@ func (w *world) gone(target string, qtypes ...uint16) {
 	}
 }
 
+// hasAAAA gives a target an address of type AAAA.
+func (w *world) hasAAAA(target string, ttl uint32, address string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	name := zone.MustParseName(target)
+	w.answers[resolve.Question{Target: name, Type: dns.TypeAAAA}] = resolve.Answer{
+		Target: name, Type: dns.TypeAAAA, Outcome: resolve.Addresses, Addresses: []netip.Addr{netip.MustParseAddr(address)},
+		Last: name, TTL: ttl, AddressTTL: ttl, Resolver: "test:",
+	}
+}
+
 // agrees is a second resolver that says the same.
 func agrees(work *Work) {
 	work.Options.Confirm = func(_ context.Context, a resolve.Answer) resolve.Answer {
@@ -248,11 +259,7 @@ func TestOneTypeFirst(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld()
 					w.has("cdn.example.net.", 30, "192.0.2.1")
-					q := resolve.Question{Target: zone.MustParseName("cdn.example.net."), Type: dns.TypeAAAA}
-					w.answers[q] = resolve.Answer{
-						Target: q.Target, Type: q.Type, Outcome: resolve.Addresses, Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::1")},
-						Last: q.Target, TTL: 600, AddressTTL: 600, Resolver: "test:",
-					}
+					w.hasAAAA("cdn.example.net.", 600, "2001:db8::1")
 					h := newHost(source("example.com.", "cdn.example.net."), healthy(w, 10))
 					d, _ := daemon(t, h, w, change)
 					wait(2 * time.Second)
@@ -268,6 +275,49 @@ func TestOneTypeFirst(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// Of a target that is back with one type the other stays while it fails, although it was
+// confirmed before that both were gone; and one that a guard holds back does not have addresses
+// come back that had been dropped.
+func TestOneTypeBack(t *testing.T) {
+	for parameters, want := range map[string][][]string{
+		"":              {{"192.0.2.1", "2001:db8::1"}, {"192.0.2.1", "2001:db8::1"}, {"192.0.2.1", "2001:db8::1"}, {"192.0.2.1", "2001:db8::2"}},
+		"on-empty=drop": {nil, {"192.0.2.1"}, {"192.0.2.1"}, {"192.0.2.1", "2001:db8::2"}},
+	} {
+		t.Run(parameters, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				w.has("cdn.example.net.", 60, "192.0.2.1")
+				w.hasAAAA("cdn.example.net.", 60, "2001:db8::1")
+				h := newHost(source("example.com.", "cdn.example.net. "+parameters), healthy(w, 10))
+				d, _ := daemon(t, h, w, agrees)
+				wait(2 * time.Second)
+				look := func(i int) {
+					t.Helper()
+					if got := h.addresses(0); !slices.Equal(got, want[i]) {
+						t.Errorf("%d: %v is published: %v", i, got, d.Snapshot().Zones[0].Problems)
+					}
+				}
+				w.gone("cdn.example.net.")
+				wait(time.Hour)
+				look(0)
+				w.silent("cdn.example.net.")
+				wait(2 * time.Minute)
+				w.has("cdn.example.net.", 60, "192.0.2.1")
+				w.mu.Lock()
+				delete(w.answers, resolve.Question{Target: zone.MustParseName("cdn.example.net."), Type: dns.TypeAAAA})
+				w.mu.Unlock()
+				wait(20 * time.Minute)
+				look(1)
+				w.hasAAAA("cdn.example.net.", 60, "2001:db8::2")
+				wait(max(time.Until(d.Snapshot().Zones[0].NextRefresh), 0) + time.Second)
+				look(2)
+				wait(20 * time.Minute)
+				look(3)
+			})
+		})
 	}
 }
 
@@ -339,7 +389,10 @@ func TestGuard(t *testing.T) {
 		for i := range 4 {
 			w.has(fmt.Sprintf("well%d.example.net.", i), 300, fmt.Sprintf("192.0.2.%d", i+1))
 		}
-		wait(301 * time.Second)
+		if _, n, err := d.Refresh(t.Context(), zone.Name{}); n != 20 || err != nil {
+			t.Fatal(n, err)
+		}
+		wait(time.Second)
 		if z := d.Snapshot().Zones[0]; !z.Guarded || h.written()[0] != 1 || slices.Contains(h.addresses(0), "192.0.2.1") {
 			t.Fatal("not held", h.addresses(0), z.Problems)
 		}
@@ -351,7 +404,7 @@ func TestGuard(t *testing.T) {
 	t.Run("by itself", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			_, h, d := begin(t)
-			wait(300 * time.Second)
+			wait(301 * time.Second)
 			if h.written()[0] != 1 {
 				t.Error("seen twice only, and published")
 			}

@@ -74,6 +74,7 @@ type day struct {
 	open     int
 	crowded  time.Time // when as many lookups were open as may be
 	stood    time.Time // when the clock stood still
+	started  time.Time // the daemon that there is
 	timeline map[zone.Name][]string
 	expected []change
 	counts   struct {
@@ -277,7 +278,7 @@ func (d *day) restart() {
 	d.stop()
 	d.mu.Lock()
 	d.counts.restarts++
-	d.asked, d.open = map[resolve.Question]*asking{}, 0
+	d.asked, d.open, d.started = map[resolve.Question]*asking{}, 0, time.Now()
 	for i := range d.expected {
 		d.expected[i].deadline = d.expected[i].deadline.Add(longest)
 	}
@@ -505,7 +506,7 @@ func (d *day) checkAsked(q resolve.Question, a *asking, now time.Time) {
 		return
 	}
 	shown := d.host.shown(q)
-	if len(shown) == 0 {
+	if len(shown) == 0 || now.Sub(d.started) < longest {
 		return // the zone waits for others still
 	}
 	a.pending = time.Time{}
@@ -538,7 +539,7 @@ func (d *day) checkExpected(c *change, now time.Time) bool {
 		return false
 	}
 	for _, qtype := range addressTypes {
-		if a := d.asked[resolve.Question{Target: c.target.name, Type: qtype}]; a == nil || a.ended.IsZero() || now.Sub(a.failed) < longest+c.life || now.Sub(d.crowded) < longest {
+		if a := d.asked[resolve.Question{Target: c.target.name, Type: qtype}]; a == nil || a.ended.IsZero() || now.Sub(a.failed) < longest+c.deadline.Sub(c.at) || now.Sub(d.crowded) < longest {
 			return false
 		}
 	}

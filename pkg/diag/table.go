@@ -165,6 +165,12 @@ file are listed and the rest is counted. Mend the first ones and run again: late
 errors often follow from earlier ones.
 
     aliasflat check example.com.zone`},
+	{CodeMoreWarnings, Warning, "more warnings than are shown", `
+Of each kind of warning at most twenty of one zone are listed. The message tells how many
+more there are of which kinds. Most have one cause, such as a tool that writes the file;
+mend that, and run again.
+
+    aliasflat check example.com.zone`},
 
 	// RDATA.
 	{CodeMissingRDATA, Error, "the record has too few fields", `

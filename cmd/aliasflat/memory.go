@@ -263,7 +263,7 @@ func (m *recollection) promise(j *job, r *compile.Result, z *ZoneReport) outcome
 	last.Owed = o.keep()
 	if err := m.store.Commit(state.Update{Zone: &last, Now: m.now}); err != nil {
 		d := problemRemember(m.store.Path(), err)
-		d.Hint = heldHint
+		d.Hint = j.stands()
 		z.Diagnostics = append(z.Diagnostics, d)
 		return outcomeWorld
 	}
@@ -436,14 +436,17 @@ func problemRemember(path string, err error) *diag.Diagnostic {
 }
 
 func problemEdited(j *job, last *state.Zone) *diag.Diagnostic {
-	message := "the output is not the one that was written last"
+	message := "this is not the file that the last run wrote: "
 	if *j.shown != last.Serial {
-		message += fmt.Sprintf(": its serial is %d, not %d", *j.shown, last.Serial)
+		message += fmt.Sprintf("its serial is %d, not %d", *j.shown, last.Serial)
+	} else {
+		message += fmt.Sprintf("its text is another one under the same serial %d", last.Serial)
 	}
 	return &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodeOutputEdited, Span: place(j.output),
-		Message: message + " (" + filepath.Base(j.output) + " was changed by hand or by another program)",
-		Hint:    "changes belong into the source; --adopt goes on from the file as it is, and overwrites it",
+		Message: message + "; somebody has changed or replaced it, so it is not overwritten",
+		Hint: "aliasflat diff --adopt shows what of it would go; bring into the source what shall stay, " +
+			"then overwrite the file with aliasflat compile --adopt",
 	}
 }
 

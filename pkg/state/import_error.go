@@ -18,11 +18,11 @@ import (
 // misfit is why a line could not be decoded into a form, which points to a struct.
 func misfit(line []byte, form any, err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		expected := expects(wrong.Type) + " is expected, not " + valueWord(wrong.Value)
-		if field := fieldPath(wrong.Field); field != "" {
-			return fmt.Errorf("%s: %s", field, expected)
+		field, value := fieldPath(wrong.Field), valueWord(wrong.Value)
+		if field == "" {
+			return fmt.Errorf("this is no object of JSON, but %s", value)
 		}
-		return errors.New(expected)
+		return fmt.Errorf("%s: %s is expected, not %s", field, expects(wrong.Type), value)
 	}
 	var fields map[string]json.RawMessage
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok || json.Unmarshal(line, &fields) != nil {

@@ -23,6 +23,7 @@ var named = []struct {
 	{"serial plan", true},
 	{"compile --update-lock", true},
 	{"compile --reload", true},
+	{"compile --adopt", true},
 	{"diff", true},
 }
 

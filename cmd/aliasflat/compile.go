@@ -352,7 +352,7 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 	if c.check {
 		same, err := publish.Same(j.output, r.Text)
 		if err != nil {
-			z.fail(err, heldHint)
+			z.fail(err, j.stands())
 			return outcomeWorld
 		}
 		z.Changed = !same
@@ -374,7 +374,7 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 		return j.keepOld()
 	})
 	if err != nil {
-		z.failed(err)
+		z.failed(err, j.stands())
 		return outcomeWorld
 	}
 	return z.delivered(&done)

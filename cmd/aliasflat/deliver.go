@@ -108,14 +108,14 @@ func (z *ZoneReport) delivered(done *publish.Delivered) outcome {
 	return 0
 }
 
-// failed reports what kept an output from being written.
-func (z *ZoneReport) failed(err error) {
+// failed reports what kept an output from being written, and what there is in its place.
+func (z *ZoneReport) failed(err error, stands string) {
 	if refused, ok := errors.AsType[*diag.Diagnostic](err); ok {
 		z.Diagnostics = append(z.Diagnostics, refused)
 		z.NewSerial = nil
 		return
 	}
-	z.fail(err, "the old output stands")
+	z.fail(err, stands)
 }
 
 // changedRRsets names the RRsets in which two zones differ, the serial apart, the SOA first and

@@ -71,8 +71,10 @@ func findCode(arg string) (diag.Info, error) {
 	}
 	if near := diag.Near(word, codes); near != "" {
 		err.hint = fmt.Sprintf("did you mean %s?", near)
-	} else if len(parts) > 0 {
-		err.hint = "there are " + strings.Join(parts, ", ")
+	} else if len(parts) == 1 {
+		err.hint = fmt.Sprintf("did you mean %s?", parts[0])
+	} else if n := len(parts) - 1; n > 0 {
+		err.hint = fmt.Sprintf("there are %s and %s", strings.Join(parts[:n], ", "), parts[n])
 	}
 	return diag.Info{}, err
 }

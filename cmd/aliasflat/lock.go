@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -17,7 +19,13 @@ import (
 // defaultWait is how long a run waits for others that write the same outputs.
 const defaultWait = 10 * time.Second
 
-const heldHint = "the old output stands"
+// stands says what is where a result of a job is not written.
+func (j *job) stands() string {
+	if _, err := os.Lstat(j.output); j.output == "-" || errors.Is(err, fs.ErrNotExist) {
+		return "nothing was written"
+	}
+	return "the old output stands"
+}
 
 // waitTime reads --wait.
 func (c *compileCommand) waitTime() (time.Duration, error) {
@@ -91,7 +99,7 @@ func cleanUp(jobs []*job) {
 	}
 	if err := publish.Clean(locks...); err != nil {
 		for _, j := range jobs {
-			j.stopped(diag.CodeUnwritable, fmt.Errorf("clean up after an earlier run: %w", err), heldHint)
+			j.stopped(diag.CodeUnwritable, fmt.Errorf("clean up after an earlier run: %w", err), j.stands())
 		}
 	}
 }
@@ -100,7 +108,7 @@ func cleanUp(jobs []*job) {
 func (j *job) unlocked(err error) {
 	held, ok := errors.AsType[*publish.LockedError](err)
 	if !ok {
-		j.stopped(diag.CodeUnwritable, err, heldHint)
+		j.stopped(diag.CodeUnwritable, err, j.stands())
 		return
 	}
 	message := "another run is at work on this file"
@@ -110,7 +118,7 @@ func (j *job) unlocked(err error) {
 	j.problems = append(j.problems, &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodeLocked, Err: err,
 		Span: diag.Span{Pos: diag.Pos{File: j.output}}, Message: message,
-		Hint: heldHint + "; --wait says how long to wait for the other run",
+		Hint: j.stands() + "; --wait says how long to wait for the other run",
 	})
 	j.outcome |= outcomeLocked
 }

@@ -259,7 +259,7 @@ func (m *recollection) promise(j *job, r *compile.Result, z *ZoneReport) outcome
 		return 0
 	}
 	d := problemRemember(m.store.Path(), err)
-	d.Hint = heldHint
+	d.Hint = j.stands()
 	z.Diagnostics = append(z.Diagnostics, d)
 	return outcomeWorld
 }
@@ -462,17 +462,20 @@ func problemRemember(path string, err error) *diag.Diagnostic {
 }
 
 func problemEdited(j *job, last *state.Zone) *diag.Diagnostic {
-	message := "the output is not the one that was written last"
+	message := "this is not the file that the last run wrote: "
 	if *j.shown != last.Serial {
-		message += fmt.Sprintf(": its serial is %d, not %d", *j.shown, last.Serial)
+		message += fmt.Sprintf("its serial is %d, not %d", *j.shown, last.Serial)
+	} else {
+		message += fmt.Sprintf("its text is another one under the same serial %d", last.Serial)
 	}
-	hint := "changes belong into the source; --adopt goes on from the file as it is, and overwrites it"
+	hint := "aliasflat diff --adopt shows what of it would go; bring into the source what shall stay, " +
+		"then overwrite the file with aliasflat compile --adopt"
 	if j.watched {
 		hint = "changes belong into the source; once the file is moved away it is written anew"
 	}
 	return &diag.Diagnostic{
 		Severity: diag.Error, Code: diag.CodeOutputEdited, Span: place(j.output), Hint: hint,
-		Message: message + " (" + filepath.Base(j.output) + " was changed by hand or by another program)",
+		Message: message + "; somebody has changed or replaced it, so it is not overwritten",
 	}
 }
 

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -14,7 +17,7 @@ func (a *app) settings(w io.Writer) (*config.Config, error) {
 	c, list, err := config.Load(a.configFile)
 	switch {
 	case err != nil:
-		return nil, usageError{message: err.Error()}
+		return nil, usageError{message: err.Error(), hint: configHint(err)}
 	case list.HasErrors():
 		for _, d := range list {
 			if a.reportFile != "" && realPath(a.reportFile) == realPath(d.Span.File) {
@@ -26,6 +29,15 @@ func (a *app) settings(w io.Writer) (*config.Config, error) {
 		a.warned = list
 		return c, nil
 	}
+}
+
+// configHint is what to do about a configuration that cannot be read. Nobody may have asked for
+// it: it can lie in a place where one is looked for.
+func configHint(err error) string {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Sprintf("let this user read %s, or name another configuration with --config; --config %s takes none", at.Path, os.DevNull)
+	}
+	return ""
 }
 
 // realPath is the path by which a file is known whatever links lead to it. A

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -269,7 +268,6 @@ func importProblems(file string, lines state.LineErrors) diag.List {
 		if errors.Is(e, state.ErrSerialLower) {
 			d.Code, d.Hint = diag.CodeStateSerial, "--lower-serials lets it go back; nothing was taken in"
 		}
-		d.Message = strings.TrimPrefix(d.Message, "json: ")
 		list = append(list, d)
 	}
 	return list

@@ -30,6 +30,7 @@ const (
 	CodeControlCharacter  Code = "control-character"
 	CodeBareCR            Code = "bare-cr"
 	CodeMoreErrors        Code = "more-errors"
+	CodeMoreWarnings      Code = "more-warnings"
 )
 
 // RDATA: what stands after the type. The order follows the checkers of

@@ -165,6 +165,12 @@ file are listed and the rest is counted. Mend the first ones and run again: late
 errors often follow from earlier ones.
 
     aliasflat check example.com.zone`},
+	{CodeMoreWarnings, Warning, "more warnings than are shown", `
+Of each kind of warning at most twenty of one zone are listed. The message tells how many
+more there are of which kinds. Most have one cause, such as a tool that writes the file;
+mend that, and run again.
+
+    aliasflat check example.com.zone`},
 
 	// RDATA.
 	{CodeMissingRDATA, Error, "the record has too few fields", `
@@ -902,10 +908,11 @@ found before anything was written, the old outputs stand; where a run could not 
 remembered, its output stands and the message says so.
 
     aliasflat compile --state /var/lib/aliasflat -o example.com.db example.com.zone`},
-	{CodeOutputEdited, Error, "the output is not the one that was written last", `
+	{CodeOutputEdited, Error, "the output is not the file that the last run wrote", `
 Somebody has changed the output, or another file was put in its place, so that what is
-remembered of it is not true any more. It is not overwritten, since the changes would
-be lost. Bring them into the source, then say --adopt once.
+remembered of it is not true any more. It is not overwritten, since the changes would be
+lost. Look at them with diff --adopt and bring into the source what shall stay. Then say
+--adopt once: the file is overwritten, and the serial goes on after the later of both.
 
     aliasflat compile --adopt --state mem -o example.com.db example.com.zone`},
 	{CodeGuardChange, Error, "too many targets changed at once", `

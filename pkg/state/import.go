@@ -178,7 +178,7 @@ func (in *importer) entry(line []byte) {
 		Kind string `json:"kind"`
 	}
 	if err := json.Unmarshal(line, &k); err != nil {
-		in.failf("this is no object of JSON: %v", err)
+		in.failf("%v", misfit(line, &k, err))
 		return
 	}
 	var err error
@@ -204,7 +204,7 @@ func strictly(line []byte, form any) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(form); err != nil {
-		return err
+		return misfit(line, form, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something stands after the object")

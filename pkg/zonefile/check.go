@@ -37,15 +37,15 @@ const (
 // check judges the zone after reading.
 func (b *builder) check() {
 	z := b.zone
-	found := z.settle()
-	b.reportCandidates(found)
+	found, trimmed := z.settle()
+	b.reportCandidates(found, trimmed)
 	b.checkApex()
 	b.checkBelowDNAME()
 }
 
 // settle sorts the index and goes through the records of each owner name and
 // the hosts that records name, on all workers.
-func (z *Zone) settle() []candidate {
+func (z *Zone) settle() (found []candidate, trimmed map[diag.Code]int) {
 	z.index.spare = nil
 	workers := z.options.Workers
 	parts := make([]ownerCheck, workers)
@@ -64,21 +64,25 @@ func (z *Zone) settle() []candidate {
 		})
 	}
 	wg.Wait()
-	var all []candidate
+	trimmed = map[diag.Code]int{}
 	for i := range parts {
-		all = append(all, parts[i].found...)
+		found = append(found, parts[i].found...)
+		for code, n := range parts[i].trimmed {
+			trimmed[code] += n
+		}
 		z.duplicates += parts[i].duplicates
 		z.duplicateN += parts[i].duplicateN
 		z.mixed = z.mixed || parts[i].mixed
 		z.repeated += z.lastingRepeats(parts[i].repeats)
 	}
-	return all
+	return found, trimmed
 }
 
 // ownerCheck is what one worker finds.
 type ownerCheck struct {
 	found      []candidate
-	enough     int // of these, once trimmed
+	enough     int               // of these, once trimmed
+	trimmed    map[diag.Code]int // by code, those that are not among them any more; nil: none
 	duplicates uint64
 	duplicateN int
 	mixed      bool
@@ -218,7 +222,14 @@ func (c *ownerCheck) trim() {
 	kept := map[diag.Code]int{}
 	c.found = slices.DeleteFunc(c.found, func(f candidate) bool {
 		kept[f.code]++
-		return f.target == 0 && kept[f.code] > 4*maxFindings
+		if f.target != 0 || kept[f.code] <= 4*maxFindings {
+			return false
+		}
+		if c.trimmed == nil {
+			c.trimmed = map[diag.Code]int{}
+		}
+		c.trimmed[f.code]++
+		return true
 	})
 	c.enough = len(c.found)
 }
@@ -262,17 +273,16 @@ type host struct {
 
 // reportCandidates looks at the first candidates of each kind in the text.
 // A host that many records name is reported once for each type of these; for
-// name servers each record counts, since its owner is what cannot be reached.
-func (b *builder) reportCandidates(found []candidate) {
+// name servers each record counts, since its owner is what cannot be reached. Warnings that
+// are not reported are counted, those that were trimmed among them.
+func (b *builder) reportCandidates(found []candidate, trimmed map[diag.Code]int) {
 	slices.SortFunc(found, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.pos, b.pos), cmp.Compare(a.code, b.code), cmp.Compare(a.other, b.other))
 	})
 	shown := map[diag.Code]int{}
 	hosts := map[host]bool{}
 	for _, c := range found {
-		if shown[c.code] >= maxFindings && !c.apexNS {
-			continue
-		}
+		enough := shown[c.code] >= maxFindings && !c.apexNS
 		if c.target != 0 && c.typ != dns.TypeNS {
 			if hosts[host{c.target, c.typ}] {
 				continue
@@ -280,11 +290,18 @@ func (b *builder) reportCandidates(found []candidate) {
 			hosts[host{c.target, c.typ}] = true
 		}
 		d, at := b.zone.judge(c)
-		if d == nil {
-			continue
+		switch {
+		case d == nil:
+		case !enough:
+			shown[d.Code]++
+			b.report(finding{at, d})
+		case d.Severity == diag.Warning:
+			b.more[d.Code]++
 		}
-		shown[d.Code]++
-		b.report(finding{at, d})
+		if d != nil && d.Severity == diag.Warning {
+			b.more[d.Code] += trimmed[c.code]
+			delete(trimmed, c.code)
+		}
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -234,6 +236,20 @@ func faultNoLineEnd(directive []byte) *diag.Diagnostic {
 
 func faultInclude(code diag.Code, path, message, hint string) *diag.Diagnostic {
 	return problem(code, "$INCLUDE "+strconv.Quote(path)+" "+message, hint)
+}
+
+func faultMoreWarnings(counts map[diag.Code]int) *diag.Diagnostic {
+	var parts []string
+	n := 0
+	for _, code := range slices.Sorted(maps.Keys(counts)) {
+		n += counts[code]
+		parts = append(parts, strconv.Itoa(counts[code])+" "+string(code))
+	}
+	more := strconv.Itoa(n) + " more warnings are not shown"
+	if n == 1 {
+		more = "1 more warning is not shown"
+	}
+	return notice(diag.CodeMoreWarnings, more+": "+strings.Join(parts, ", "), "they are of the kinds above")
 }
 
 func faultMore(n int) *diag.Diagnostic {

@@ -177,6 +177,9 @@ func (r *reader) alias(e *Entry, h *head) {
 			r.seen[f.d.Code]--
 			return true // said once, as an error
 		})
+		if r.unshown == (unshown{diag.CodeOutOfZone, tok.Start}) && r.out.more[diag.CodeOutOfZone] > 0 {
+			r.out.more[diag.CodeOutOfZone]--
+		}
 		r.fail(tok.Start, tok.End, faultAliasOutside(r.lower[:r.lowerLen], r.apex))
 		return
 	}

@@ -21,6 +21,7 @@ type collector struct {
 	refs     []ref
 	marks    []Mark
 	found    []finding
+	more     map[diag.Code]int // warnings that are not among them; nil: none
 	origins  []originAt
 	sum      uint64   // of hashRecord over all records that stay
 	lasting  uint64   // as sum, of lasting hashes
@@ -42,12 +43,13 @@ type finding struct {
 // segment at a time; several may work side by side.
 type reader struct {
 	*settings
-	seg    *segment
-	text   []byte
-	ctx    context
-	entry  Entry
-	fields head // of the current record
-	out    collector
+	seg     *segment
+	text    []byte
+	ctx     context
+	entry   Entry
+	fields  head // of the current record
+	out     collector
+	unshown unshown // the last one
 
 	lower     [zone.MaxNameLen]byte // owner name in lower case
 	lowerLen  int
@@ -527,7 +529,19 @@ func (r *reader) report(start, end int32, d *diag.Diagnostic) {
 	}
 	if r.seen[d.Code] <= maxFindings {
 		r.out.found = append(r.out.found, finding{place{r.seg, start, end}, d})
+	} else if d.Severity == diag.Warning && d.Code != diag.CodePortableNoTTL { // which is told once for a stretch
+		if r.out.more == nil {
+			r.out.more = map[diag.Code]int{}
+		}
+		r.out.more[d.Code]++
+		r.unshown = unshown{d.Code, start}
 	}
+}
+
+// unshown is a warning that was only counted.
+type unshown struct {
+	code  diag.Code
+	start int32
 }
 
 // reportScan reports an entry that cannot be cut. One that is never closed ends

@@ -266,6 +266,7 @@ func (r *reader) reset(ctx *context) {
 	r.ctx = *ctx
 	r.out = collector{tuples: r.out.tuples[:0], refs: r.out.refs[:0]}
 	r.stuck, r.barrier, r.needsRepair = false, false, false
+	r.unshown = unshown{}
 	clear(r.seen)
 	r.refCache = [256]uint64{}
 	r.resume()

@@ -142,7 +142,7 @@ func newBuilder(options Options, hashOnly bool) *builder {
 	z := &Zone{Name: options.Origin}
 	z.index.buckets, z.index.advise = new([bucketCount]bucket), options.Advise
 	z.settings = settings{options: &options, strip: options.StripDNSSEC, servers: options.For, hashOnly: hashOnly, lasting: options.Lasting}
-	return &builder{zone: z, found: map[diag.Code]int{}}
+	return &builder{zone: z, found: map[diag.Code]int{}, more: map[diag.Code]int{}}
 }
 
 // Compact gives back what reading a small zone took, for zones that are kept for long. It must
@@ -233,6 +233,7 @@ type builder struct {
 	next     uint64 // global position of the next segment
 	findings []finding
 	found    map[diag.Code]int // by code, to report no more than is bearable
+	more     map[diag.Code]int // warnings that are not reported
 	broken   int               // entries with an error
 	refused  int               // errors of other kinds
 	virtual  int               // records that $GENERATE made
@@ -403,6 +404,9 @@ func (b *builder) take(seg *segment, c *collector) {
 	for _, f := range c.found {
 		b.keep(f)
 	}
+	for code, n := range c.more {
+		b.more[code] += n
+	}
 }
 
 // maxErrors is how many errors of a file are shown.
@@ -420,6 +424,9 @@ func (b *builder) report(f finding) {
 func (b *builder) keep(f finding) {
 	b.found[f.d.Code]++
 	if n := b.found[f.d.Code]; n > maxFindings {
+		if f.d.Severity == diag.Warning && f.d.Code != diag.CodePortableNoTTL {
+			b.more[f.d.Code]++
+		}
 		return
 	}
 	b.findings = append(b.findings, f)
@@ -454,11 +461,36 @@ func (b *builder) list() diag.List {
 		list = append(list, f.d)
 	}
 	list = list.Sorted()
+	if d := b.moreWarnings(list); d != nil {
+		list = append(list, d)
+	}
 	if all := b.broken + b.refused; all > shown {
 		b.zone.hidden = all - shown
 		list = append(list, moreErrors(b.zone.hidden, last))
 	}
 	return list
+}
+
+// moreWarnings counts the warnings that are not shown, behind the last that is of their kinds; nil
+// where all are.
+func (b *builder) moreWarnings(shown diag.List) *diag.Diagnostic {
+	counts := map[diag.Code]int{}
+	for code, n := range b.more {
+		if n > 0 {
+			counts[code] = n
+		}
+	}
+	if len(counts) == 0 {
+		return nil
+	}
+	d := faultMoreWarnings(counts)
+	for _, of := range shown {
+		if counts[of.Code] > 0 && of.Severity == diag.Warning {
+			d.Span = of.Span
+		}
+	}
+	d.Span.Offset, d.Span.Column, d.Span.Len = d.Span.Offset+d.Span.Len, d.Span.Column+d.Span.Len, 0
+	return d
 }
 
 // moreErrors counts errors that are not shown, at the last that is.

@@ -100,6 +100,7 @@ func (m *recollection) known(q resolve.Question) *resolve.Known {
 // options adds what is remembered to the options of a run.
 func (m *recollection) options(to *compile.Options) {
 	to.Now, to.Clock = m.now, m.clock
+	to.Forgets = m.store == nil || m.preview
 	if m.store != nil {
 		to.Known, to.Estimates = m.known, m.estimates
 	}

@@ -114,6 +114,7 @@ type Options struct {
 	Reviewed  bool                                                 // somebody has looked at the answers: what the world did is held by no guard
 	Preview   bool                                                 // nothing will be written, so that guards only warn
 	Answers   bool                                                 // results have their answers
+	Forgets   bool                                                 // results have no Remember and no Sightings
 
 	// Answered makes a run one of many over the same zones: it gives the last answer to a
 	// question, as [Settled] has it, or nil, and nobody is asked. Zones with a question that
@@ -172,10 +173,10 @@ type Result struct {
 	Guarded   bool        // a guard holds something back: the whole zone, where there is no text
 
 	// Remember gives what is to be remembered of the zone's questions once it is published;
-	// nil where there is no text. It needs the source's text no more.
+	// nil where there is no text, and with [Options].Forgets. It needs the source's text no more.
 	Remember func() map[resolve.Question]*resolve.Known
 	// Sightings gives what is to be remembered of them if it is not published; nil where its
-	// targets were not looked up.
+	// targets were not looked up, with [Options].Forgets and with [Options].Answered.
 	Sightings func() map[resolve.Question]*resolve.Known
 	// Answers is what the questions of the zone were answered with, with [Options].Answers; nil
 	// where there is no text.
@@ -248,14 +249,19 @@ func ask(ctx context.Context, run *flatten.Run, options Options) {
 
 // memory is what is known from before: what is remembered, and what the outputs show.
 func memory(source map[*alias.Member]*Source, options *Options) flatten.Memory {
-	memory := flatten.Memory{
-		Published: func(m *alias.Member, r *alias.Rule, qtype uint16) *resolve.Known {
-			if p := source[m].Published; p != nil && p.Last != nil {
-				return permitted(&options.Policy, r.Target, qtype, p.Last(r.Owner, r.Target, qtype))
+	memory := flatten.Memory{Now: options.Now, Strict: options.Reviewed}
+	shown := func(s *Source) bool { return s.Published != nil && s.Published.Last != nil }
+	for _, s := range source {
+		if !shown(s) {
+			continue
+		}
+		memory.Published = func(m *alias.Member, r *alias.Rule, qtype uint16) *resolve.Known {
+			if s := source[m]; shown(s) {
+				return permitted(&options.Policy, r.Target, qtype, s.Published.Last(r.Owner, r.Target, qtype))
 			}
 			return nil
-		},
-		Now: options.Now, Strict: options.Reviewed,
+		}
+		break // most runs have no need of it
 	}
 	if options.Known != nil {
 		memory.Known = func(q resolve.Question) *resolve.Known {
@@ -341,11 +347,10 @@ func settleDNS64(run *flatten.Run, open []resolve.Question, answers []resolve.An
 	}
 }
 
-// finish flattens a zone and makes its text.
-func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Options) {
+// decide flattens a zone.
+func decide(r *Result, m *alias.Member, run *flatten.Run, options Options) {
 	results, problems := run.Zone(m)
 	r.Flattened = results
-	r.Sightings = func() map[resolve.Question]*resolve.Known { return run.Sightings(m) }
 	for i := range results {
 		res := &results[i]
 		r.World = r.World || res.Failed
@@ -357,10 +362,14 @@ func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Opt
 		}
 	}
 	r.Problems = append(r.Problems, problems...)
+}
+
+// finish makes the text of a zone.
+func finish(s *Source, r *Result, m *alias.Member, options Options) {
 	if r.World {
 		return
 	}
-	p := newPlan(m, results)
+	p := newPlan(m, r.Flattened)
 	p.checkHints(r)
 	if s.Style == StyleCanonical {
 		p.canonical = p.canonicalSet()
@@ -368,6 +377,7 @@ func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Opt
 	} else {
 		r.Content = m.File.Content(p.drop, p.add)
 	}
+	p.add = nil // it takes as much memory as the text
 	// The serial hangs on whether the records are those published, so the text
 	// is made with that of the source first.
 	p.drafted, _ = m.File.Serial()
@@ -379,10 +389,6 @@ func finish(s *Source, r *Result, m *alias.Member, run *flatten.Run, options Opt
 		return
 	}
 	p.deliver(s, r)
-	r.Remember = func() map[resolve.Question]*resolve.Known { return run.Remember(m) }
-	if options.Answers {
-		r.Answers = run.Answers(m)
-	}
 }
 
 // wireOf gives addresses in wire form.

@@ -1,10 +1,12 @@
 package compile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/miekg/dns"
@@ -20,7 +22,8 @@ import (
 type plan struct {
 	file    *zonefile.Zone
 	results []flatten.Result
-	add     []zonefile.Addresses
+	add     []zonefile.Addresses // until the content is known
+	adds    bool                 // there were any
 	drop    map[zone.Name][]uint16
 	drafted zone.Serial // in text
 
@@ -31,6 +34,11 @@ type plan struct {
 
 func newPlan(m *alias.Member, results []flatten.Result) *plan {
 	p := &plan{file: m.File, results: results, drop: map[zone.Name][]uint16{}}
+	rrsets := 0
+	for i := range results {
+		rrsets += len(results[i].RRsets)
+	}
+	p.add, p.adds = make([]zonefile.Addresses, 0, rrsets), rrsets > 0
 	for i := range results {
 		res := &results[i]
 		for _, rr := range res.RRsets {
@@ -83,7 +91,7 @@ func (p *plan) serial(s *Source, r *Result, now time.Time) bool {
 	if choice.FellBack != zone.SerialAuto {
 		r.Problems = append(r.Problems, at.Report(warnFallback(choice, *r.OldSerial)))
 	}
-	if s.Published == nil && !s.Remembers && len(p.add) > 0 && s.Serial.Style != zone.SerialKeep && s.Serial.Style != zone.SerialNumber {
+	if s.Published == nil && !s.Remembers && p.adds && s.Serial.Style != zone.SerialKeep && s.Serial.Style != zone.SerialNumber {
 		r.Problems = append(r.Problems, at.Report(warnUnknownPublished()))
 	}
 	if !editable && choice.Serial != source && s.Style == StyleSource {
@@ -153,8 +161,10 @@ func (p *plan) write(s *Source, serial zone.Serial) {
 	}
 	aliases := make([][]byte, len(p.file.Aliases()))
 	eol := p.file.EOL()
+	var room []byte
 	for i := range p.results {
-		aliases[i] = lines(&p.results[i], eol)
+		room = appendLines(room[:0], &p.results[i], eol)
+		aliases[i] = bytes.Clone(room)
 	}
 	siblings := map[zonefile.Place]bool{}
 	for owner, types := range p.drop {
@@ -178,11 +188,10 @@ func (p *plan) deliver(s *Source, r *Result) {
 	}
 }
 
-// lines gives what stands in place of an ALIAS entry: the author's comments,
-// what the addresses are from, and one explicit record for each.
-func lines(res *flatten.Result, eol string) []byte {
+// appendLines appends what stands in place of an ALIAS entry: the author's
+// comments, what the addresses are from, and one explicit record for each.
+func appendLines(out []byte, res *flatten.Result, eol string) []byte {
 	e := res.Rule.Entry
-	var out []byte
 	for _, c := range e.Comments {
 		out = append(append(out, c...), eol...)
 	}
@@ -196,11 +205,17 @@ func lines(res *flatten.Result, eol string) []byte {
 		return out
 	}
 	out = append(appendComment(out, res, nil), eol...)
-	owner := e.OwnerText()
 	for _, rr := range res.RRsets {
-		before := fmt.Sprintf("%s %d IN %s ", owner, rr.TTL, dns.TypeToString[rr.Type])
-		for _, a := range rr.Addresses {
-			out = append(a.AppendTo(append(out, before...)), eol...)
+		start := len(out)
+		out = append(e.AppendOwnerText(out), ' ')
+		out = strconv.AppendUint(out, uint64(rr.TTL), 10)
+		out = append(append(append(out, " IN "...), dns.TypeToString[rr.Type]...), ' ')
+		before := out[start:]
+		for i, a := range rr.Addresses {
+			if i > 0 {
+				out = append(out, before...)
+			}
+			out = append(a.AppendTo(out), eol...)
 		}
 	}
 	return out

@@ -120,28 +120,48 @@ func (s *Session) Run(ctx context.Context, zones []int, options Options) []Resul
 		s.widen(ctx, run, members, options)
 	}
 	doubt(ctx, run, source, options)
+	var decided []int
 	for k, i := range zones {
 		m := s.members[i]
 		if m == nil || !s.good[m] || options.Answered != nil && !s.depend(run, m, &results[k]) {
 			continue
 		}
-		finish(&s.sources[i], &results[k], m, run, options)
+		decide(&results[k], m, run, options)
 		if options.Answered != nil {
 			results[k].Recheck = run.Recheck(m)
-			remember(&results[k])
+		}
+		decided = append(decided, k)
+	}
+	if options.Forgets && !options.Answers {
+		run = nil // it takes more memory than the texts that are made now
+	}
+	for _, k := range decided {
+		i := zones[k]
+		finish(&s.sources[i], &results[k], s.members[i], options)
+		if run != nil {
+			results[k].keep(run, s.members[i], options)
 		}
 	}
 	return results
 }
 
-// remember settles what is to be remembered, so that results of one run may be used side by
-// side, and do not hold on to it.
-func remember(r *Result) {
-	if r.Remember != nil {
-		known := r.Remember()
+// keep lets a result give what is known in its run.
+func (r *Result) keep(run *flatten.Run, m *alias.Member, options Options) {
+	if r.OK() && options.Answers {
+		r.Answers = run.Answers(m)
+	}
+	switch {
+	case options.Forgets:
+	case options.Answered == nil:
+		r.Sightings = func() map[resolve.Question]*resolve.Known { return run.Sightings(m) }
+		if r.OK() {
+			r.Remember = func() map[resolve.Question]*resolve.Known { return run.Remember(m) }
+		}
+	case r.OK():
+		// Results of one run may be used side by side, and do not hold on to it.
+		known := run.Remember(m)
 		r.Remember = func() map[resolve.Question]*resolve.Known { return known }
 	}
-	r.Sightings = nil // another result may have been published since
 }
 
 // widen takes the zones into a run that its zones lead to, so that what holds for their rules

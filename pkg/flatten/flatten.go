@@ -239,15 +239,15 @@ func (f *Run) comesBack(view string, names []zone.Name) int {
 // found is what a rule has for one type.
 type found struct {
 	outcome   resolve.Outcome
-	addresses []netip.Addr
+	loop      bool // path comes back to a name on it, or is too long
+	busy      bool
 	ttl       uint32
-	way       uint32           // the TTL of the ALIAS and of what lies inside the run
+	way       uint32 // the TTL of the ALIAS and of what lies inside the run
+	addresses []netip.Addr
 	answer    *resolve.Answer  // that said so; nil inside the run
 	question  resolve.Question // that answer is to
 	inner     *alias.Rule      // the ALIAS that said so
 	path      []zone.Name      // from behind the target to where it ended
-	loop      bool             // path comes back to a name on it, or is too long
-	busy      bool
 }
 
 // find gives what the target of a rule has for a type, TTL bounds not applied.

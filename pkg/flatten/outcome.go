@@ -81,6 +81,9 @@ func (d *decision) compare() {
 		default:
 			change.Why = "confirmed gone"
 		}
+		if d.result.Changes == nil {
+			d.result.Changes = make([]Change, 0, d.asked())
+		}
 		d.result.Changes = append(d.result.Changes, change)
 	}
 }
@@ -101,6 +104,17 @@ func (d *decision) before(qtype uint16, of *ofType) []netip.Addr {
 // asks tells whether the target is asked for any type.
 func (d *decision) asks() bool { return d.types != [len(qtypes)]*ofType{} }
 
+// asked is how many types the target is asked for. A result has one of each at most.
+func (d *decision) asked() int {
+	n := 0
+	for _, of := range d.types {
+		if of != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // publish puts the RRset of a type into the result; false means that it is too large.
 func (d *decision) publish(qtype uint16, of *ofType) bool {
 	r := d.rule
@@ -112,6 +126,9 @@ func (d *decision) publish(qtype uint16, of *ofType) bool {
 		d.result.Failed = true
 		d.report(problemMerged(r, qtype, n))
 		return false
+	}
+	if d.result.RRsets == nil {
+		d.result.RRsets = make([]RRset, 0, d.asked())
 	}
 	d.result.RRsets = append(d.result.RRsets, rr)
 	d.dropExplicit(qtype)

@@ -38,15 +38,15 @@ const (
 type ofType struct {
 	verdict   verdict
 	cause     cause
+	recalled  bool // known is what is remembered, not what an output shows
+	past      bool // they are held past max-stale
+	dropped   bool // there were some, and none are any more
+	explicit  bool // explicit records of the type serve where nothing else does
+	ttl       uint32
 	found     *found
 	known     *resolve.Known // nil: nothing is
-	recalled  bool           // known is what is remembered, not what an output shows
 	addresses []netip.Addr   // that are published, explicit ones aside
-	ttl       uint32
-	past      bool     // they are held past max-stale
-	dropped   bool     // there were some, and none are any more
-	guard     *guarded // with causeGuard
-	explicit  bool     // explicit records of the type serve where nothing else does
+	guard     *guarded       // with causeGuard
 }
 
 // settlement is what becomes of a rule. While it is being made it says that nothing is known.
@@ -134,9 +134,10 @@ func (f *Run) knownOf(m *alias.Member, r *alias.Rule, qtype uint16, g *found) (k
 			return known, true
 		}
 	}
-	if f.memory.Published != nil {
-		known = f.memory.Published(m, r, qtype)
+	if f.memory.Published == nil {
+		return nil, false
 	}
+	known = f.memory.Published(m, r, qtype)
 	f.known[k] = known
 	return known, false
 }

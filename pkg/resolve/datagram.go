@@ -25,10 +25,11 @@ func newPacketConn(conn net.Conn) packetConn {
 	return p
 }
 
-// inbox has room for the datagrams of one call.
+// inbox has room for the datagrams of one call, and for what comes of them.
 type inbox struct {
-	room  [batchLen][packetBuffer]byte
-	batch receiving
+	room     [batchLen][packetBuffer]byte
+	batch    receiving
+	delivery delivery
 }
 
 // receive waits for at least one datagram and gives all that fit the inbox, until the next

@@ -10,9 +10,15 @@ var inboxPool = sync.Pool{New: func() any { return new(inbox) }}
 // read delivers what arrives until the socket is closed.
 func (l *lane) read(s *socket) {
 	in, _ := inboxPool.Get().(*inbox)
-	defer inboxPool.Put(in)
-	d := delivery{lane: l, socket: s}
-	defer l.giveBack(s)
+	d := &in.delivery
+	d.lane, d.socket = l, s
+	defer func() {
+		d.forget()
+		inboxPool.Put(in)
+		l.mu.Lock()
+		s.giveBack()
+		l.mu.Unlock()
+	}()
 	for {
 		var err error
 		d.packets, err = s.conn.receive(in, d.packets[:0])
@@ -38,6 +44,14 @@ type delivery struct {
 	queries []query // of those
 	fits    []match
 	told    []told
+}
+
+// forget lets go of all that was delivered; the room for it stays.
+func (d *delivery) forget() {
+	clear(d.asks[:cap(d.asks)])
+	clear(d.queries[:cap(d.queries)])
+	clear(d.told[:cap(d.told)])
+	d.lane, d.socket = nil, nil
 }
 
 // deliver looks the queries up, compares without a lock, and then takes them off the lane.
@@ -132,14 +146,4 @@ func (l *lane) forged(s *socket, n int) []told {
 		l.bury(s)
 	}
 	return list
-}
-
-// giveBack returns what a socket has of the pools once its reader is done.
-func (l *lane) giveBack(s *socket) {
-	l.mu.Lock()
-	s.clear()
-	table := s.table
-	s.table = nil
-	l.mu.Unlock()
-	tables.Put(table)
 }

@@ -88,7 +88,7 @@ func TestForgedPackets(t *testing.T) {
 
 // A reply with any identifier but that of a query that waits is none.
 func TestForgedIdentifiers(t *testing.T) {
-	s := &socket{table: new([1 << 16]uint16)}
+	s := &socket{numbers: new(numbers)}
 	waiting, done := &ask{}, &ask{}
 	first := s.register(done)
 	second := s.register(waiting)

@@ -34,7 +34,10 @@ type Field struct {
 }
 
 // OwnerText is the absolute owner name, letter case as written.
-func (a *AliasEntry) OwnerText() string { return string(zone.AppendNameText(nil, a.owner)) }
+func (a *AliasEntry) OwnerText() string { return string(a.AppendOwnerText(nil)) }
+
+// AppendOwnerText appends OwnerText to out.
+func (a *AliasEntry) AppendOwnerText(out []byte) []byte { return zone.AppendNameText(out, a.owner) }
 
 // Aliases gives all ALIAS entries in the order of reading.
 func (z *Zone) Aliases() []AliasEntry {
@@ -47,13 +50,15 @@ func (z *Zone) readAliases() []AliasEntry {
 	s := z.settings
 	s.hashOnly = true
 	var r *reader
+	var last aliasWords
+	var a AliasEntry
+	s.each = func(r *reader, e *Entry, h *head) { a = r.aliasEntry(e, h, &last) }
 	for i := range z.Marks {
 		m := &z.Marks[i]
 		if m.Kind != MarkALIAS {
 			continue
 		}
-		var a AliasEntry
-		s.each = func(r *reader, e *Entry, h *head) { a = r.aliasEntry(e, h) }
+		a = AliasEntry{}
 		if r == nil {
 			r = newReader(&s, m.place.seg, m.context.restore())
 		} else {
@@ -70,15 +75,32 @@ func (z *Zone) readAliases() []AliasEntry {
 	return entries
 }
 
-func (r *reader) aliasEntry(e *Entry, h *head) AliasEntry {
+// aliasWords are what most ALIAS entries of a zone share with the one before.
+type aliasWords struct {
+	keyword string
+	wire    []byte // of origin, case as written
+	origin  zone.Name
+}
+
+func (w *aliasWords) use(keyword, origin []byte) {
+	if w.keyword != string(keyword) {
+		w.keyword = string(keyword)
+	}
+	if !bytes.Equal(w.wire, origin) {
+		w.wire = bytes.Clone(origin)
+		w.origin, _ = zone.NameFromWire(origin)
+	}
+}
+
+func (r *reader) aliasEntry(e *Entry, h *head, words *aliasWords) AliasEntry {
 	owner, _ := zone.NameFromWire(r.ctx.ownerName())
-	origin, _ := zone.NameFromWire(r.ctx.origin)
+	words.use(e.Tokens[h.typeAt].raw(r.text), r.ctx.origin)
 	a := AliasEntry{
 		Owner:    owner,
 		TTL:      h.ttl,
-		Keyword:  string(e.Tokens[h.typeAt].raw(r.text)),
-		Origin:   origin,
-		owner:    []byte(string(r.ctx.ownerName())),
+		Keyword:  words.keyword,
+		Origin:   words.origin,
+		owner:    bytes.Clone(r.ctx.ownerName()),
 		explicit: h.explicit,
 	}
 	for i, tok := range e.Tokens[h.typeAt+1:] {

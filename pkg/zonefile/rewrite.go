@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"slices"
 	"strconv"
 
 	"github.com/miekg/dns"
@@ -180,17 +179,31 @@ func aliasEdit(a *AliasEntry, text []byte) edit {
 // lastTTL gives the TTL of the last of our own records, which begin with owner
 // and TTL; false where there are only comments.
 func lastTTL(text []byte) (ttl uint32, ok bool) {
-	lines := bytes.Split(bytes.TrimRight(text, "\r\n"), []byte{'\n'})
-	for _, line := range slices.Backward(lines) {
-		fields := bytes.Fields(line)
-		if len(fields) < 4 || fields[0][0] == ';' {
-			continue
-		}
-		if n, err := strconv.ParseUint(string(fields[1]), 10, 32); err == nil {
-			return uint32(n), true
+	for rest := bytes.TrimRight(text, "\r\n"); len(rest) > 0; {
+		line := rest[bytes.LastIndexByte(rest, '\n')+1:]
+		rest = rest[:max(len(rest)-len(line)-1, 0)]
+		if ttl, ok = recordTTL(line); ok {
+			return ttl, true
 		}
 	}
 	return 0, false
+}
+
+// recordTTL gives the second field of a line that is no comment, and has two more behind it.
+func recordTTL(line []byte) (ttl uint32, ok bool) {
+	var fields [4][]byte
+	n := 0
+	for field := range bytes.FieldsSeq(line) {
+		if n++; n == len(fields) || n == 1 && field[0] == ';' {
+			break
+		}
+		fields[n-1] = field
+	}
+	if n < len(fields) {
+		return 0, false
+	}
+	seconds, err := strconv.ParseUint(string(fields[1]), 10, 32)
+	return uint32(seconds), err == nil
 }
 
 // expandNeeded has a $GENERATE written out where something in it changes, or

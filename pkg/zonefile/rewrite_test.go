@@ -222,3 +222,24 @@ func TestRewriteInherited(t *testing.T) {
 		})
 	}
 }
+
+func TestLastTTL(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want uint32
+		ok   bool
+	}{
+		{"", 0, false},
+		{"; a comment of more words\n", 0, false},
+		{"a. 60 IN\n", 0, false},
+		{"a. 60 IN A 192.0.2.1\n", 60, true},
+		{"; target b.\na. 60 IN A 192.0.2.1\na. 30 IN AAAA 2001:db8::1\n", 30, true},
+		{"a. 60 IN A 192.0.2.1\r\n; and a last one\r\n", 60, true},
+		{"a. 60 IN A 192.0.2.1\n\n ; x y z w", 60, true},
+		{"a. 60 IN A 192.0.2.1\na. IN A 192.0.2.1\n", 60, true},
+	} {
+		if ttl, ok := lastTTL([]byte(tt.text)); ttl != tt.want || ok != tt.ok {
+			t.Errorf("%q: %d, %t; want %d, %t", tt.text, ttl, ok, tt.want, tt.ok)
+		}
+	}
+}

@@ -47,6 +47,8 @@ what has changed, in this order: file, reload of the name server, hooks.
 
 What it knows is kept in the state, so that a restart changes nothing. A zone
 that fails keeps what was published last, and is tried again; it stops no other.
+An output that somebody removes is written anew, and one that somebody edits is
+left alone until it is out of the way.
 SIGHUP has it read its configuration again. It ends with SIGTERM or SIGINT.`,
 		Example: `  aliasflat watch
   aliasflat watch --config /etc/aliasflat/aliasflat.yaml

@@ -65,10 +65,9 @@ func (g Generations) add(path string, serial zone.Serial) error {
 	if err != nil {
 		return err
 	}
-	for _, dir := range []string{g.Dir, folder} {
-		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
+	// Whoever removes the folder of a daemon's state does not stop the daemon.
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
 	}
 	kept, err := list(folder)
 	if err != nil {

@@ -132,7 +132,7 @@ func TestGenerationsNone(t *testing.T) {
 	if err := g.Add(filepath.Join(dir, "none.db"), 1); err != nil {
 		t.Error(err)
 	}
-	g.Dir = filepath.Join(dir, "no", "g")
+	g.Dir = filepath.Join(path, "g")
 	if err := g.Add(path, 1); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("no place: %v", err)
 	}

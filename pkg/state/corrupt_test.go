@@ -277,6 +277,38 @@ func TestChangedWhileOpen(t *testing.T) {
 	}
 }
 
+// Nor is it one when somebody writes over it.
+func TestOverwrittenWhileOpen(t *testing.T) {
+	for _, octet := range []byte{0, 0x55, 0xff} {
+		dir := t.TempDir()
+		text := made(t)
+		write(t, dir, text)
+		s := open(t, dir, Options{})
+		f, err := os.OpenFile(s.Path(), os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write(bytes.Repeat([]byte{octet}, len(text))); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if k := s.AllKnown(); len(k) > 0 {
+			t.Errorf("%#x: %d answers from nowhere", octet, len(k))
+		}
+		if err := s.Problem(); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%#x: problem = %v", octet, err)
+		}
+		if err := s.Commit(full()); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%#x: Commit: %v", octet, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Errorf("%#x: %v", octet, err)
+		}
+	}
+}
+
 // FuzzState: whatever stands where a store should be, it is opened or put aside, and a serial
 // that was committed after that does not go back.
 func FuzzState(f *testing.F) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"runtime"
 	"runtime/debug"
 
 	"go.etcd.io/bbolt"
@@ -139,8 +140,9 @@ func (s *Store) view(read func(*bbolt.Tx) error) {
 }
 
 // guarded makes an error of it when mapped memory has gone, because the file was cut short
-// meanwhile or cannot be read. bbolt may hold locks of its own at that moment, so it is not
-// called any more from then on.
+// meanwhile or cannot be read, and when what is in it makes no sense any more, because somebody
+// has written over it. bbolt may hold locks of its own at that moment, so it is not called any
+// more from then on.
 func (s *Store) guarded(use func() error) (err error) {
 	if s.broken.Load() {
 		return errGone
@@ -152,6 +154,9 @@ func (s *Store) guarded(use func() error) (err error) {
 		case interface{ Addr() uintptr }: // a [runtime.Error] of an access to memory
 			s.broken.Store(true)
 			err = errGone
+		case string, runtime.Error: // of bbolt, which holds pages to be sound, and of their bounds
+			s.broken.Store(true)
+			err = fmt.Errorf("%w (%v)", errGone, fault)
 		default:
 			panic(fault)
 		}

@@ -74,6 +74,7 @@ func (l *loop) take(ctx context.Context, a answered) {
 		settled.Confirmed, settled.NegativeTTL = false, max(settled.NegativeTTL, early)
 	}
 	l.tally(&settled)
+	l.distrusts = l.distrusts || settled.Reason == resolve.ReasonBadResolver
 	old := t.answer
 	l.table.count(t, func() {
 		t.answer, t.asked = &settled, momentOf(now)

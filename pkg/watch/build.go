@@ -80,13 +80,17 @@ func (l *loop) options() compile.Options {
 	return options
 }
 
-// build reads what has changed, and compiles. It is the only one that uses the session.
+// build reads what has changed, and compiles. It is the only one that uses the session. Once ctx
+// has ended nobody wants what comes of it, and it leaves off.
 func (l *loop) build(ctx context.Context, b *build, options *compile.Options) {
 	n := len(b.zones)
 	b.results, b.problems, b.files, b.unread = make([]compile.Result, n), make([]diag.List, n), make([][]string, n), make([]bool, n)
-	l.read(b, options.Advise)
+	l.read(ctx, b, options.Advise)
 	var zones, places []int
 	for k, i := range b.zones {
+		if ctx.Err() != nil {
+			return
+		}
 		if len(b.problems[k]) > 0 {
 			continue
 		}
@@ -104,11 +108,14 @@ func (l *loop) build(ctx context.Context, b *build, options *compile.Options) {
 }
 
 // read reads the sources that have to be read.
-func (l *loop) read(b *build, advise func([]byte)) {
+func (l *loop) read(ctx context.Context, b *build, advise func([]byte)) {
 	var zones []int
 	var sources []compile.Source
 	var records []*recorder
 	for k, i := range b.zones {
+		if ctx.Err() != nil {
+			return
+		}
 		if !b.read[k] {
 			continue
 		}
@@ -162,6 +169,12 @@ func (r *recorder) Stat(name string) (fs.FileInfo, error) {
 // compiled takes in what was compiled.
 func (l *loop) compiled(ctx context.Context, b *build) {
 	l.building = false
+	if l.stopping {
+		for _, i := range b.zones {
+			l.zones[i].busy = false
+		}
+		return
+	}
 	now := time.Now()
 	moved := false
 	for k, i := range b.zones {
@@ -189,7 +202,7 @@ func (l *loop) compiled(ctx context.Context, b *build) {
 		case !r.OK():
 			m.Guarded = r.Guarded
 			l.attempted(m, now, r.Problems, true)
-		case !l.stopping:
+		default:
 			l.publish(ctx, m, r)
 		}
 	}

@@ -28,25 +28,26 @@ type loop struct {
 	usedBy  map[int][]*member // by zone: who hangs on it; nil: not known
 	due     []*member         // that are to be compiled, perhaps later
 
-	inbox    inbox
-	inFlight int
-	lookups  Lookups
-	building bool
-	built    chan *build
-	room     chan struct{} // for zones that are published at once
-	done     chan finished
-	changed  chan []string // files
-	turned   time.Time     // when the loop came round last
-	wall     moment        // that the clock showed then
-	kept     time.Time     // when it was remembered last that targets are as they were
-	keeping  bool
-	looked   time.Time // at outputs
-	looking  bool
-	probed   time.Time // when the resolvers were
-	probing  bool
-	doubted  []*target // that are asked once more when they were
-	told     int       // events of targets since toldSince
-	untold   int       // of those, targets that fail and were not told of
+	inbox     inbox
+	inFlight  int
+	lookups   Lookups
+	building  bool
+	built     chan *build
+	room      chan struct{} // for zones that are published at once
+	done      chan finished
+	changed   chan []string // files
+	turned    time.Time     // when the loop came round last
+	wall      moment        // that the clock showed then
+	kept      time.Time     // when it was remembered last that targets are as they were
+	keeping   bool
+	looked    time.Time // at outputs
+	looking   bool
+	probed    time.Time // when the resolvers were
+	probing   bool
+	distrusts bool      // an answer since then was not believed for who gave it
+	doubted   []*target // that are asked once more when they were
+	told      int       // events of targets since toldSince
+	untold    int       // of those, targets that fail and were not told of
 	// untoldWell is the same for those that answer again.
 	untoldWell int
 	toldSince  time.Time
@@ -230,7 +231,7 @@ func (l *loop) turn(ctx, deliver context.Context) chan error {
 		l.daemon.alive()
 		l.followClock(time.Now())
 		l.start(ctx)
-		l.compile(deliver)
+		l.compile(ctx)
 		l.tend(ctx)
 		timer.Reset(l.next())
 	}

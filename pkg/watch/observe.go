@@ -3,6 +3,7 @@ package watch
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/compile"
@@ -25,7 +26,7 @@ func (l *loop) attempted(m *member, now time.Time, problems diag.List, failed bo
 		m.Phase = PhasePublished
 	}
 	found := firstProblem(problems)
-	again := before == m.Phase && told != nil && found != nil && told.Code == found.Code && told.Message == found.Message
+	again := before == m.Phase && told != nil && found != nil && told.Code == found.Code && alike(told.Message, found.Message)
 	switch {
 	case again:
 	case m.Phase == PhaseFailing:
@@ -35,6 +36,18 @@ func (l *loop) attempted(m *member, now time.Time, problems diag.List, failed bo
 	case m.Phase == PhasePublished && (before == PhaseFailing || before == PhaseHolding):
 		l.tell(m, Event{Kind: KindRecovered, Message: "published as source and targets have it"})
 	}
+}
+
+// alike tells whether two messages are the same but for their numbers, such as those in the name
+// of a temporary file.
+func alike(a, b string) bool {
+	digits := func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return -1
+		}
+		return r
+	}
+	return strings.Map(digits, a) == strings.Map(digits, b)
 }
 
 // counted adds the codes of errors to a count that others may be reading.

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	probeEvery = time.Minute // resolvers are probed so often
-	probeLasts = 2 * time.Second
+	probeEvery = time.Minute            // resolvers are probed so often
+	probeAgain = 5 * time.Second        // and so often where one is not believed
+	probeLasts = 250 * time.Millisecond // what a probe has shown holds so long
 	// Targets that begin to fail, or answer again, are told one by one as long as so many of
 	// them have done so within a minute, and then by their number.
 	mostTold   = 20
@@ -23,7 +24,7 @@ const (
 func (l *loop) tend(ctx context.Context) {
 	l.keep(ctx)
 	l.lookAtOutputs(ctx)
-	if time.Since(l.probed) >= probeEvery {
+	if since := time.Since(l.probed); since >= probeEvery || l.distrusts && since >= probeAgain {
 		l.probe(ctx)
 	}
 	l.tellRest()
@@ -84,7 +85,7 @@ func (l *loop) probe(ctx context.Context) {
 	l.tasks.Go(func() {
 		l.work.Probe(ctx)
 		_ = l.daemon.do(ctx, func(*loop) { // the loop may have ended
-			l.probing, l.probed = false, time.Now()
+			l.probing, l.distrusts, l.probed = false, false, time.Now()
 			again := l.doubted
 			l.doubted = nil
 			for _, t := range again {

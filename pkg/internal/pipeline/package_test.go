@@ -33,6 +33,15 @@ func TestDebianPackage(t *testing.T) {
 	}
 }
 
+// The daemon of the package publishes to NSD and Knot too, as Debian has them.
+func TestDebianPackageServers(t *testing.T) {
+	t.Parallel()
+	said := inMachine(t, "servers.sh", map[string]string{"aliasflat.deb": packages(t)["deb"]})
+	if !strings.HasSuffix(said, "== all is well\n") {
+		t.Error(said)
+	}
+}
+
 // Both packages have the same files, but for where each system has the completion of zsh, and
 // the program in them runs.
 func TestPackageFiles(t *testing.T) {
@@ -165,7 +174,7 @@ func TestUnitSecurity(t *testing.T) {
 			if exposed, err := strconv.ParseFloat(found[1], 64); err != nil || exposed > mostExposed {
 				t.Errorf("%s with %q: %s", unit, dropIn, said)
 			}
-			t.Logf("%s with %q: %s", unit, filepath.Base(dropIn), found[1])
+			t.Logf("%s with %q: %s", unit, dropIn, found[1])
 		}
 	}
 }

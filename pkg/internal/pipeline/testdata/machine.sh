@@ -24,10 +24,12 @@ done
 ln -s pts/ptmx "$root/dev/ptmx"
 mkdir "$root/shared"
 mount --bind "$shared" "$root/shared"
-mount -t sysfs sysfs "$root/sys"
+mount -t sysfs -o ro sysfs "$root/sys"
 
-# Nothing of this machine begins by itself.
+# Nothing of this machine begins by itself, least of all what sets up a kernel.
 find "$root/etc/systemd/system" -mindepth 1 -delete
+find "$root"/lib/systemd/system/*.target.wants -mindepth 1 \
+	! -name systemd-journald.service ! -name 'systemd-journald*.socket' ! -name systemd-tmpfiles-setup.service -delete
 rm -f "$root/usr/sbin/policy-rc.d"
 cat >"$root/etc/systemd/system/inside.target" <<'EOF'
 [Unit]
@@ -44,6 +46,8 @@ EOF
 exec unshare --pid --cgroup --fork --kill-child sh -e -c '
 	mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup"
 	mount -t proc proc "$1/proc"
+	mount --bind "$1/proc/sys" "$1/proc/sys"
+	mount -o remount,bind,ro "$1/proc/sys"
 	# Units have roots of their own, which a chroot would not let them.
 	cd "$1"
 	mkdir old

@@ -15,6 +15,11 @@ until_is() { # until_is WHAT EXPECTED COMMAND...: tries for some seconds
 show() { systemctl show -P "$1" "${2:-aliasflat}"; }
 serves() { dig +short @127.0.0.1 "$1" "$2"; }
 beside() { # beside SERVER: the daemon publishes to it
+	# What the drop-in says that is to be done once.
+	sed -n 's/^# \{5\}//p' "/usr/share/doc/aliasflat/examples/aliasflat.service.d/$1.conf" >once
+	[ -s once ]
+	sh -e once
+	systemctl start "$1"
 	mkdir -p /etc/systemd/system/aliasflat.service.d
 	cp "/usr/share/doc/aliasflat/examples/aliasflat.service.d/$1.conf" /etc/systemd/system/aliasflat.service.d/
 	sed 's,udp://127.0.0.1:5300,file:answers.zone,' "/usr/share/doc/aliasflat/examples/watch/$1.yaml" >/etc/aliasflat/aliasflat.yaml
@@ -49,25 +54,20 @@ remote-control:
 	control-enable: yes
 zone:
 	name: example.com
-	zonefile: /var/lib/nsd/example.com.db
+	zonefile: /var/lib/nsd/zones/example.com.db
 	store-ixfr: yes
 	create-ixfr: yes
 EOF
-# What the drop-in says that is to be done once.
-sed -n 's/^# \{5\}//p' /usr/share/doc/aliasflat/examples/aliasflat.service.d/nsd.conf >once
-[ -s once ]
-sh -e once
-systemctl start nsd
 beside nsd
 
 say Knot
+sed -i 's/^#    listen: .*/    listen: 127.0.0.1@53/' /etc/knot/knot.conf
 cat >>/etc/knot/knot.conf <<'EOF'
 zone:
   - domain: example.com
-    file: /var/lib/knot/example.com.db
+    file: /var/lib/knot/zones/example.com.db
     zonefile-sync: -1
     zonefile-load: difference
 EOF
-systemctl start knot
 beside knot
 say all is well

@@ -23,7 +23,7 @@ func TestWatchExamples(t *testing.T) {
 	}{
 		"bind.yaml": {judge.StartSteeredNamed, "ixfr-from-differences yes;", "/var/lib/bind", "[rndc]"},
 		"nsd.yaml":  {judge.StartSteeredNSD, "\tstore-ixfr: yes\n\tcreate-ixfr: yes\n", "/var/lib/nsd/zones", "[nsd-control]"},
-		"knot.yaml": {judge.StartSteeredKnot, "    zonefile-sync: -1\n    zonefile-load: difference\n", "/var/lib/knot/zones", "[knotc]"},
+		"knot.yaml": {judge.StartSteeredKnot, "    zonefile-sync: -1\n    zonefile-load: difference\n", "/var/lib/knot-zones", "[knotc]"},
 	}
 	found, err := filepath.Glob(filepath.Join(root(t), "examples/watch/*.yaml"))
 	if err != nil || len(found) != len(tests) {

@@ -65,7 +65,7 @@ sed -i 's/^#    listen: .*/    listen: 127.0.0.1@53/' /etc/knot/knot.conf
 cat >>/etc/knot/knot.conf <<'EOF'
 zone:
   - domain: example.com
-    file: /var/lib/knot/zones/example.com.db
+    file: /var/lib/knot-zones/example.com.db
     zonefile-sync: -1
     zonefile-load: difference
 EOF

@@ -25,12 +25,8 @@ func inMachine(t *testing.T, script string, files map[string]string) string {
 	if os.Getuid() != 0 {
 		t.Skip("NOT TESTED: only root can mount a copy of this machine")
 	}
-	shared, err := os.MkdirTemp("", "aliasflat-machine-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	group := filepath.Base(shared)
-	t.Cleanup(func() { throwAway(t, shared, group) })
+	shared, group := t.TempDir(), fmt.Sprintf("aliasflat-%d-%s", os.Getpid(), t.Name())
+	t.Cleanup(func() { throwAway(t, group) })
 	files["inside.sh"] = filepath.Join("testdata", script)
 	for name, from := range files {
 		text, err := os.ReadFile(from)
@@ -68,7 +64,9 @@ func inMachine(t *testing.T, script string, files map[string]string) string {
 		if status := said("done"); status != "" {
 			// Its first process ends with the one that waits for it, and all others with that.
 			cancel()
-			<-ended
+			if err := <-ended; err == nil {
+				t.Error("the machine has ended before it was killed")
+			}
 			if status != "0\n" {
 				t.Fatalf("status %s%s", status, said("said"))
 			}
@@ -77,8 +75,8 @@ func inMachine(t *testing.T, script string, files map[string]string) string {
 	}
 }
 
-// throwAway removes what is left of a machine: its files were in memory.
-func throwAway(t *testing.T, shared, group string) {
+// throwAway removes the control groups of a machine. Its files were in memory.
+func throwAway(t *testing.T, group string) {
 	t.Helper()
 	script := `mount -t cgroup2 cgroup2 "$1" && cd "$1" && [ ! -d "$2" ] || find "$2" -depth -type d -exec rmdir {} +`
 	folder := t.TempDir()
@@ -91,9 +89,6 @@ func throwAway(t *testing.T, shared, group string) {
 	}
 	if err != nil {
 		t.Errorf("its control groups stay: %v: %s", err, said)
-	}
-	if err := os.RemoveAll(shared); err != nil {
-		t.Error(err)
 	}
 }
 

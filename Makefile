@@ -13,7 +13,7 @@ BENCHRUN := $(GO) run ./pkg/internal/benchrun
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build test race check bench bench-long deep fuzz lint fmt golden demo deps cover cross
+.PHONY: help build test race check bench bench-long deep fuzz lint fmt golden demo package deps cover cross
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -58,8 +58,11 @@ golden: ## Rewrite the expected outputs, then show what moved.
 	for dir in $$dirs; do $(GO) test "./$$dir" -update || exit 1; done
 	git diff --stat
 
-demo: ## Compile the quick start zone with the built-in resolver, offline.
-	@$(GO) run ./cmd/aliasflat compile --resolver demo: examples/quickstart/example.com.zone
+demo: ## Show the daemon at work for a minute, in a world without a network.
+	@$(GO) run ./cmd/aliasflat demo
+
+package: ## Build dist/*.deb and dist/*.rpm (VERSION=v1.2.3, GOARCH=arm64).
+	@sh .ci/package.sh dist
 
 bench: build ## Measure aliasflat beside other tools, 3 rounds: zones to 3 M records, and 100 k targets.
 	@sh .ci/deps.sh bench

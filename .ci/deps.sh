@@ -40,6 +40,13 @@ else
 	need strace strace
 	need e2fsprogs mkfs.ext4
 	need xfsprogs mkfs.xfs
+	# What the packages and the units are built for, and judged by.
+	need systemd systemd-analyze
+	need rpm rpm
+	need rpm2cpio rpm2archive
+	need iproute2 ip
+	need man-db man
+	need procps pgrep
 	# What the examples for pipelines run.
 	need curl curl
 	need jq jq

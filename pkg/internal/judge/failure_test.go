@@ -36,7 +36,7 @@ func TestFailures(t *testing.T) {
 	good, bad := zoneFile(t, tiny), zoneFile(t, broken)
 	gone := make(chan struct{})
 	close(gone)
-	ended := &Server{Addr: "127.0.0.1:1", Name: "nsd", log: new(buffer), exited: gone}
+	ended := &Server{Addr: "127.0.0.1:1", Name: "nsd", log: new(Buffer), exited: gone}
 	for want, call := range map[string]func(testing.TB){
 		"no-such-tool is not installed: run make deps": func(tb testing.TB) { tb.Helper(); findTool(tb, "no-such-tool") },
 		"named-compilezone refuses":                    func(tb testing.TB) { tb.Helper(); NamedCompile(tb, "example.com", bad) },

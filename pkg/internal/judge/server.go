@@ -36,7 +36,7 @@ type Server struct {
 	// it reach this one; nil where the server was started without.
 	Control []string
 
-	log    *buffer
+	log    *Buffer
 	exited chan struct{} // closed when the process has gone
 }
 
@@ -78,11 +78,18 @@ func (s *Server) Log() string { return s.log.String() }
 func (s *Server) Query(tb testing.TB, name string, qtype uint16) *dns.Msg {
 	tb.Helper()
 	answer, err := s.ask("tcp", name, qtype)
+	for n := 0; n < cutLimit && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)); n++ {
+		answer, err = s.ask("tcp", name, qtype)
+	}
 	if err != nil {
 		tb.Fatalf("%s: ask for %s %s: %v\n%s", s.Name, name, dns.TypeToString[qtype], err, s.Log())
 	}
 	return answer
 }
+
+// cutLimit is how often a question is asked again whose connection was cut: NSD does that to
+// those that wait while it puts other processes in the place of its old ones.
+const cutLimit = 20
 
 // Transfer gives all records of a zone, in the form of [NamedCompile].
 func (s *Server) Transfer(tb testing.TB, zone string) []string {
@@ -206,7 +213,7 @@ func launch(tb testing.TB, name, path, dir string, args []string, port int) *Ser
 	server := &Server{
 		Addr:   fmt.Sprintf("127.0.0.1:%d", port),
 		Name:   name,
-		log:    new(buffer),
+		log:    new(Buffer),
 		exited: make(chan struct{}),
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), path, args...)
@@ -290,19 +297,21 @@ func copyProgram(tb testing.TB, path string) string {
 	return twin
 }
 
-// buffer collects output while the test reads it.
-type buffer struct {
+// Buffer collects what a program prints while the test reads it.
+type Buffer struct {
 	mu   sync.Mutex
 	text strings.Builder
 }
 
-func (b *buffer) Write(p []byte) (int, error) {
+// Write takes in what is printed.
+func (b *Buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.Write(p)
 }
 
-func (b *buffer) String() string {
+// String gives all of it up to now.
+func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/aliasflat/aliasflat/pkg/internal/judge"
 )
 
 // image is what a Dockerfile makes, as far as the one of this project goes.
@@ -162,7 +164,7 @@ func TestContainer(t *testing.T) {
 	if out, err := i.run(t, i.health...).CombinedOutput(); err == nil || !strings.Contains(string(out), "no daemon answers at /var/lib/aliasflat/control.sock") {
 		t.Errorf("without a daemon: %v: %s", err, out)
 	}
-	log, ended := &logged{}, make(chan error, 1)
+	log, ended := &judge.Buffer{}, make(chan error, 1)
 	cmd := i.run(t, append(i.entrypoint, i.cmd...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {

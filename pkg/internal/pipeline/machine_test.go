@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/aliasflat/aliasflat/pkg/internal/judge"
 )
 
 // machineTime is how long a machine may take, on a busy host.
@@ -40,7 +42,7 @@ func inMachine(t *testing.T, script string, files map[string]string) string {
 	put(t, shared, "name", group)
 	ctx, cancel := context.WithTimeout(t.Context(), machineTime)
 	defer cancel()
-	log := &logged{}
+	log := &judge.Buffer{}
 	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--net", "sh", "testdata/machine.sh", shared)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {

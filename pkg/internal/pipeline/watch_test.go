@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,26 +20,8 @@ import (
 // running is a daemon in a process of its own.
 type running struct {
 	cmd *exec.Cmd
-	log *logged
+	log *judge.Buffer
 	end chan error
-}
-
-// logged keeps what a process says.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // program is aliasflat with arguments, in a folder.
@@ -57,7 +38,7 @@ func program(t *testing.T, dir string, args ...string) *exec.Cmd {
 // startWatch starts a daemon, which ends with the test.
 func startWatch(t *testing.T, dir string, args ...string) *running {
 	t.Helper()
-	r := &running{cmd: program(t, dir, append([]string{"watch"}, args...)...), log: &logged{}, end: make(chan error, 1)}
+	r := &running{cmd: program(t, dir, append([]string{"watch"}, args...)...), log: &judge.Buffer{}, end: make(chan error, 1)}
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)

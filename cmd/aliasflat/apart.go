@@ -78,8 +78,10 @@ func (f *files) is(path string) (claim, bool) {
 // inState tells whether a path belongs to the state. Folders that others have made in there are
 // theirs.
 func (f *files) inState(place string) bool {
-	return f.state != "" && (place == f.state || filepath.Dir(place) == f.state ||
-		strings.HasPrefix(place, filepath.Join(f.state, generationsFolder)+string(filepath.Separator)))
+	in := func(folder string) bool {
+		return strings.HasPrefix(place, filepath.Join(f.state, folder)+string(filepath.Separator))
+	}
+	return f.state != "" && (place == f.state || filepath.Dir(place) == f.state || in(generationsFolder) || in(historyFolder))
 }
 
 // claim says what a file is. What it was before stands.

@@ -37,6 +37,7 @@ type compileCommand struct {
 	plan    string // the sum that the run must have; empty: any
 	preview bool   // it only tells what would change
 	files   *files // of the run, once they are settled
+	forever bool   // it is that of a daemon, which has a state without being told where
 }
 
 func newCompileCommand(a *app) *cobra.Command {
@@ -156,6 +157,10 @@ func (c *compileCommand) prepare(cmd *cobra.Command, args []string, w io.Writer)
 	if err != nil {
 		return nil, nil, 0, err
 	}
+	if c.forever && conf.State == "" && c.state == "" {
+		conf.State = defaultState()
+	}
+	servedOutputs(conf, c.state)
 	wait, err := c.waitTime()
 	if err != nil {
 		return nil, nil, 0, err

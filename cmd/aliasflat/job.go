@@ -78,37 +78,39 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 
 // job is one source with what is to be made of it.
 type job struct {
-	path     string // "-" is standard input
-	picked   string // the name by which --zone picked it; empty: it was not
-	output   string // "-" is standard output
-	origin   zone.Name
-	view     string
-	settings config.Settings
-	checkers [][]string
-	delivery delivery
-	lockFile string                       // what is reviewed of the targets; empty: there is none
-	lockFor  func(zone.Name) string       // gives lockFile the zone name; nil: it has no place for it
-	reviewed *state.Lock                  // what lockFile lists; nil: it was not read
-	newLock  []byte                       // what is to be written to it; nil: nothing
-	promise  func(*publish.Forward) error // see [publish.Delivery]; nil: nothing is remembered
-	last     string                       // the file that tells what was published last; empty: none does
-	against  string                       // what --against names; empty: what the output holds
-	shown    *zone.Serial                 // of the output; nil: there is none
-	asked    string                       // the server that tells the published serial, as dns://HOST; empty: none is asked
-	served   *zone.Serial                 // what that server serves; nil: it was not asked
-	old      []byte                       // the zone that was transferred from the server that against names
-	expand   func(zone.Name) string       // gives output the zone name
-	buf      []byte                       // memory of the source, used again for reading back
-	learned  resolve.Estimates            // of its answers, by a daemon
-	watched  bool                         // by a daemon: what fails is tried again, and a pipe, which may never end, is not read
-	root     string                       // that $INCLUDE may read below, as it was said; empty: it was not
-	sum      uint64                       // of the text to be written, see sumOf; reading back overwrites the text
-	source   compile.Source
-	included *included           // nil: the source may include nothing
-	lock     *publish.Lock       // of output; nil: it has none
-	earlier  publish.Generations // of output
-	problems diag.List           // that keep the source from being read, or the output from being written
-	outcome  outcome             // what comes of the problems
+	path        string // "-" is standard input
+	picked      string // the name by which --zone picked it; empty: it was not
+	output      string // "-" is standard output
+	origin      zone.Name
+	view        string
+	settings    config.Settings
+	checkers    [][]string
+	delivery    delivery
+	lockFile    string                       // what is reviewed of the targets; empty: there is none
+	lockFor     func(zone.Name) string       // gives lockFile the zone name; nil: it has no place for it
+	reviewed    *state.Lock                  // what lockFile lists; nil: it was not read
+	newLock     []byte                       // what is to be written to it; nil: nothing
+	promise     func(*publish.Forward) error // see [publish.Delivery]; nil: nothing is remembered
+	last        string                       // the file that tells what was published last; empty: none does
+	against     string                       // what --against names; empty: what the output holds
+	shown       *zone.Serial                 // of the output; nil: there is none
+	asked       string                       // the server that tells the published serial, as dns://HOST; empty: none is asked
+	served      *zone.Serial                 // what that server serves; nil: it was not asked
+	old         []byte                       // the zone that was transferred from the server that against names
+	expand      func(zone.Name) string       // gives output the zone name
+	buf         []byte                       // memory of the source, used again for reading back
+	learned     resolve.Estimates            // of its answers, by a daemon
+	watched     bool                         // by a daemon: what fails is tried again, and a pipe, which may never end, is not read
+	secondaries []config.Secondary           // that the zone is served to; empty: it is not
+	feeds       zone.Name                    // that it is served as; the zero Name: it is not
+	root        string                       // that $INCLUDE may read below, as it was said; empty: it was not
+	sum         uint64                       // of the text to be written, see sumOf; reading back overwrites the text
+	source      compile.Source
+	included    *included           // nil: the source may include nothing
+	lock        *publish.Lock       // of output; nil: it has none
+	earlier     publish.Generations // of output
+	problems    diag.List           // that keep the source from being read, or the output from being written
+	outcome     outcome             // what comes of the problems
 }
 
 // jobs finds the sources of a command: those named, or all of the
@@ -179,7 +181,7 @@ func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
 }
 
 func configured(z *config.Zone) *job {
-	j := &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith, delivery: deliveryOf(z), asked: z.SerialFrom}
+	j := &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith, delivery: deliveryOf(z), asked: z.SerialFrom, secondaries: z.Secondaries}
 	j.source.Guards = &z.Guards
 	if z.Lock != "" {
 		j.lockFor = z.LockFor

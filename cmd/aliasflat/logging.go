@@ -114,7 +114,7 @@ func eventLevel(e *watch.Event) slog.Level {
 		return slog.LevelError
 	case e.Severity == diag.Warning:
 		return slog.LevelWarn
-	case e.Kind == watch.KindSource || e.Kind == watch.KindRefresh:
+	case e.Kind == watch.KindSource || e.Kind == watch.KindRefresh || e.Kind == watch.KindFollows:
 		return slog.LevelDebug
 	default:
 		return slog.LevelInfo

@@ -9,13 +9,13 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/dnstest"
 )
 
-// primary holds the primary of one script.
-type primary struct{ *dnstest.Primary }
+// scriptPrimary holds the primary of one script.
+type scriptPrimary struct{ *dnstest.Primary }
 
 type primaryKey struct{}
 
-func primaryOf(ts *testscript.TestScript, started bool) *primary {
-	p, ok := ts.Value(primaryKey{}).(*primary)
+func primaryOf(ts *testscript.TestScript, started bool) *scriptPrimary {
+	p, ok := ts.Value(primaryKey{}).(*scriptPrimary)
 	if !ok || started && p.Primary == nil {
 		ts.Fatalf("primary has not been called")
 	}

@@ -79,6 +79,10 @@ func somewhatConcurrent(t *testing.T) string {
 //	primary-set ZONE        serve another zone file from here on
 //	primary-say SERIAL...   answer with one serial after the other, and go on with the last; 0 is SERVFAIL
 //	primary-fault KIND      go wrong; KIND as dnstest.ParsePrimaryFault reads it, "-" is right again
+//	secondary LOG           start a secondary, $SECONDARY, that takes what it is told of from the daemon with that log
+//	secondary-has ZONE [SERIAL [TEXT...]]
+//	                        wait until it has a zone, and those texts in it
+//	secondary-deaf          let it answer nothing; with ! it answers again
 //	hold-state DIR          have the state in a folder open; $HOLDER is who has
 //	free-state              close it again
 //	stamp-state DIR TIME    write to the state in a folder as if it were that time
@@ -105,7 +109,8 @@ func params(dir string) testscript.Params {
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
 			env.Setenv("ESC", "\x1b")
 			env.Values[serverKey{}] = &server{}
-			env.Values[primaryKey{}] = &primary{}
+			env.Values[secondaryKey{}] = &scriptSecondary{}
+			env.Values[primaryKey{}] = &scriptPrimary{}
 			env.Values[memoryKey{}] = map[string]string{}
 			env.Values[heldKey{}] = &held{}
 			env.Values[daemonKey{}] = &scriptDaemon{}
@@ -114,30 +119,33 @@ func params(dir string) testscript.Params {
 		},
 		Condition: condition,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"dns-server":    dnsServer,
-			"dns-set":       dnsSet,
-			"dns-fault":     dnsFault,
-			"dns-heal":      dnsHeal,
-			"primary":       startPrimary,
-			"primary-set":   primarySet,
-			"primary-say":   primarySay,
-			"primary-fault": primaryFault,
-			"exit-status":   exitStatus,
-			"unprivileged":  unprivileged,
-			"interrupt":     interrupt,
-			"remember":      remember,
-			"untouched":     untouched,
-			"hostile":       hostile,
-			"hold-state":    holdState,
-			"free-state":    freeState,
-			"stamp-state":   stampState,
-			"daemon":        startDaemon,
-			"daemon-tells":  daemonTells,
-			"daemon-stop":   stopDaemon,
-			"await":         await,
-			"start":         startProcess,
-			"signal":        signalProcess,
-			"ended":         ended,
+			"dns-server":     dnsServer,
+			"dns-set":        dnsSet,
+			"dns-fault":      dnsFault,
+			"dns-heal":       dnsHeal,
+			"primary":        startPrimary,
+			"primary-set":    primarySet,
+			"primary-say":    primarySay,
+			"primary-fault":  primaryFault,
+			"secondary":      startSecondary,
+			"secondary-deaf": secondaryDeaf,
+			"secondary-has":  secondaryHas,
+			"exit-status":    exitStatus,
+			"unprivileged":   unprivileged,
+			"interrupt":      interrupt,
+			"remember":       remember,
+			"untouched":      untouched,
+			"hostile":        hostile,
+			"hold-state":     holdState,
+			"free-state":     freeState,
+			"stamp-state":    stampState,
+			"daemon":         startDaemon,
+			"daemon-tells":   daemonTells,
+			"daemon-stop":    stopDaemon,
+			"await":          await,
+			"start":          startProcess,
+			"signal":         signalProcess,
+			"ended":          ended,
 		},
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -31,9 +32,11 @@ type watchCommand struct {
 	logFormat string
 	public    bool // what shows the daemon may listen on other addresses than loopback
 
-	feed       *watch.Feed
-	log        *eventLog
-	supervisor *supervisor
+	feed        *watch.Feed
+	log         *eventLog
+	supervisor  *supervisor
+	primary     *watch.Primary                  // nil: nothing is served
+	certificate atomic.Pointer[tls.Certificate] // of the primary
 }
 
 func newWatchCommand(a *app) *cobra.Command {
@@ -57,6 +60,7 @@ SIGHUP has it read its configuration again. It ends with SIGTERM or SIGINT.`,
 			if !slices.Contains(logFormats, c.logFormat) {
 				return wordError("--log-format", c.logFormat, logFormats)
 			}
+			c.forever = true
 			c.feed, c.supervisor = watch.NewFeed(0), newSupervisor()
 			c.log = newEventLog(c.stderr, c.logFormat, c.verbose > 0)
 			return c.watch(cmd, args)
@@ -91,6 +95,11 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	open.add(s.close)
+	end, err := c.listenDNS(ctx, now, known)
+	if err != nil {
+		return err
+	}
+	open.add(end)
 	next := now
 	open.add(func() {
 		now.asked.close()
@@ -136,7 +145,7 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 		},
 		Tell: c.tell,
 	})
-	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStarted, Message: fmt.Sprintf("%s, state %s", counted(len(now.jobs), "zone"), known.dir)})
+	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStarted, Message: fmt.Sprintf("%s, state %s%s", counted(len(now.jobs), "zone"), known.dir, c.servesAt())})
 	c.tellFound(slices.Concat(c.warned, found))
 	s.start(ctx, c, d)
 	c.supervisor.ready()
@@ -153,6 +162,9 @@ func (p *watched) follows(next *watched) error {
 	}
 	if !reflect.DeepEqual(p.conf.Listen, next.conf.Listen) {
 		return errors.New("listen: what is listened on changes with a restart")
+	}
+	if p.conf.TLS.ClientCA != next.conf.TLS.ClientCA {
+		return errors.New("tls: client-ca: who vouches for secondaries changes with a restart")
 	}
 	return nil
 }
@@ -183,6 +195,7 @@ type watched struct {
 	asked       *asked
 	wait        time.Duration // for others that write the same files
 	floor, poll time.Duration
+	feeding     *feeding // nil: nothing is served
 }
 
 // plan reads the configuration as it is now, and opens the resolvers. What is wrong with it is
@@ -199,9 +212,11 @@ func (c *watchCommand) plan(cmd *cobra.Command, args []string, w io.Writer) (*wa
 		j.watched = true
 	}
 	if conf.State == "" && c.state == "" {
-		if conf.State = defaultState(); conf.State == "" {
-			return nil, usageError{message: "nothing says where to keep the state", hint: "name a folder with --state DIR, or with state: in the configuration"}
-		}
+		return nil, usageError{message: "nothing says where to keep the state", hint: "name a folder with --state DIR, or with state: in the configuration"}
+	}
+	feeding, err := c.feeding(conf, jobs, w)
+	if err != nil {
+		return nil, err
 	}
 	floor, poll, err := c.times(conf)
 	if err != nil {
@@ -214,7 +229,7 @@ func (c *watchCommand) plan(cmd *cobra.Command, args []string, w io.Writer) (*wa
 	if problems.HasErrors() {
 		return nil, c.finish(w, &report{Diagnostics: problems}, outcomeSource)
 	}
-	return &watched{conf: conf, jobs: jobs, asked: &asked, wait: wait, floor: floor, poll: poll}, nil
+	return &watched{conf: conf, jobs: jobs, asked: &asked, wait: wait, floor: floor, poll: poll, feeding: feeding}, nil
 }
 
 // open takes what only one may have at a time, and makes the work of a configuration. What
@@ -241,7 +256,8 @@ func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection
 	if locked := lockedJobs(p.jobs); len(locked) > 0 {
 		return failed(c.finish(w, &report{Diagnostics: locked}, outcomeLocked))
 	}
-	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]atomic.Pointer[written], len(p.jobs))}
+	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]atomic.Pointer[written], len(p.jobs)), primary: c.primary}
+	c.feedFrom(ctx, p, host)
 	options := compile.Options{Advise: publish.LargePages, Force: c.force}
 	p.asked.options(&options)
 	known.options(&options)
@@ -253,7 +269,7 @@ func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection
 	}
 	return &watch.Work{
 		Zones: host.zones(), Host: host, Options: options, Floor: p.floor, Now: host.now, Close: open.free, Health: health,
-		Moved: host.Moved, Poll: p.poll, Probe: probe,
+		Moved: host.Moved, Poll: p.poll, Probe: probe, Primary: c.primary,
 		Files: watch.NewFiles(watch.FilesOptions{Poll: p.poll, OnProblem: func(err error) {
 			c.tell(watch.Event{Time: time.Now(), Kind: watch.KindTrouble, Severity: diag.Warning, Message: err.Error()})
 		}}),

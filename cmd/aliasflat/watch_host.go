@@ -29,6 +29,7 @@ type watchHost struct {
 	known   *recollection
 	written []atomic.Pointer[written] // by job: what it wrote last; nil: it has written nothing, or is about to
 	busy    atomic.Int32
+	primary *watch.Primary // nil: nothing is served
 }
 
 // Garbage that is let lie, in percent of what is kept: a daemon that waits makes little and is
@@ -242,6 +243,9 @@ func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learn
 		d.Serial, d.Known = r.Serial, true
 		if info, err := os.Stat(j.output); err == nil {
 			h.written[i].Store(&written{serial: r.Serial, content: r.Content, size: info.Size(), modTime: info.ModTime(), inner: innerOf(r)})
+		}
+		if p := h.hand(j, r, &z); p != nil {
+			d.Problems = append(d.Problems, p)
 		}
 	} else if was != nil && was.stands(j.output) {
 		h.written[i].Store(was) // nothing came of it

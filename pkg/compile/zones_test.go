@@ -639,6 +639,8 @@ var reportedElsewhere = map[diag.Code]string{
 	diag.CodeConfigValue:       "pkg/config",
 	diag.CodeConfigZone:        "pkg/config",
 	diag.CodeConfigPrivacy:     "pkg/config",
+	diag.CodeConfigServe:       "pkg/config",
+	diag.CodeConfigSecret:      "pkg/config",
 	diag.CodeLockSyntax:        "cmd/aliasflat",
 	diag.CodeLockDiffers:       "cmd/aliasflat",
 	diag.CodeStateLocked:       "cmd/aliasflat",
@@ -655,6 +657,7 @@ var reportedElsewhere = map[diag.Code]string{
 	diag.CodeReloadFailed:      "pkg/publish",
 	diag.CodeReloadWithdrawn:   "pkg/publish",
 	diag.CodeHookFailed:        "pkg/publish",
+	diag.CodeServeFailed:       "cmd/aliasflat",
 	diag.CodeUnreadable:        "cmd/aliasflat: files that cannot be read",
 	diag.CodeUnwritable:        "cmd/aliasflat: outputs that cannot be written",
 }

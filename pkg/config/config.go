@@ -50,6 +50,10 @@ type Config struct {
 	RefreshFloor  time.Duration     // a daemon asks for no target more often
 	Poll          time.Duration     // how often it looks at sources that the system does not tell of
 	Listen        Listen
+	TLS           TLS
+	Keys          []Key       // of TSIG
+	Secondaries   []Secondary // of the zones that list none, and of the catalog
+	Catalog       zone.Name   // that lists the zones that are served; the zero Name: none does
 
 	Settings Settings // of sources that are no configured zone
 	Zones    []Zone   // patterns expanded, in the order of the file
@@ -94,6 +98,7 @@ type Zone struct {
 	Hooks       [][]string    // argument lists, run behind a verified reload
 	HookTimeout time.Duration // of each hook
 	SerialFrom  string        // the server whose serial counts as published, as dns://192.0.2.1; empty: none
+	Secondaries []Secondary   // that are fed from here; nil: the zone is not served
 	Settings    Settings
 	Span        diag.Span // the entry in the file
 }

@@ -8,12 +8,16 @@ import (
 
 // Listen says where the daemon can be asked.
 type Listen struct {
+	DNS     string   // zones for secondaries, over UDP and TCP, as host:port; empty: off
+	DNSTLS  string   // the same over TLS; empty: off
 	HTTP    string   // metrics and status, as host:port; empty: off
 	Hosts   []string // names under which that may be asked, beside localhost and addresses
 	Control string   // the control socket; empty: it is in the folder of the state
 }
 
 type writtenListen struct {
+	DNS     string   `mapstructure:"dns"`
+	DNSTLS  string   `mapstructure:"dns-tls"`
 	HTTP    string   `mapstructure:"http"`
 	Hosts   []string `mapstructure:"hosts"`
 	Control string   `mapstructure:"control"`
@@ -21,6 +25,8 @@ type writtenListen struct {
 
 func listenKeys() []key {
 	return []key{
+		{"dns", scalar, checkListen},
+		{"dns-tls", scalar, checkListen},
 		{"http", scalar, checkListen},
 		{"hosts", list, checkFilled},
 		{"control", scalar, checkFilled},
@@ -42,7 +48,10 @@ func checkListen(text string) error {
 	return nil
 }
 
+// Serves tells whether zones are served to secondaries.
+func (l *Listen) Serves() bool { return l.DNS != "" || l.DNSTLS != "" }
+
 // listen fills in what was written.
 func (w *writtenListen) listen(path string) Listen {
-	return Listen{HTTP: w.HTTP, Hosts: w.Hosts, Control: beside(path, w.Control)}
+	return Listen{DNS: w.DNS, DNSTLS: w.DNSTLS, HTTP: w.HTTP, Hosts: w.Hosts, Control: beside(path, w.Control)}
 }

@@ -28,22 +28,26 @@ const (
 // are a list: viper takes the keys of a mapping apart at dots and folds their
 // case, so a zone name can never be a key.
 type written struct {
-	Resolvers       []string      `mapstructure:"resolvers"`
-	IncludeRoot     string        `mapstructure:"include-root"`
-	State           string        `mapstructure:"state"`
-	MaxAddresses    string        `mapstructure:"max-addresses"`
-	GenerateLimit   string        `mapstructure:"generate-limit"`
-	AllowNet        []string      `mapstructure:"allow-net"`
-	DenyNet         []string      `mapstructure:"deny-net"`
-	Timeout         string        `mapstructure:"timeout"`
-	Agree           string        `mapstructure:"agree"`
-	AgreeMode       string        `mapstructure:"agree-mode"`
-	RequireAD       string        `mapstructure:"require-ad"`
-	Fresh           string        `mapstructure:"fresh"`
-	Rate            string        `mapstructure:"rate"`
-	RefreshFloor    string        `mapstructure:"refresh-floor"`
-	Poll            string        `mapstructure:"poll"`
-	Listen          writtenListen `mapstructure:"listen"`
+	Resolvers       []string           `mapstructure:"resolvers"`
+	IncludeRoot     string             `mapstructure:"include-root"`
+	State           string             `mapstructure:"state"`
+	MaxAddresses    string             `mapstructure:"max-addresses"`
+	GenerateLimit   string             `mapstructure:"generate-limit"`
+	AllowNet        []string           `mapstructure:"allow-net"`
+	DenyNet         []string           `mapstructure:"deny-net"`
+	Timeout         string             `mapstructure:"timeout"`
+	Agree           string             `mapstructure:"agree"`
+	AgreeMode       string             `mapstructure:"agree-mode"`
+	RequireAD       string             `mapstructure:"require-ad"`
+	Fresh           string             `mapstructure:"fresh"`
+	Rate            string             `mapstructure:"rate"`
+	RefreshFloor    string             `mapstructure:"refresh-floor"`
+	Poll            string             `mapstructure:"poll"`
+	Listen          writtenListen      `mapstructure:"listen"`
+	TLS             writtenTLS         `mapstructure:"tls"`
+	Keys            []writtenKey       `mapstructure:"keys"`
+	Secondaries     []writtenSecondary `mapstructure:"secondaries"`
+	Catalog         string             `mapstructure:"catalog"`
 	writtenSettings `mapstructure:",squash"`
 	Zones           []writtenZone `mapstructure:"zones"`
 }
@@ -65,17 +69,18 @@ type writtenSettings struct {
 }
 
 type writtenZone struct {
-	Name            string        `mapstructure:"name"`
-	View            string        `mapstructure:"view"`
-	Source          string        `mapstructure:"source"`
-	Output          string        `mapstructure:"output"`
-	Lock            string        `mapstructure:"lock"`
-	VerifyWith      [][]string    `mapstructure:"verify-with"`
-	Reload          writtenReload `mapstructure:"reload"`
-	Guard           writtenGuard  `mapstructure:"guard"`
-	Hooks           [][]string    `mapstructure:"hooks"`
-	HookTimeout     string        `mapstructure:"hook-timeout"`
-	SerialFrom      string        `mapstructure:"serial-from"`
+	Name            string             `mapstructure:"name"`
+	View            string             `mapstructure:"view"`
+	Source          string             `mapstructure:"source"`
+	Output          string             `mapstructure:"output"`
+	Lock            string             `mapstructure:"lock"`
+	VerifyWith      [][]string         `mapstructure:"verify-with"`
+	Reload          writtenReload      `mapstructure:"reload"`
+	Guard           writtenGuard       `mapstructure:"guard"`
+	Hooks           [][]string         `mapstructure:"hooks"`
+	HookTimeout     string             `mapstructure:"hook-timeout"`
+	SerialFrom      string             `mapstructure:"serial-from"`
+	Secondaries     []writtenSecondary `mapstructure:"secondaries"`
 	writtenSettings `mapstructure:",squash"`
 }
 
@@ -160,17 +165,18 @@ func envName(key string) string {
 	return envPrefix + "_" + strings.ToUpper(strings.NewReplacer("-", "_", keyDelimiter, "_").Replace(key))
 }
 
-// envKeys are the keys that a variable can set. Those of listen have the names of both, as in
+// envKeys are the keys that a variable can set. Those of listen and tls have the names of both, as in
 // ALIASFLAT_LISTEN_HTTP.
 func envKeys() []key {
 	var keys []key
 	for _, k := range topKeys() {
-		if k.shape == listen {
-			for _, inner := range listenKeys() {
+		switch {
+		case k.shape.isMapping():
+			for _, inner := range k.shape.inner() {
 				inner.name = k.name + keyDelimiter + inner.name
 				keys = append(keys, inner)
 			}
-		} else if k.shape != zones {
+		case k.shape.inner() == nil:
 			keys = append(keys, k)
 		}
 	}
@@ -214,6 +220,7 @@ func (in *inspector) build(path string, w *written) *Config {
 		RequireAD:     w.RequireAD == boolWords[0],
 		Fresh:         or(w.Fresh, freshWords[0]),
 		Listen:        w.Listen.listen(path),
+		TLS:           w.TLS.files(path),
 		Settings:      w.settings(defaults()),
 	}
 	c.Timeout, _ = ParseDuration(or(w.Timeout, "0"))
@@ -228,6 +235,8 @@ func (in *inspector) build(path string, w *written) *Config {
 	}
 	in.bounds("", c.Settings)
 	in.privacy("", c.Settings)
+	in.keys(c, w.Keys)
+	c.Secondaries = in.secondaries("secondaries", w.Secondaries, c.Keys)
 	named := map[string]bool{}
 	for i := range w.Zones {
 		if !isPattern(w.Zones[i].Source) {
@@ -235,9 +244,10 @@ func (in *inspector) build(path string, w *written) *Config {
 		}
 	}
 	for i := range w.Zones {
-		c.Zones = append(c.Zones, in.zone(path, i, &w.Zones[i], w.settings(defaults()), named)...)
+		c.Zones = append(c.Zones, in.zone(path, i, &w.Zones[i], w.settings(defaults()), named, c)...)
 	}
 	in.clashes(c.Zones)
+	in.serving(c, w)
 	return c
 }
 
@@ -320,7 +330,7 @@ func (w writtenSettings) overridden() writtenSettings {
 
 // zone makes the zones of one entry: one, or one for each file of a pattern. A
 // pattern leaves out the files that other entries name.
-func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, named map[string]bool) []Zone {
+func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, named map[string]bool, c *Config) []Zone {
 	prefix := fmt.Sprintf("zones[%d]", i)
 	own := w.overridden()
 	z := Zone{
@@ -342,6 +352,7 @@ func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, nam
 		return nil
 	}
 	in.deliver(prefix, &z, w)
+	in.feed(prefix, &z, w, c)
 	in.bounds(prefix+".", z.Settings)
 	if own.ECS != "" {
 		in.privacy(prefix+".", z.Settings)

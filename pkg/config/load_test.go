@@ -68,7 +68,7 @@ func TestDefaults(t *testing.T) {
 		Poll:          30 * time.Second,
 		Settings:      defaults(),
 	}
-	if diff := cmp.Diff(want, c, equalNets); diff != "" {
+	if diff := cmp.Diff(want, c, equalNets, equalNames); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -254,7 +254,7 @@ func TestMistakes(t *testing.T) {
 		{"key at the wrong level", "output: a.db\n", `aliasflat.yaml:1:1 config-unknown-key unknown key "output" (output belongs into an entry of zones)`},
 		{"top key in a zone", "zones:\n  - {source: a.zone, resolvers: [system]}\n", `aliasflat.yaml:2:22 config-unknown-key unknown key "resolvers" (resolvers belongs to the top of the file)`},
 		{"key twice", "timeout: 1s\ntimeout: 2s\n", `aliasflat.yaml:2:1 config-unknown-key key "timeout" stands twice ()`},
-		{"key of a later release", "listen: {dns: \"127.0.0.1:5353\"}\n", `aliasflat.yaml:1:10 config-unknown-key unknown key "dns" ()`},
+		{"key of a later release", "listen: {quic: \"127.0.0.1:5353\"}\n", `aliasflat.yaml:1:10 config-unknown-key unknown key "quic" ()`},
 		{"no port to listen on", "listen: {http: 127.0.0.1}\n", `aliasflat.yaml:1:16 config-value http: "127.0.0.1" is no address with a port (write it as 127.0.0.1:8053 or [::1]:8053)`},
 		{"listen is no address", "listen: 127.0.0.1:8053\n", `aliasflat.yaml:1:9 config-value keys with values belong here, not "127.0.0.1:8053" ()`},
 		{"empty control socket", "listen: {control: \"\"}\n", `aliasflat.yaml:1:19 config-value control: the value is empty ()`},

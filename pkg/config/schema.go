@@ -15,14 +15,42 @@ import (
 type shape uint8
 
 const (
-	scalar shape = iota
-	list         // of scalars; one scalar alone is a list of one
-	lists        // of argument lists
-	zones        // of zone entries
-	reload       // a driver, or keys with values
-	guard        // keys with values
-	listen       // keys with values
+	scalar      shape = iota
+	list              // of scalars; one scalar alone is a list of one
+	lists             // of argument lists
+	zones             // of zone entries
+	reload            // a driver, or keys with values
+	guard             // keys with values
+	listen            // keys with values
+	tlsFiles          // keys with values
+	tsigKeys          // a list of keys with values
+	secondaries       // a list of keys with values
 )
+
+// isMapping tells whether a shape is one mapping; other shapes with keys are lists of them.
+func (s shape) isMapping() bool { return s == guard || s == listen || s == tlsFiles }
+
+// inner gives the keys of the mappings of a shape.
+func (s shape) inner() []key {
+	switch s {
+	case guard:
+		return guardKeys()
+	case listen:
+		return listenKeys()
+	case tlsFiles:
+		return tlsKeys()
+	case tsigKeys:
+		return tsigKeyKeys()
+	case secondaries:
+		return secondaryKeys()
+	case zones:
+		return zoneKeys()
+	case reload:
+		return reloadKeys()
+	case scalar, list, lists:
+	}
+	return nil
+}
 
 // key is one key of the file.
 type key struct {
@@ -68,6 +96,10 @@ func topKeys() []key {
 		{"refresh-floor", scalar, checkWait},
 		{"poll", scalar, checkWait},
 		{"listen", listen, nil},
+		{"tls", tlsFiles, nil},
+		{"keys", tsigKeys, nil},
+		{"secondaries", secondaries, nil},
+		{"catalog", scalar, checkCatalog},
 		{"zones", zones, nil},
 	}, settingKeys()...)
 }
@@ -85,6 +117,7 @@ func zoneKeys() []key {
 		{"hook-timeout", scalar, checkWait},
 		{"guard", guard, nil},
 		{"serial-from", scalar, checkSerialFrom},
+		{"secondaries", secondaries, nil},
 	}, settingKeys()...)
 }
 
@@ -239,10 +272,8 @@ func (in *inspector) value(path string, k key, node *yaml.Node) {
 		in.scalar(k, node)
 	case k.shape == reload:
 		in.reload(path, node)
-	case k.shape == guard:
-		in.mapping(path+".", node, guardKeys())
-	case k.shape == listen:
-		in.mapping(path+".", node, listenKeys())
+	case k.shape.isMapping():
+		in.mapping(path+".", node, k.shape.inner())
 	case node.Kind != yaml.SequenceNode:
 		in.add(diag.CodeConfigValue, in.span(node), fmt.Sprintf("%s takes a list, not %s", k.name, kindWord(node)), "")
 	case k.shape == list:
@@ -253,11 +284,11 @@ func (in *inspector) value(path string, k key, node *yaml.Node) {
 		for _, item := range node.Content {
 			in.arguments(k, target(item))
 		}
-	case k.shape == zones:
+	default:
 		for i, item := range node.Content {
 			prefix := fmt.Sprintf("%s[%d].", path, i)
 			in.places[strings.TrimSuffix(prefix, ".")] = in.span(item)
-			in.mapping(prefix, item, zoneKeys())
+			in.mapping(prefix, item, k.shape.inner())
 		}
 	}
 }

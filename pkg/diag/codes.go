@@ -204,6 +204,7 @@ const (
 	CodeReloadFailed      Code = "reload-failed"
 	CodeReloadWithdrawn   Code = "reload-withdrawn"
 	CodeHookFailed        Code = "hook-failed"
+	CodeServeFailed       Code = "serve-failed"
 )
 
 // Configuration: mistakes in aliasflat.yaml.
@@ -213,6 +214,8 @@ const (
 	CodeConfigValue      Code = "config-value"
 	CodeConfigZone       Code = "config-zone"
 	CodeConfigPrivacy    Code = "config-privacy"
+	CodeConfigServe      Code = "config-serve"
+	CodeConfigSecret     Code = "config-secret"
 )
 
 // Info is what is known about a code before any zone is read.

@@ -1037,6 +1037,13 @@ changed.
 
     aliasflat compile --reload --zone example.com`},
 
+	{CodeServeFailed, Error, "what is published cannot be served to secondaries", `
+The output is written, and the primary serves what it served before: a record has RDATA
+that no message can carry, or the serial is not later than the one that is served. Put
+the record right; a serial goes on with the next change.
+
+    b.example.com. APL 1:nonsense      ; files may hold it, messages may not`},
+
 	// Configuration.
 	{CodeConfigSyntax, Error, "the configuration is no YAML", `
 The file cannot be read as YAML, so none of its settings are known. Indentation by
@@ -1072,4 +1079,22 @@ target. A prefix longer than /24, or /56 for IPv6, points at a household or a si
 machine (RFC 7871 section 11.1). Servers hardly ever make use of so much.
 
     ecs: 198.51.100.0/24`},
+	{CodeConfigServe, Error, "what is to be served to secondaries does not fit together", `
+Zones are served where listen.dns says, to the secondaries that are listed for all zones
+or for one. Each secondary needs an address and a key of keys; key: none is for a
+network in which an address is proof enough. The catalog is a zone of its own, and
+tls belongs to listen.dns-tls.
+
+    listen: {dns: "192.0.2.1:53"}
+    keys:
+      - {name: xfr, algorithm: hmac-sha256, secret-file: xfr.key}
+    secondaries:
+      - {address: "192.0.2.54:53", key: xfr}`},
+	{CodeConfigSecret, Error, "the secret of a TSIG key cannot be used", `
+The file of a secret holds the secret alone, at least 16 octets in base64, and nobody
+but its owner and group may read it. Nothing of what is in it is ever shown. The
+command writes a new one.
+
+    aliasflat tsig generate xfr
+    chmod 600 xfr.key`},
 }

@@ -66,8 +66,9 @@ type following struct {
 	asked    time.Time
 	notified time.Time
 	err      error
-	told     bool // that it lags
-	reached  bool // it serves want, or did when it was asked last
+	failures uint64 // attempts that came to nothing
+	told     bool   // that it lags
+	reached  bool   // it serves want, or did when it was asked last
 }
 
 // queue is a heap of what is due first.
@@ -314,6 +315,9 @@ func (f *follower) finish(fl *following, t *task, r result) {
 	}
 	before := *fl
 	fl.err = r.err
+	if r.err != nil {
+		fl.failures++
+	}
 	var due time.Time
 	if t.notify {
 		due = fl.notifiedOf(t, now)
@@ -423,5 +427,6 @@ type SecondaryStatus struct {
 	Reached  bool        // that is the serial that is served here
 	Behind   time.Time   // since when it does not serve what is served here; zero: it does
 	Notified time.Time   // when it was told of a change last; zero: it was not
+	Failures uint64      // attempts to tell or ask it that came to nothing
 	Err      error       // of the last attempt to tell or ask it; nil: it went well
 }

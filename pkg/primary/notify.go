@@ -165,6 +165,6 @@ func (s *Server) Status() []Status {
 func (fl *following) status(s Secondary) SecondaryStatus {
 	return SecondaryStatus{
 		Address: s.Address, Serial: fl.serial, Known: fl.known, Asked: fl.asked, Reached: fl.reached,
-		Behind: fl.since, Notified: fl.notified, Err: fl.err,
+		Behind: fl.since, Notified: fl.notified, Failures: fl.failures, Err: fl.err,
 	}
 }

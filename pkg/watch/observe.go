@@ -157,6 +157,9 @@ func (l *loop) show() *Snapshot {
 	if l.work.Health != nil {
 		s.Resolvers = l.work.Health()
 	}
+	if p := l.work.Primary; p != nil {
+		s.Serving, s.Refusals = p.Serving(), p.Refusals()
+	}
 	for i, m := range l.zones {
 		z := m.Zone
 		for _, t := range m.questions {

@@ -24,6 +24,9 @@ type Snapshot struct {
 	Lookups  Lookups
 
 	Resolvers []resolve.Health // in their order; those that are no world in memory
+
+	Serving  []Serving         // what the primary serves, in canonical order; nil: there is none
+	Refusals map[string]uint64 // requests that it has refused, by the code they got; shared, never written to
 }
 
 // Lookups counts the lookups since the start by what came of them.

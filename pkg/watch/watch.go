@@ -66,6 +66,7 @@ type Work struct {
 	Files    *Files                  // watches sources; nil: nobody does
 	Now      func() time.Time        // the time for answers and runs; nil: that of the clock
 	Health   func() []resolve.Health // of the resolvers; nil: nobody knows
+	Primary  *Primary                // that serves the zones; nil: nobody does, or the host alone knows
 	// Moved tells whether an output is not the one that was published, because somebody has
 	// removed or changed it. It is called every Poll, while zones are published; nil: nobody
 	// looks.

@@ -18,10 +18,10 @@ func TestDemo(t *testing.T) {
 	cmd := newDemoCommand(a)
 	cmd.SetContext(t.Context())
 	began := time.Now()
-	if err := (&demoCommand{app: a, speed: 12}).demo(cmd); err != nil {
+	if err := (&demoCommand{app: a, speed: 4}).demo(cmd); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took < demoPeriod/12 || took > demoPeriod {
+	if took := time.Since(began); took < demoPeriod/4 || took > demoPeriod {
 		t.Errorf("it took %v", took)
 	}
 	if complaints.Len() > 0 {

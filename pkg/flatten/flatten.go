@@ -102,7 +102,6 @@ func (f *Run) Add(m *alias.Member) {
 func (f *Run) Open() []resolve.Question {
 	var open []resolve.Question
 	asked := map[resolve.Question]bool{}
-	f.memo = map[key]*found{}
 	for _, m := range f.members {
 		for i := range m.Rules {
 			r := &m.Rules[i]
@@ -123,6 +122,9 @@ func (f *Run) Open() []resolve.Question {
 
 // Answer takes answers in, which must not change from here on.
 func (f *Run) Answer(questions []resolve.Question, answers []resolve.Answer) {
+	if len(f.answers) == 0 {
+		f.answers = make(map[resolve.Question]*resolve.Answer, len(questions))
+	}
 	for i, q := range questions {
 		f.answers[q] = &answers[i]
 	}

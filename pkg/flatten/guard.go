@@ -57,21 +57,29 @@ type watched struct {
 // and has those changes held back that look like no operator's work. All questions must be
 // answered. With force nothing is held.
 func (f *Run) Guard(guards func(*alias.Member) Guards, force bool) {
+	before := len(f.guards) > 0 || f.force != force
 	f.guards, f.force = map[resolve.Question]*guarded{}, force
-	defer f.unsettle()
-	if force {
-		return
+	if !force {
+		var all []watched
+		for _, m := range f.members {
+			changed := f.guardZone(m, guards(m))
+			all = append(all, changed...)
+		}
+		f.guardConvergence(all)
 	}
-	var all []watched
-	for _, m := range f.members {
-		changed := f.guardZone(m, guards(m))
-		all = append(all, changed...)
+	if before || len(f.guards) > 0 {
+		f.unsettle()
 	}
-	f.guardConvergence(all)
 }
 
 // unsettle forgets what was decided on the way to a decision.
-func (f *Run) unsettle() { f.memo, f.settled = map[key]*found{}, map[*alias.Rule]*settlement{} }
+func (f *Run) unsettle() {
+	rules := 0
+	for _, m := range f.members {
+		rules += len(m.Rules)
+	}
+	f.memo, f.settled = make(map[key]*found, len(qtypes)*rules), make(map[*alias.Rule]*settlement, rules)
+}
 
 // guardOf gives the guard that holds an answer back, or nil.
 func (f *Run) guardOf(g *found) *guarded {
@@ -125,7 +133,7 @@ func (f *Run) watch(m *alias.Member, r *alias.Rule, qtype uint16) (*found, *reso
 	if !r.Wants(qtype) {
 		return nil, nil
 	}
-	g := f.find(m, r, qtype)
+	g := f.settle(m, r).of(qtype).found
 	if g.answer == nil || g.inner != nil {
 		return nil, nil
 	}
@@ -212,7 +220,12 @@ func sighted(w watched, name string, now time.Time) resolve.Held {
 }
 
 // Distrust has nothing dropped in this run, for a reason that is one clause.
-func (f *Run) Distrust(why string) { f.ours = why }
+func (f *Run) Distrust(why string) {
+	if why != f.ours {
+		f.ours = why
+		f.unsettle()
+	}
+}
 
 // SuspectOurselves has nothing dropped where more than a fifth of the run's targets, and at
 // least three, have no addresses at once although they had: then the fault is more likely
@@ -234,7 +247,6 @@ func (f *Run) SuspectOurselves() {
 	if len(without) >= 3 && 5*len(without) > len(all) {
 		f.Distrust(fmt.Sprintf("%d of %d targets fail together, which looks like a fault on this side", len(without), len(all)))
 	}
-	f.unsettle()
 }
 
 // gone tells whether the target was gone before.

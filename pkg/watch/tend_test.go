@@ -216,7 +216,7 @@ func (h *lateHost) Publish(ctx context.Context, i int, r *compile.Result, learne
 }
 
 // A new configuration waits for what is being published, which is not cut short, and the
-// daemon is alive meanwhile; its end waits 4 seconds.
+// daemon is alive meanwhile; its end waits 3 seconds.
 func TestReloadWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := newWorld(), &lateHost{host: newHost(source("example.com.", "cdn.example.net."))}

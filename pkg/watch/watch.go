@@ -25,7 +25,7 @@ const (
 	coalesce        = 200 * time.Millisecond // for which changes are collected
 	beat            = 100 * time.Millisecond // lookups that are due begin together
 	keepEvery       = 5 * time.Minute        // that targets are as they were is remembered so often
-	grace           = 4 * time.Second        // for what is being published when the daemon ends
+	grace           = 3 * time.Second        // for what is being published when the daemon ends
 	publishers      = 32                     // zones that are published at once
 	showEvery       = 250 * time.Millisecond // that what is known is gathered for those who ask
 )

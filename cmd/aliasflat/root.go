@@ -238,6 +238,7 @@ func commands() []command {
 		{"history", newHistoryCommand},
 		{"why", newWhyCommand},
 		{"doctor", newDoctorCommand},
+		{"tsig", newTSIGCommand},
 		{"version", newVersionCommand},
 		{"explain", newExplainCommand},
 		{"man", func(*app) *cobra.Command { return newManCommand() }},

@@ -59,7 +59,8 @@ type writtenSecondary struct {
 // noKey is the word of a secondary that signs with no key.
 const noKey = "none"
 
-var algorithmWords = []string{"hmac-sha256", "hmac-sha384", "hmac-sha512"}
+// KeyAlgorithms are those that a key may have (RFC 8945 §6), the usual one first.
+var KeyAlgorithms = []string{"hmac-sha256", "hmac-sha384", "hmac-sha512"}
 
 func tlsKeys() []key {
 	return []key{
@@ -71,8 +72,8 @@ func tlsKeys() []key {
 
 func tsigKeyKeys() []key {
 	return []key{
-		{"name", scalar, checkKeyName},
-		{"algorithm", scalar, oneOf(algorithmWords)},
+		{"name", scalar, CheckKeyName},
+		{"algorithm", scalar, oneOf(KeyAlgorithms)},
 		{"secret-file", scalar, checkFilled},
 	}
 }
@@ -86,7 +87,8 @@ func secondaryKeys() []key {
 	}
 }
 
-func checkKeyName(text string) error {
+// CheckKeyName tells what is wrong with the name of a key; see [Hint].
+func CheckKeyName(text string) error {
 	if text == noKey {
 		return valueError{message: fmt.Sprintf("%q is the word for no key", text), hint: "give the key another name"}
 	}
@@ -120,7 +122,7 @@ func (in *inspector) keys(c *Config, list []writtenKey) {
 			in.add(diag.CodeConfigServe, at, "the key has no name", "")
 			continue
 		}
-		k := Key{Algorithm: or(w.Algorithm, algorithmWords[0]), SecretFile: beside(c.File, w.SecretFile), Span: at}
+		k := Key{Algorithm: or(w.Algorithm, KeyAlgorithms[0]), SecretFile: beside(c.File, w.SecretFile), Span: at}
 		k.Name, _ = parseName(w.Name)
 		if own, ok := in.places[prefix+".secret-file"]; ok {
 			k.Span = own

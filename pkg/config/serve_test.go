@@ -49,7 +49,7 @@ zones:
 		keys = append(keys, fmt.Sprint(k.Name, " ", k.Algorithm, " ", k.SecretFile, " ", k.Span.Pos))
 	}
 	if diff := cmp.Diff([]string{
-		"xfr. hmac-sha512 keys/xfr.key aliasflat.yaml:5:55", "other.example. hmac-sha256 /etc/other.key aliasflat.yaml:6:41",
+		"xfr. hmac-sha512 keys/xfr.key aliasflat.yaml:5:54", "other.example. hmac-sha256 /etc/other.key aliasflat.yaml:6:41",
 	}, keys); diff != "" {
 		t.Error(diff)
 	}

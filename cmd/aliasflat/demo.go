@@ -189,7 +189,8 @@ func (s *demoShow) tell(e *watch.Event) {
 	case watch.KindRecovered:
 		s.print("%s  all is well again: %s is %s", s.at(), displayName(e.Zone), e.Message)
 	case watch.KindStarted, watch.KindReady, watch.KindChanged, watch.KindRewritten, watch.KindTarget, watch.KindSource,
-		watch.KindReloaded, watch.KindRefused, watch.KindRefresh, watch.KindStopping:
+		watch.KindReloaded, watch.KindRefused, watch.KindRefresh, watch.KindStopping,
+		watch.KindTransferred, watch.KindFollows, watch.KindLags, watch.KindDenied:
 	}
 }
 

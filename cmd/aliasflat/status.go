@@ -214,6 +214,7 @@ func writeStatus(b *strings.Builder, s *statusDocument, l look, now time.Time) {
 		for _, t := range s.Details {
 			writeTargets(b, t, now)
 		}
+		writeServing(b, s.Serving)
 		fmt.Fprintf(b, "\n%s, %d failing, %d being asked\n", counted(s.Targets.Total, "target"), s.Targets.Failing, s.Targets.InFlight)
 	}
 	if s.Hung {
@@ -230,11 +231,49 @@ func writeStatus(b *strings.Builder, s *statusDocument, l look, now time.Time) {
 			b.WriteString(p.warning.Sprint("warning:") + " resolver " + visible(r.URL) + " has been silent for " + status.Age(time.Duration(r.Down*float64(time.Second))) + "\n")
 		}
 	}
+	for i := range s.Serving {
+		for _, f := range s.Serving[i].Secondaries {
+			if f.Alarm {
+				b.WriteString(p.warning.Sprint("warning:") + " secondary " + f.Address + " has not served what is published of " + visible(s.Serving[i].Zone) + " for " +
+					status.Age(time.Duration(f.Lag*float64(time.Second))) + "\n")
+			}
+		}
+	}
 	for i := range s.Zones {
 		for j := range s.Zones[i].Problems {
 			writeProblem(b, zoneLabel(&s.Zones[i]), &s.Zones[i].Problems[j], l, p)
 		}
 	}
+}
+
+// writeServing says how secondaries follow.
+func writeServing(b *strings.Builder, serving []api.Serving) {
+	if len(serving) == 0 {
+		return
+	}
+	number := func(serial *uint32) string {
+		if serial == nil {
+			return "-"
+		}
+		return fmt.Sprint(*serial)
+	}
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nSERVED\tSERIAL\tSECONDARY\tHAS\tBEHIND")
+	for i := range serving {
+		z := &serving[i]
+		for j := range z.Secondaries {
+			f := &z.Secondaries[j]
+			behind := "-"
+			if !f.Current {
+				behind = status.Age(time.Duration(f.Lag * float64(time.Second)))
+			}
+			if f.Problem != "" {
+				behind += ": " + f.Problem
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", visible(z.Zone), number(z.Serial), f.Address, number(f.Serial), visible(behind))
+		}
+	}
+	_ = w.Flush() // a builder takes everything
 }
 
 func writeZones(b *strings.Builder, zones []api.Zone, now time.Time) {

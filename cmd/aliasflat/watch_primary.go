@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -163,13 +164,13 @@ func (c *watchCommand) listenDNS(ctx context.Context, p *watched, known *recolle
 
 // servesAt tells where the primary listens.
 func (c *watchCommand) servesAt() string {
-	text := ""
+	var text strings.Builder
 	if c.primary != nil {
 		for _, at := range c.primary.Addrs() {
-			text += ", DNS at " + at
+			text.WriteString(", DNS at " + at)
 		}
 	}
-	return text
+	return text.String()
 }
 
 // feedFrom takes what a configuration says of the primary, and hands it what stands of zones that it

@@ -45,6 +45,29 @@ type Status struct {
 	Zones   []Zone       `json:"zones"`
 
 	Resolvers []Resolver `json:"resolvers,omitempty"` // in their order, those on the network
+	Serving   []Serving  `json:"serving,omitempty"`   // what secondaries are served, in canonical order
+}
+
+// Serving is how a zone is served to secondaries.
+type Serving struct {
+	Zone        string      `json:"zone"`
+	Catalog     bool        `json:"catalog,omitempty"` // it is the catalog
+	Serial      *uint32     `json:"serial,omitempty"`  // that is served; absent: nothing is yet
+	Whole       uint64      `json:"whole"`             // transfers of all of it since the start
+	Incremental uint64      `json:"incremental"`       // transfers of what has changed
+	Cut         uint64      `json:"cut"`               // transfers that ended early
+	Secondaries []Secondary `json:"secondaries"`
+}
+
+// Secondary is how a secondary follows a zone.
+type Secondary struct {
+	Address  string  `json:"address"`
+	Serial   *uint32 `json:"serial,omitempty"` // that it served when it was asked last
+	Current  bool    `json:"current"`          // that is the one that is served to it
+	Lag      float64 `json:"lag,omitempty"`    // seconds for which it is behind
+	Alarm    bool    `json:"alarm,omitempty"`  // somebody should look after it
+	Failures uint64  `json:"failures"`         // attempts to tell or ask it that came to nothing
+	Problem  string  `json:"problem,omitempty"`
 }
 
 // Resolver is how one resolver does.
@@ -205,6 +228,30 @@ func statusForm(s *watch.Snapshot, now time.Time) *Status {
 		out.Resolvers = append(out.Resolvers, Resolver{
 			URL: h.Resolver, Up: h.Up, Down: h.Down.Seconds(), RoundTrip: h.RoundTrip.Seconds(), Answered: h.Answered, Silent: h.Silent, Invents: h.Invents,
 		})
+	}
+	for i := range s.Serving {
+		out.Serving = append(out.Serving, servingForm(&s.Serving[i]))
+	}
+	return out
+}
+
+func servingForm(s *watch.Serving) Serving {
+	out := Serving{
+		Zone: zoneName(s.Zone), Catalog: s.Catalog, Whole: s.Whole, Incremental: s.Incremental, Cut: s.Cut,
+		Secondaries: make([]Secondary, 0, len(s.Secondaries)),
+	}
+	if s.Loaded {
+		out.Serial = serial(s.Serial)
+	}
+	for i := range s.Secondaries {
+		f := &s.Secondaries[i]
+		one := Secondary{
+			Address: f.Address.String(), Current: f.Current, Lag: f.Lag.Seconds(), Alarm: f.Lags(), Failures: f.Failures, Problem: f.Problem,
+		}
+		if f.Known {
+			one.Serial = serial(f.Serial)
+		}
+		out.Secondaries = append(out.Secondaries, one)
 	}
 	return out
 }

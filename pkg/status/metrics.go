@@ -57,6 +57,55 @@ func (e *exposition) daemon(s *watch.Snapshot) {
 		e.sample(lookups, float64(l.count), "outcome", l.outcome)
 	}
 	e.resolvers(s.Resolvers)
+	e.serving(s.Serving)
+	if len(s.Serving) > 0 {
+		e.metric("aliasflat_primary_refusals_total", counter, "Requests that the primary has refused, by the code they got.")
+		for _, code := range slices.Sorted(maps.Keys(s.Refusals)) {
+			e.sample("aliasflat_primary_refusals_total", float64(s.Refusals[code]), "rcode", code)
+		}
+	}
+}
+
+// serving is what secondaries are served, and how they follow. Zones and secondaries are those
+// of the configuration, so that the labels are bounded.
+func (e *exposition) serving(list []watch.Serving) {
+	if len(list) == 0 {
+		return
+	}
+	name := func(s *watch.Serving) string { return zoneName(&watch.Zone{Name: s.Zone}) }
+	e.metric("aliasflat_primary_serial", gauge, "The serial that secondaries are served.")
+	for i := range list {
+		if s := &list[i]; s.Loaded {
+			e.sample("aliasflat_primary_serial", float64(s.Serial), "zone", name(s))
+		}
+	}
+	e.metric("aliasflat_primary_transfers_total", counter, "Transfers of the zone: whole, of what has changed, and cut short.")
+	for i := range list {
+		s := &list[i]
+		e.sample("aliasflat_primary_transfers_total", float64(s.Whole), "zone", name(s), "kind", "whole")
+		e.sample("aliasflat_primary_transfers_total", float64(s.Incremental), "zone", name(s), "kind", "incremental")
+		e.sample("aliasflat_primary_transfers_total", float64(s.Cut), "zone", name(s), "kind", "cut")
+	}
+	for _, m := range []struct {
+		name string
+		kind kind
+		help string
+		of   func(f *watch.Follower) (value float64, known bool)
+	}{
+		{"aliasflat_secondary_serial", gauge, "The serial that the secondary served when it was asked last.", func(f *watch.Follower) (float64, bool) { return float64(f.Serial), f.Known }},
+		{"aliasflat_secondary_lag_seconds", gauge, "For how long it has not served what is served here; 0 while it does.", func(f *watch.Follower) (float64, bool) { return f.Lag.Seconds(), true }},
+		{"aliasflat_secondary_failures_total", counter, "Attempts to tell or to ask it that came to nothing.", func(f *watch.Follower) (float64, bool) { return float64(f.Failures), true }},
+	} {
+		e.metric(m.name, m.kind, m.help)
+		for i := range list {
+			for j := range list[i].Secondaries {
+				f := &list[i].Secondaries[j]
+				if v, known := m.of(f); known {
+					e.sample(m.name, v, "zone", name(&list[i]), "secondary", f.Address.String())
+				}
+			}
+		}
+	}
 }
 
 // resolvers are those of the configuration, so that the label is bounded.

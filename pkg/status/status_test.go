@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +37,17 @@ func someZones() *watch.Snapshot {
 			{Resolver: "udp://192.0.2.53:53", Up: true, RoundTrip: 20 * time.Millisecond, Answered: 110, Silent: 3},
 			{Resolver: "tls://192.0.2.54:853#dns.example", Down: 90 * time.Second, Silent: 8},
 		},
+		Serving: []watch.Serving{
+			{Zone: zone.MustParseName("catalog.example."), Catalog: true},
+			{
+				Zone: zone.MustParseName("example.com."), Loaded: true, Serial: 2026112201, Whole: 4, Incremental: 30, Cut: 1,
+				Secondaries: []watch.Follower{
+					{Address: netip.MustParseAddrPort("192.0.2.54:53"), Serial: 2026112201, Known: true, Current: true},
+					{Address: netip.MustParseAddrPort("192.0.2.55:53"), Lag: 75 * time.Second, Failures: 6, Problem: "connection refused"},
+				},
+			},
+		},
+		Refusals: map[string]uint64{"REFUSED": 3, "NOTAUTH": 2},
 		Zones: []watch.Zone{
 			{
 				Name: zone.MustParseName("example.com."), Phase: watch.PhasePublished, Serial: 2026112201, Published: true, Aliases: 3, Targets: 6,

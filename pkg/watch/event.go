@@ -27,12 +27,12 @@ const (
 	KindRefused   Kind = "refused"   // a new configuration was not taken in
 	KindRefresh   Kind = "refresh"   // somebody has asked for a refresh
 	KindStopping  Kind = "stopping"  // the daemon ends
-	// A secondary has transferred a zone, or its transfer was cut short.
-	KindTransferred Kind = "transferred"
-	KindFollows     Kind = "follows" // a secondary serves what is published, or cannot be told or asked
-	KindLags        Kind = "lags"    // a secondary does not serve what is published, for long
-	KindDenied      Kind = "denied"  // somebody has asked the primary for what he does not get
-	KindTrouble     Kind = "trouble" // something of the daemon itself, such as its memory
+	KindTrouble   Kind = "trouble"   // something of the daemon itself, such as its memory
+
+	KindTransferred Kind = "transferred" // a secondary has transferred a zone, or its transfer was cut short
+	KindFollows     Kind = "follows"     // a secondary serves what is published, or cannot be told or asked
+	KindLags        Kind = "lags"        // a secondary does not serve what is published, for long
+	KindDenied      Kind = "denied"      // somebody has asked the primary for what he does not get
 )
 
 // Event is something that happened. It never changes once it is told.

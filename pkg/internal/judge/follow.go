@@ -19,6 +19,9 @@ type Secondary struct {
 	Secret  string // of it, hmac-sha256, in base64
 	// Catalog is a catalog zone that named and knotd take zones from; empty: Zones are all.
 	Catalog string
+	// Config is the configuration of the zones, with all that they take, in place of what the
+	// fields above say; empty: it is made of them.
+	Config string
 	// TLS is a folder with ca.pem, which vouches for primary.test, and client.pem and client.key,
 	// which named shows, when it transfers over TLS; empty: over TCP.
 	TLS string
@@ -42,6 +45,9 @@ func (s *Secondary) Start(tb testing.TB) *Server {
 		args, err := base(dir, at, nil)
 		if err != nil {
 			return nil, err
+		}
+		if s.Config != "" {
+			return args, appendConfig(args[len(args)-1], s.Config)
 		}
 		return args, write(dir, host, port, args)
 	})

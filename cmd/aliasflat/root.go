@@ -235,6 +235,7 @@ func commands() []command {
 		{"status", newStatusCommand},
 		{"events", newEventsCommand},
 		{"refresh", newRefreshCommand},
+		{"notify", newNotifyCommand},
 		{"history", newHistoryCommand},
 		{"why", newWhyCommand},
 		{"doctor", newDoctorCommand},

@@ -52,7 +52,7 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	var wg sync.WaitGroup
 	var served error
 	wg.Go(func() {
-		served = socket.Serve(ctx, api.Options{Daemon: d, Feed: d.feed, Store: store, Version: "1.2.3"})
+		served = socket.Serve(ctx, api.Options{Daemon: d, Feed: d.feed, Store: store, Version: "1.2.3", Notify: twoSecondaries})
 	})
 	d.stop = sync.OnceFunc(func() {
 		cancel()
@@ -142,6 +142,14 @@ func (d *scriptDaemon) Targets(index int) []watch.Target {
 		},
 		{Question: resolve.Question{Target: zone.MustParseName("new.example.net."), Type: dns.TypeA}},
 	}
+}
+
+// twoSecondaries are those of example.com.
+func twoSecondaries(name zone.Name) (zones, secondaries int) {
+	if name != zone.MustParseName("example.com.") {
+		return 0, 0
+	}
+	return 1, 2
 }
 
 // Refresh knows the first zone and its targets.

@@ -70,7 +70,11 @@ func (s *served) start(ctx context.Context, c *watchCommand, d *watch.Daemon) {
 		}
 	}
 	s.tasks.Go(func() {
-		trouble(s.socket.Serve(ctx, api.Options{Daemon: of, Feed: c.feed, Store: s.store, Version: version.Version}))
+		o := api.Options{Daemon: of, Feed: c.feed, Store: s.store, Version: version.Version}
+		if c.primary != nil {
+			o.Notify = c.primary.Notify
+		}
+		trouble(s.socket.Serve(ctx, o))
 	})
 	if s.http != nil {
 		s.tasks.Go(func() {

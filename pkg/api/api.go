@@ -36,4 +36,8 @@ type Options struct {
 	Feed    *watch.Feed  // nil: there are no events
 	Store   *state.Store // nil: nothing is remembered
 	Version string       // of the program
+
+	// Notify has the secondaries of a zone told of what they are served. It tells how many zones
+	// and secondaries that are, and does not wait for what comes of it; nil: nothing is served.
+	Notify func(name zone.Name) (zones, secondaries int)
 }

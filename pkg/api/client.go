@@ -71,6 +71,11 @@ func (c *Client) Refresh(ctx context.Context, names []zone.Name) (*Refreshed, er
 	return post[Refreshed](ctx, c, "/v1/refresh", &Request{Names: texts(names)})
 }
 
+// Notify has the secondaries of zones told of what they are served.
+func (c *Client) Notify(ctx context.Context, names []zone.Name) (*Notified, error) {
+	return post[Notified](ctx, c, "/v1/notify", &Request{Names: texts(names)})
+}
+
 // Reload has the configuration taken in anew, and waits for that as long as ctx lasts.
 func (c *Client) Reload(ctx context.Context) (*Reloaded, error) {
 	return document[Reloaded](ctx, c, http.MethodPost, "/v1/reload", nil)

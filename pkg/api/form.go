@@ -22,6 +22,7 @@ const (
 	SchemaHistory   = "aliasflat/history/v1"
 	SchemaWhy       = "aliasflat/why/v1"
 	SchemaRefreshed = "aliasflat/refreshed/v1"
+	SchemaNotified  = "aliasflat/notified/v1"
 	SchemaAccepted  = "aliasflat/accepted/v1"
 	SchemaForgotten = "aliasflat/forgotten/v1"
 	SchemaReloaded  = "aliasflat/reloaded/v1"

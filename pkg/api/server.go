@@ -86,6 +86,7 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/why", s.why)
 	mux.HandleFunc("GET /v1/export", s.export)
 	mux.HandleFunc("POST /v1/refresh", s.refresh)
+	mux.HandleFunc("POST /v1/notify", s.notify)
 	mux.HandleFunc("POST /v1/reload", s.reload)
 	mux.HandleFunc("POST /v1/accept", s.accept)
 	mux.HandleFunc("POST /v1/forget", s.forget)
@@ -250,6 +251,33 @@ func (s *server) refresh(w http.ResponseWriter, r *http.Request) {
 			out.Unknown = append(out.Unknown, name.String())
 		}
 		out.Zones, out.Targets = out.Zones+zones, out.Targets+targets
+	}
+	reply(w, http.StatusOK, out)
+}
+
+// Notified is what secondaries are told of.
+type Notified struct {
+	Schema      string   `json:"schema"`
+	Zones       int      `json:"zones"`
+	Secondaries int      `json:"secondaries"`
+	Unknown     []string `json:"unknown,omitempty"` // names of zones that are not served
+}
+
+func (s *server) notify(w http.ResponseWriter, r *http.Request) {
+	names, _, ok := read(w, r)
+	if !ok {
+		return
+	}
+	out := &Notified{Schema: SchemaNotified}
+	for _, name := range names {
+		zones, secondaries := 0, 0
+		if s.Notify != nil {
+			zones, secondaries = s.Notify(name)
+		}
+		if zones == 0 {
+			out.Unknown = append(out.Unknown, name.String())
+		}
+		out.Zones, out.Secondaries = out.Zones+zones, out.Secondaries+secondaries
 	}
 	reply(w, http.StatusOK, out)
 }

@@ -127,7 +127,7 @@ func TestServeMistakes(t *testing.T) {
 			}
 			var lines []string
 			for _, d := range list {
-				lines = append(lines, fmt.Sprintf("%s %s %s (%s)", strings.TrimPrefix(d.Span.Pos.String(), "aliasflat.yaml:"), d.Code, d.Message, d.Hint))
+				lines = append(lines, fmt.Sprintf("%s %s %s (%s)", strings.TrimPrefix(d.Span.String(), "aliasflat.yaml:"), d.Code, d.Message, d.Hint))
 			}
 			if got := strings.Join(lines, "\n"); got != test.want {
 				t.Errorf("got\n%s\nwant\n%s", got, test.want)
@@ -186,7 +186,7 @@ func TestReadKeys(t *testing.T) {
 			if got := fmt.Sprintf("%s (%s)", d.Message, d.Hint); got != test.want {
 				t.Errorf("got\n%s\nwant\n%s", got, test.want)
 			}
-			if d.Code != diag.CodeConfigSecret || d.Span.Pos.String() != "aliasflat.yaml:3:18" || d.Source != "    secret-file: xfr.key" {
+			if d.Code != diag.CodeConfigSecret || d.Span.String() != "aliasflat.yaml:3:18" || d.Source != "    secret-file: xfr.key" {
 				t.Errorf("%s at %s: %q", d.Code, d.Span.Pos, d.Source)
 			}
 			if secret := strings.TrimSpace(test.secret); len(secret) > 4 && strings.Contains(d.Message+d.Hint+d.Err.Error(), secret) {

@@ -50,13 +50,11 @@ func (c *acceptCommand) accept(cmd *cobra.Command, args []string) error {
 		who = "the daemon"
 		accepted, err = r.daemon.Accept(cmd.Context(), given)
 	} else {
-		if err = remembered(r.store, given, false); err == nil {
-			accepted, err = api.Accept(r.store, given)
-		}
+		accepted, err = api.Accept(r.store, given)
 		err = errors.Join(err, r.close())
 	}
 	if err != nil {
-		return failed(err)
+		return failed(unknown(err))
 	}
 	return c.done(list, acceptedWords(accepted, who))
 }

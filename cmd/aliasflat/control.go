@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,6 +83,17 @@ func failed(err error) error {
 	default:
 		return err
 	}
+}
+
+// unknown makes a mistake of the user of it when nobody knows a name that was given.
+func unknown(err error) error {
+	if own, ok := errors.AsType[*api.UnknownError](err); ok {
+		return usageError{message: own.Error(), hint: own.Hint}
+	}
+	if told, ok := errors.AsType[*api.Error](err); ok && told.Status == http.StatusNotFound && told.Hint != "" {
+		return usageError{message: told.Message, hint: told.Hint}
+	}
+	return err
 }
 
 // reached is what is remembered: in a store, or by the daemon that has it open.

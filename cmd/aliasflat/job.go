@@ -35,8 +35,8 @@ import (
 // one end to the other.
 func saveMemory(text int) {
 	const (
-		garbage = 1 << 20   // bytes to let lie beside a large text
-		small   = 256 << 10 // bytes
+		garbage = 1 << 20 // bytes to let lie beside a large text
+		small   = 1 << 20 // bytes
 	)
 	percent := min(20, max(2, 100*garbage/max(text, 1)))
 	if text > 0 && text <= small {

@@ -145,13 +145,11 @@ func (c *stateCommand) forget(cmd *cobra.Command, args []string) error {
 	if r.daemon != nil {
 		sum, err = r.daemon.Forget(cmd.Context(), given, c.under)
 	} else {
-		if err = remembered(r.store, given, c.under); err == nil {
-			sum, err = api.Forget(r.store, given, c.under)
-		}
+		sum, err = api.Forget(r.store, given, c.under)
 		err = errors.Join(err, r.close())
 	}
 	if err != nil {
-		return failed(err)
+		return failed(unknown(err))
 	}
 	return c.done(list, fmt.Sprintf("forgot %s, %s, %s",
 		counted(sum.Zones, "zone"), counted(sum.Answers, "answer"), counted(sum.Estimates, "TTL estimate")))

@@ -26,8 +26,12 @@ type Accepting struct {
 }
 
 // Accept lets through what guards hold back of zones and targets, and takes negative answers
-// for confirmed. That nothing is held back is no error.
+// for confirmed. That nothing is held back is no error, but a name that the state does not know
+// is: an [*UnknownError], and then nothing is accepted.
 func Accept(s *state.Store, names []zone.Name) (*Accepted, error) {
+	if err := checkKnown(s, names, false); err != nil {
+		return nil, err
+	}
 	accepted := map[resolve.Question]*resolve.Known{}
 	for q, known := range s.AllKnown() {
 		if (slices.Contains(names, q.Target) || slices.Contains(names, known.Held.Zone)) && known.Accept() {
@@ -63,8 +67,11 @@ type Forgotten struct {
 }
 
 // Forget forgets zones and targets, and with under all below their names. With an error some
-// may be forgotten.
+// may be forgotten, but with an [*UnknownError] nothing is.
 func Forget(s *state.Store, names []zone.Name, under bool) (*Forgotten, error) {
+	if err := checkKnown(s, names, under); err != nil {
+		return nil, err
+	}
 	out := &Forgotten{Schema: SchemaForgotten}
 	for _, name := range names {
 		f, err := s.Forget(name, under)

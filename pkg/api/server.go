@@ -97,6 +97,7 @@ func (s *server) handler() http.Handler {
 type Error struct {
 	Schema  string `json:"schema"`
 	Message string `json:"error"`
+	Hint    string `json:"hint,omitempty"`
 	Status  int    `json:"-"` // of HTTP
 }
 
@@ -104,6 +105,15 @@ func (e *Error) Error() string { return e.Message }
 
 func fail(w http.ResponseWriter, status int, message string) {
 	reply(w, status, &Error{Schema: SchemaError, Message: message})
+}
+
+// failChange says why what is remembered was not changed.
+func failChange(w http.ResponseWriter, err error) {
+	if unknown, ok := errors.AsType[*UnknownError](err); ok {
+		reply(w, http.StatusNotFound, &Error{Schema: SchemaError, Message: unknown.Error(), Hint: unknown.Hint})
+		return
+	}
+	fail(w, http.StatusInternalServerError, err.Error())
 }
 
 // reply sends one document. Who is gone meanwhile cannot be told.
@@ -310,7 +320,7 @@ func (s *server) accept(w http.ResponseWriter, r *http.Request) {
 	defer s.change.Unlock()
 	out, err := Accept(s.Store, names)
 	if err != nil {
-		fail(w, http.StatusInternalServerError, err.Error())
+		failChange(w, err)
 		return
 	}
 	if len(out.Accepted) > 0 {
@@ -328,7 +338,7 @@ func (s *server) forget(w http.ResponseWriter, r *http.Request) {
 	defer s.change.Unlock()
 	out, err := Forget(s.Store, names, under)
 	if err != nil {
-		fail(w, http.StatusInternalServerError, err.Error())
+		failChange(w, err)
 		return
 	}
 	s.again(names)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -91,6 +92,7 @@ func (m *machine) cycle(first int) (next int) {
 	m.t.Helper()
 	reported := m.publishUntilCut(first)
 	m.must("umount", m.folder)
+	m.detached()
 	m.must("mount", "-o", "loop", m.image, m.folder)
 	text, err := os.ReadFile(m.path())
 	if err != nil {
@@ -108,6 +110,20 @@ func (m *machine) cycle(first int) (next int) {
 		m.bad = append(m.bad, fmt.Sprintf("serial %d, and %d was reported", serial, reported))
 	}
 	return max(reported, serial) + 1
+}
+
+// detached waits until the loop device has let go of the image: two of them would each see
+// something else in it.
+func (m *machine) detached() {
+	m.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if out, err := exec.Command("losetup", "-j", m.image).CombinedOutput(); err != nil {
+			m.t.Fatalf("losetup: %v: %s", err, out)
+		} else if len(out) == 0 {
+			return
+		}
+	}
+	m.t.Fatal("the loop device does not let go of the image")
 }
 
 // publishUntilCut has a process publish, cuts the power of the file system, and
@@ -163,7 +179,8 @@ func (m *machine) report(lines *bufio.Reader, last int) int {
 	}
 	serial, err := strconv.Atoi(strings.TrimSpace(line))
 	if err != nil {
-		m.t.Fatalf("the writer says %q", line)
+		why, _ := io.ReadAll(lines) // it ends now
+		m.t.Fatalf("the writer says %q", line+string(why))
 	}
 	return serial
 }

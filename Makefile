@@ -35,7 +35,7 @@ race: ## Run the short tests under the race detector.
 check: test ## Everything CI runs: test, lint, race, a slice of each fuzz target, cross builds.
 	$(MAKE) lint
 	$(MAKE) race
-	$(MAKE) fuzz FUZZTIME=5s
+	$(MAKE) fuzz FUZZTIME=2s
 	$(MAKE) cross
 
 deep: deps ## Run the long figures: property tests at full size, 10 minutes of each fuzz target, long benchmarks.

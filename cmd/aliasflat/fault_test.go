@@ -39,6 +39,8 @@ var harmless = []struct {
 	{"close", "", "(deleted)"},
 	// The lock is tried once more through another descriptor, as NFS wants it.
 	{"flock", "EIO", "LOCK_EX"},
+	// Where it cannot be told any more whose a lock file is, it stays, for the next run to clean.
+	{"fstat", "", ".lock>"},
 	// Who may not give a file away keeps it.
 	{"fchown", "EACCES", ""},
 	// A folder may be closed to reading.

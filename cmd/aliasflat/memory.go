@@ -364,12 +364,25 @@ func (m *recollection) sight(results []compile.Result) *diag.Diagnostic {
 	if len(u.Known)+len(u.Estimates) == 0 {
 		return nil
 	}
+	return m.sighted(u)
+}
+
+// sighted keeps what was seen.
+func (m *recollection) sighted(u state.Update) *diag.Diagnostic {
 	if err := m.store.Commit(u); err != nil {
 		d := problemRemember(m.store.Path(), err)
 		d.Hint = "what was seen of the targets is asked for again"
 		return d
 	}
 	return nil
+}
+
+// sightAlone is sight for one zone, while others are published.
+func (m *recollection) sightAlone(r *compile.Result) *diag.Diagnostic {
+	if m.store == nil || r.Sightings == nil {
+		return nil
+	}
+	return m.sighted(state.Update{Sightings: r.Sightings(), Now: m.now})
 }
 
 // kept is what the state has of a zone.

@@ -259,7 +259,7 @@ func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection
 	}
 	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]atomic.Pointer[written], len(p.jobs)), primary: c.primary}
 	c.feedFrom(ctx, p, host)
-	options := compile.Options{Advise: publish.LargePages, Force: c.force}
+	options := compile.Options{Advise: publish.LargePages, Force: c.force, Sightings: c.failsOn("warning")}
 	p.asked.options(&options)
 	known.options(&options)
 	var health func() []resolve.Health

@@ -234,6 +234,9 @@ func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learn
 	kept, _ := c.kept(j, r, &z)
 	if kept {
 		z.Diagnostics = append(z.Diagnostics[:found:found], j.problems...)
+		if d := known.sightAlone(r); d != nil {
+			z.Diagnostics = append(z.Diagnostics, d)
+		}
 	} else if known.promise(j, r, &z) == 0 {
 		c.write(ctx, j, r, &z)
 		known.remember(j, r, &z)

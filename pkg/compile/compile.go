@@ -115,6 +115,7 @@ type Options struct {
 	Preview   bool                                                 // nothing will be written, so that guards only warn
 	Answers   bool                                                 // results have their answers
 	Forgets   bool                                                 // results have no Remember and no Sightings
+	Sightings bool                                                 // results have their Sightings, with Answered too
 
 	// Answered makes a run one of many over the same zones: it gives the last answer to a
 	// question, as [Settled] has it, or nil, and nobody is asked. Zones with a question that
@@ -176,7 +177,8 @@ type Result struct {
 	// nil where there is no text, and with [Options].Forgets. It needs the source's text no more.
 	Remember func() map[resolve.Question]*resolve.Known
 	// Sightings gives what is to be remembered of them if it is not published; nil where its
-	// targets were not looked up, with [Options].Forgets and with [Options].Answered.
+	// targets were not looked up, with [Options].Forgets, and with [Options].Answered unless
+	// there is a text and [Options].Sightings is set.
 	Sightings func() map[resolve.Question]*resolve.Known
 	// Answers is what the questions of the zone were answered with, with [Options].Answers; nil
 	// where there is no text.

@@ -161,6 +161,10 @@ func (r *Result) keep(run *flatten.Run, m *alias.Member, options Options) {
 		// Results of one run may be used side by side, and do not hold on to it.
 		known := run.Remember(m)
 		r.Remember = func() map[resolve.Question]*resolve.Known { return known }
+		if options.Sightings {
+			seen := run.Sightings(m)
+			r.Sightings = func() map[resolve.Question]*resolve.Known { return seen }
+		}
 	}
 }
 

@@ -204,6 +204,9 @@ func (f *Run) guard(w watched, name, why string) {
 	f.guards[w.question] = &guarded{guard: name, why: why, known: w.known, held: held, confirm: w.guards.Confirm}
 }
 
+// betweenSightings is how far two sightings lie apart at least, in case of a TTL near 0.
+const betweenSightings = 30 * time.Second
+
 // sighted counts a change that is held back, once in each TTL. The addresses may go on to
 // change: what is counted is that the target stays away from those that it had.
 func sighted(w watched, name string, now time.Time) resolve.Held {
@@ -211,8 +214,9 @@ func sighted(w watched, name string, now time.Time) resolve.Held {
 	if held.Times == 0 {
 		return resolve.Held{Addresses: w.answer.Addresses, Guard: name, Zone: w.zone, First: now, Last: now, Times: 1}
 	}
+	apart := max(time.Duration(w.answer.TTL)*time.Second, betweenSightings)
 	// A second is for what passes between an answer and the run that sees it.
-	if now.Sub(held.Last)+time.Second >= time.Duration(w.answer.TTL)*time.Second {
+	if now.Sub(held.Last)+time.Second >= apart {
 		held.Times, held.Last = held.Times+1, now
 	}
 	held.Addresses, held.Guard = w.answer.Addresses, name

@@ -53,11 +53,11 @@ func ReadHead(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read what was published: %w", err)
 	}
 	defer f.Close()
-	size := int64(headLen)
-	if info, err := f.Stat(); err == nil {
-		size = min(size, info.Size())
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("read what was published: %w", err)
 	}
-	head := make([]byte, size)
+	head := make([]byte, min(headLen, info.Size()))
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, fmt.Errorf("read what was published: %s: %w", path, err)

@@ -26,6 +26,9 @@ type Update struct {
 	// Known is what is remembered from here on of some questions; nil, or nothing at all:
 	// they are forgotten. What is remembered of others stays.
 	Known map[resolve.Question]*resolve.Known
+	// Sightings is what was seen of questions whose answers were not published. What has other
+	// last good addresses meanwhile stays as it is.
+	Sightings map[resolve.Question]*resolve.Known
 	// Seen makes last good addresses younger that were answered again. Where others are
 	// remembered it changes nothing.
 	Seen      map[resolve.Question]resolve.Seen
@@ -42,6 +45,9 @@ func (s *Store) Commit(u Update) error {
 	now := s.Clamp(u.Now)
 	return s.change(now, func(w *writer) error {
 		if err := w.putKnown(u.Known); err != nil {
+			return err
+		}
+		if err := w.putSightings(u.Sightings); err != nil {
 			return err
 		}
 		if err := w.putSeen(u.Seen); err != nil {
@@ -307,6 +313,25 @@ func (w *writer) putKnown(known map[resolve.Question]*resolve.Known) error {
 		entries = append(entries, e)
 	}
 	return w.putAll(bucketKnown, entries)
+}
+
+func (w *writer) putSightings(sightings map[resolve.Question]*resolve.Known) error {
+	b := w.tx.Bucket([]byte(bucketKnown))
+	known := make(map[resolve.Question]*resolve.Known, len(sightings))
+	for q, k := range sightings {
+		key := questionKey(q)
+		if value := b.Get(key); value != nil {
+			_, now, err := openKnown(key, value)
+			if err != nil {
+				return err
+			}
+			if !slices.Equal(now.Addresses, k.Addresses) {
+				continue
+			}
+		}
+		known[q] = k
+	}
+	return w.putKnown(known)
 }
 
 func (w *writer) putSeen(seen map[resolve.Question]resolve.Seen) error {

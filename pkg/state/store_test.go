@@ -210,6 +210,26 @@ func TestCommitSeen(t *testing.T) {
 	same(t, s.AllKnown(), u.Known)
 }
 
+// What was seen and not published is kept beside the last good addresses, unless others have been
+// published meanwhile.
+func TestCommitSightings(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	u := full()
+	commit(t, s, u)
+	seen, other, fresh := question("cdn.example.net.", dns.TypeA, ""), question("cdn.example.net.", dns.TypeA, "198.51.100.0/24"), question("never.example.net.", dns.TypeA, "")
+	held := *u.Known[seen]
+	held.Held = resolve.Held{Addresses: addrs("192.0.2.66"), Guard: "change", First: noon, Last: noon, Times: 2}
+	sightings := map[resolve.Question]*resolve.Known{
+		seen: &held, other: {Addresses: addrs("192.0.2.4")}, fresh: {Addresses: addrs("192.0.2.5")},
+	}
+	if slices.Equal(u.Known[other].Addresses, sightings[other].Addresses) || u.Known[fresh] != nil {
+		t.Fatal("they are no different questions")
+	}
+	commit(t, s, Update{Sightings: sightings, Now: noon})
+	u.Known[seen], u.Known[fresh] = &held, sightings[fresh]
+	same(t, s.AllKnown(), u.Known)
+}
+
 // An update that is refused leaves nothing behind, whatever came before what it is refused for.
 func TestCommitWholeOrNot(t *testing.T) {
 	bad := []struct {

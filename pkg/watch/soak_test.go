@@ -11,6 +11,7 @@ import (
 
 	"github.com/aliasflat/aliasflat/pkg/compile"
 	"github.com/aliasflat/aliasflat/pkg/dnstest"
+	"github.com/aliasflat/aliasflat/pkg/flatten"
 	"github.com/aliasflat/aliasflat/pkg/internal/judge"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 )
@@ -87,6 +88,7 @@ func TestSoak(t *testing.T) {
 		sources = append(sources, source(fmt.Sprintf("z%d.example.com.", z), names...))
 	}
 	h := newHost(sources...)
+	h.guards = &flatten.Guards{Change: 1, Confirm: 1, Shrink: 1} // nothing is held back: much is to happen
 	work := &Work{
 		Host: h, Floor: 100 * time.Millisecond,
 		Options: compile.Options{Lookup: client, Confirm: client.Confirm, Known: h.knownOf, Estimates: resolve.Estimates{}, Policy: resolve.Policy{MaxAddresses: 64}},

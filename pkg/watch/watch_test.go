@@ -18,6 +18,7 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/alias"
 	"github.com/aliasflat/aliasflat/pkg/compile"
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/flatten"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
@@ -99,6 +100,7 @@ type host struct {
 	estimates resolve.Estimates
 	fail      map[int]bool // publishing fails
 	loads     []int
+	guards    *flatten.Guards // of all zones; nil: the usual ones
 }
 
 func newHost(sources ...string) *host {
@@ -116,7 +118,7 @@ func (h *host) Load(i int) (compile.Source, diag.List) {
 	if h.sources[i] == "" {
 		return compile.Source{}, diag.List{{Severity: diag.Error, Code: diag.CodeUnreadable, Message: "it is not there"}}
 	}
-	return compile.Source{Name: fmt.Sprintf("%d.zone", i), Text: []byte(h.sources[i]), Settings: alias.Settings{MaxStale: alias.DefaultMaxStale}}, nil
+	return compile.Source{Name: fmt.Sprintf("%d.zone", i), Text: []byte(h.sources[i]), Settings: alias.Settings{MaxStale: alias.DefaultMaxStale}, Guards: h.guards}, nil
 }
 
 func (h *host) Prepare(_ context.Context, i int) (*compile.Published, bool, diag.List) {

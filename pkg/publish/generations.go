@@ -17,11 +17,11 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
-// Generations keeps files that are replaced, to put them back by hand or by
-// program. Each output has a folder of its own in Dir, named by its file, and
-// each file in there is named by a number that goes up and by its serial:
-// example.com.db-5d41402a/17-2026010101. They are second names of the files
-// where that is possible, and cost no room until the output changes.
+// Generations keeps files that are replaced, to publish them again by hand. Each
+// output has a folder of its own in Dir, named by its file, and each file in there
+// is named by a number that goes up and by its serial:
+// example.com.db-5d41402a/17-2026010101. They are second names of the files where
+// that is possible, and cost no room until the output changes.
 //
 // The zero value keeps none. Who holds the lock of an output may change its
 // generations.
@@ -36,9 +36,6 @@ type Generation struct {
 	Serial zone.Serial
 	number uint64
 }
-
-// ErrNoGeneration says that nothing is kept that could be put back.
-var ErrNoGeneration = errors.New("no earlier generation is kept")
 
 // Add keeps what an output has now, which is to be replaced next, and lets go
 // of the oldest that are too many. An output that is not there, and one that the
@@ -102,38 +99,6 @@ func (g Generations) List(path string) ([]Generation, error) {
 		return nil, fmt.Errorf("list the generations of %s: %w", path, err)
 	}
 	return kept, nil
-}
-
-// Restore puts the newest generation that differs from what the output has back
-// in its place, in one step and with a time of its own, and tells which it was.
-// That generation and newer ones are kept no longer, so that the next call goes
-// further back. Without one it gives ErrNoGeneration.
-func (g Generations) Restore(path string) (Generation, error) {
-	path, err := target(path)
-	if err != nil {
-		return Generation{}, fmt.Errorf("restore %s: %w", path, err)
-	}
-	kept, err := g.List(path)
-	if err != nil {
-		return Generation{}, err
-	}
-	for i, k := range kept {
-		same, err := sameContent(k.Path, path)
-		if err == nil && same {
-			continue
-		}
-		if err == nil {
-			err = restoreCopy(k.Path, path)
-		}
-		if err == nil {
-			err = remove(kept[:i+1])
-		}
-		if err != nil {
-			return Generation{}, fmt.Errorf("restore %s: %w", path, err)
-		}
-		return k, nil
-	}
-	return Generation{}, fmt.Errorf("restore %s: %w", path, ErrNoGeneration)
 }
 
 // folder is where the generations of an output are. Outputs of one name in

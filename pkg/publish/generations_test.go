@@ -61,17 +61,6 @@ func TestGenerations(t *testing.T) {
 	if got := serials(t, g, path); got != "6 5 4" {
 		t.Errorf("kept twice: %q", got)
 	}
-	bad := modTime(t, path)
-	for _, serial := range []int{5, 4} {
-		back, err := g.Restore(path)
-		if err != nil || int(back.Serial) != serial || content(t, path) != texts[serial] || !modTime(t, path).After(bad) {
-			t.Errorf("restored %+v, %v, %q", back, err, content(t, path))
-		}
-		bad = modTime(t, path)
-	}
-	if _, err := g.Restore(path); !errors.Is(err, ErrNoGeneration) || !strings.Contains(err.Error(), path) {
-		t.Errorf("no more: %v", err)
-	}
 	only(t, dir, "generations", "zone.db")
 }
 
@@ -122,9 +111,6 @@ func TestGenerationsNone(t *testing.T) {
 		generation(t, g, path, 2)
 		if kept, err := g.List(path); len(kept) > 0 || err != nil {
 			t.Errorf("%+v keeps %v, %v", g, kept, err)
-		}
-		if _, err := g.Restore(path); !errors.Is(err, ErrNoGeneration) {
-			t.Errorf("%+v: %v", g, err)
 		}
 	}
 	only(t, dir, "zone.db")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/config"
+	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 )
 
@@ -47,6 +48,7 @@ type kind struct {
 var (
 	kindOutput = &kind{"output", "an output", "-o"}
 	kindLock   = &kind{"lock file", "a lock file", "--lock"}
+	kindNote   = &kind{"note of what is sent", "the note of what is sent to a server", "output in the configuration"}
 	kindReport = &kind{"report", "the report", "--report"}
 )
 
@@ -134,6 +136,13 @@ func (a *app) apart(conf *config.Config, state string, jobs []*job, resolvers []
 	for _, j := range jobs {
 		if err := f.take(kindOutput, j.outputPath(), j.path); err != nil {
 			return nil, err
+		}
+	}
+	for _, j := range jobs {
+		if output := j.outputPath(); j.delivery.pushes() && output != "" && output != "-" {
+			if err := f.take(kindNote, output+publish.NoteSuffix, j.path); err != nil {
+				return nil, err
+			}
 		}
 	}
 	for _, j := range jobs {

@@ -169,6 +169,9 @@ func (c *compileCommand) prepare(cmd *cobra.Command, args []string, w io.Writer)
 	if err == nil {
 		err = c.settle(conf, jobs)
 	}
+	if err == nil {
+		err = c.pushers(conf, jobs, w)
+	}
 	return conf, jobs, wait, err
 }
 

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 
+	"github.com/aliasflat/aliasflat/pkg/config"
 	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/state"
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -135,30 +137,50 @@ func examineServers(ctx context.Context, zones []*zoneCheck) []checked {
 	return worldly(publish.Examine(ctx, served))
 }
 
-// askSerials asks the servers whose serials count as published.
-func askSerials(ctx context.Context, zones []*zoneCheck) []checked {
+// examinePushes looks whether the servers that zones are sent to take them.
+func examinePushes(ctx context.Context, conf *config.Config, zones []*zoneCheck) []checked {
+	return sideBySide(zones, func(z *zoneCheck) []checked {
+		if !z.job.delivery.pushes() || z.name.IsZero() {
+			return nil
+		}
+		to := &z.job.delivery.config.Publish
+		p, found := pusherOf(conf, to)
+		var list []checked
+		for _, d := range found {
+			list = append(list, wrong("publish "+displayName(z.name)+" at "+to.Server, d.Message, d.Hint))
+		}
+		if p != nil {
+			list = append(list, worldly(p.Examine(ctx, z.name))...)
+		}
+		return list
+	})
+}
+
+// sideBySide looks at some zones at a time, and gives what was found in their order.
+func sideBySide(zones []*zoneCheck, look func(*zoneCheck) []checked) []checked {
 	const atATime = 8
-	list := make([]checked, len(zones))
+	list := make([][]checked, len(zones))
 	turns := make(chan struct{}, atATime)
 	var all sync.WaitGroup
 	for i, z := range zones {
-		if z.job.asked == "" || z.name.IsZero() {
-			continue
-		}
 		all.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			list[i] = z.askSerial(ctx)
+			list[i] = look(z)
 		})
 	}
 	all.Wait()
-	var found []checked
-	for _, l := range list {
-		if l.Subject != "" {
-			found = append(found, l)
+	return slices.Concat(list...)
+}
+
+// askSerials asks the servers whose serials count as published.
+func askSerials(ctx context.Context, zones []*zoneCheck) []checked {
+	return sideBySide(zones, func(z *zoneCheck) []checked {
+		if z.job.asked == "" || z.name.IsZero() {
+			return nil
 		}
-	}
-	return found
+		return []checked{z.askSerial(ctx)}
+	})
 }
 
 func (z *zoneCheck) askSerial(ctx context.Context) checked {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -242,6 +243,9 @@ func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learn
 		known.remember(j, r, &z)
 	}
 	d := watch.Delivery{Written: z.Written, Problems: z.Diagnostics[min(found, len(z.Diagnostics)):], Retry: kept || z.Owed.Any()}
+	if p := z.Pushed; p != nil && p.RRsets > 0 && z.Reload == publish.Confirmed {
+		d.Pushed = fmt.Sprintf("%s at %s, serial %d -> %d there", plural(p.RRsets, "RRset"), p.Server, p.From, p.To)
+	}
 	if z.NewSerial != nil {
 		d.Serial, d.Known = r.Serial, true
 		if info, err := os.Stat(j.output); err == nil {

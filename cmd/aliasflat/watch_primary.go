@@ -37,12 +37,13 @@ type feeding struct {
 	clients     *x509.CertPool   // nil: secondaries show no certificates
 }
 
-// servedOutputs gives zones that are only served a place for what is published of them.
+// servedOutputs gives zones that are only served, or sent to a server, a place for what is
+// published of them.
 func servedOutputs(conf *config.Config, state string) {
 	dir := conf.State
 	override(&dir, state)
 	for i := range conf.Zones {
-		if z := &conf.Zones[i]; len(z.Secondaries) > 0 && z.Output == "" && dir != "" {
+		if z := &conf.Zones[i]; (len(z.Secondaries) > 0 || z.Publish.Server != "") && z.Output == "" && dir != "" {
 			z.Output = filepath.Join(dir, servedFolder, "{zone}.db")
 		}
 	}

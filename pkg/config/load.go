@@ -79,6 +79,7 @@ type writtenZone struct {
 	Guard           writtenGuard       `mapstructure:"guard"`
 	Hooks           [][]string         `mapstructure:"hooks"`
 	HookTimeout     string             `mapstructure:"hook-timeout"`
+	Publish         writtenPublish     `mapstructure:"publish"`
 	SerialFrom      string             `mapstructure:"serial-from"`
 	Secondaries     []writtenSecondary `mapstructure:"secondaries"`
 	writtenSettings `mapstructure:",squash"`
@@ -247,6 +248,7 @@ func (in *inspector) build(path string, w *written) *Config {
 		c.Zones = append(c.Zones, in.zone(path, i, &w.Zones[i], w.settings(defaults()), named, c)...)
 	}
 	in.clashes(c.Zones)
+	in.pushedOnce(c.Zones)
 	in.serving(c, w)
 	return c
 }
@@ -352,6 +354,7 @@ func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, nam
 		return nil
 	}
 	in.deliver(prefix, &z, w)
+	in.publish(prefix, &z, w, c)
 	in.feed(prefix, &z, w, c)
 	in.bounds(prefix+".", z.Settings)
 	if own.ECS != "" {

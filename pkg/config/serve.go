@@ -175,7 +175,12 @@ func (in *inspector) keyOf(prefix string, w *writtenSecondary, keys []Key) zone.
 			"name one of keys, or say key: none where its address is proof enough")
 		return zone.Name{}
 	}
-	name, err := parseName(w.Key)
+	return in.keyNamed(in.places[prefix+".key"], w.Key, keys)
+}
+
+// keyNamed finds a key that is named at a place.
+func (in *inspector) keyNamed(at diag.Span, word string, keys []Key) zone.Name {
+	name, err := parseName(word)
 	var names []string
 	for i := range keys {
 		if err == nil && keys[i].Name == name {
@@ -184,12 +189,12 @@ func (in *inspector) keyOf(prefix string, w *writtenSecondary, keys []Key) zone.
 		names = append(names, strings.TrimSuffix(keys[i].Name.String(), "."))
 	}
 	hint := "keys lists none"
-	if near := diag.Near(w.Key, names); near != "" {
+	if near := diag.Near(word, names); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
 	} else if len(names) > 0 {
 		hint = "keys lists " + strings.Join(names, ", ")
 	}
-	in.add(diag.CodeConfigServe, in.places[prefix+".key"], fmt.Sprintf("there is no key %q", w.Key), hint)
+	in.add(diag.CodeConfigServe, at, fmt.Sprintf("there is no key %q", word), hint)
 	return zone.Name{}
 }
 

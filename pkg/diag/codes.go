@@ -196,13 +196,17 @@ const (
 	CodePlanDiffers            Code = "plan-differs"
 )
 
-// Reload: what the name server made of a new file.
+// Reload and push: what the name server made of a new file, or of what it was sent.
 const (
 	CodeReloadDynamic     Code = "reload-dynamic"
 	CodeReloadSerial      Code = "reload-serial"
 	CodeReloadUnconfirmed Code = "reload-unconfirmed"
 	CodeReloadFailed      Code = "reload-failed"
 	CodeReloadWithdrawn   Code = "reload-withdrawn"
+	CodePushFailed        Code = "push-failed"
+	CodePushUnconfirmed   Code = "push-unconfirmed"
+	CodePushConflict      Code = "push-conflict"
+	CodePushOthers        Code = "push-others"
 	CodeHookFailed        Code = "hook-failed"
 	CodeServeFailed       Code = "serve-failed"
 )

@@ -1029,6 +1029,34 @@ later serial, and the server is asked for that. The next run tries the change ag
 Where there is no earlier file the old source has to be compiled.
 
     git checkout HEAD~1 example.com.zone && aliasflat compile`},
+	{CodePushFailed, Error, "the server does not take what it is sent", `
+The zone goes to a server that is updated (publish: update://), and the server cannot be
+reached, does not know the key, or does not allow it to transfer the zone or to change
+it. The message says which. The file stands, the server keeps what it had, and it is
+tried again. BIND takes this much in the zone, and Knot an acl with the same:
+
+    allow-transfer { key xfr; }; allow-update { key xfr; };`},
+	{CodePushUnconfirmed, Error, "nobody knows whether the server serves what it was sent", `
+The server was sent an update and gave no answer, or it said that all was well and was
+not seen to serve what was sent before the time was up. It may be slow, or change what
+it is sent: max-zone-ttl of BIND lowers TTLs. Nothing is taken back. The next run
+compares the whole zone and goes on from there.
+
+    publish: {to: "update://192.0.2.1?key=xfr", timeout: 60s}`},
+	{CodePushConflict, Error, "somebody else changes the same records at the server", `
+Every change is sent on condition that the RRset still is what it was seen to be. It was
+another one again and again, or somebody else's records stand at a name for which the
+source has a CNAME, or a CNAME of somebody else's at a name of the source. Let one
+program alone change what the source has.
+
+    nsupdate -k other.key       ; delete www.example.com. TXT`},
+	{CodePushOthers, Warning, "the server has records that were never published from here", `
+A zone that is updated may have records of others, such as the TXT records of ACME
+clients. Only what was published from here before is ever deleted at the server; the
+rest is left alone, and told once. Which RRsets were given to the server is noted in a
+file beside the output, with the suffix .pushed.
+
+    _acme-challenge.example.com. TXT "..."`},
 	{CodeHookFailed, Error, "a hook failed, and the zone is published", `
 A hook did not end with 0, or not in time. The zone stays published. A hook is an
 argument list without a shell; it runs in a process group of its own that ends with it,

@@ -370,6 +370,9 @@ func (l *loop) finish(f finished) {
 	} else if d.Written {
 		l.tell(m, Event{Kind: KindRewritten, Message: "written anew under its serial"})
 	}
+	if d.Pushed != "" {
+		l.tell(m, Event{Kind: KindPushed, Message: d.Pushed})
+	}
 	l.attempted(m, now, slices.Concat(r.Problems, d.Problems), failed)
 	if failed {
 		l.again(m, now)

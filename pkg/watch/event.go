@@ -18,6 +18,7 @@ const (
 	KindPublished Kind = "published" // a zone went out under a new serial
 	KindChanged   Kind = "changed"   // an address RRset of that zone is another one; told before KindPublished
 	KindRewritten Kind = "rewritten" // an output was written anew under its serial
+	KindPushed    Kind = "pushed"    // a server was sent what is published, and is seen to have it
 	KindFailing   Kind = "failing"   // a zone cannot be published; what was published stands
 	KindRecovered Kind = "recovered" // a zone that was failing or holding is as it should be
 	KindHolding   Kind = "holding"   // a zone holds last good addresses, or a guard holds something back

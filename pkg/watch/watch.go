@@ -52,6 +52,7 @@ type Delivery struct {
 	Serial   zone.Serial // that is published now; it holds where Known is set
 	Known    bool
 	Written  bool      // the output was written
+	Pushed   string    // what its server was sent, one clause; empty: nothing was
 	Problems diag.List // an error among them has it tried again
 	Retry    bool      // something is left to do
 }

@@ -36,7 +36,11 @@ type Server struct {
 	// it reach this one; nil where the server was started without.
 	Control []string
 
+	path   string // of the program
+	dir    string
+	args   []string
 	log    *Buffer
+	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process has gone
 }
 
@@ -210,38 +214,56 @@ func start(tb testing.TB, name string, zones map[string]string, write config) *S
 // launch starts the process and sees to its end.
 func launch(tb testing.TB, name, path, dir string, args []string, port int) *Server {
 	tb.Helper()
-	server := &Server{
-		Addr:   fmt.Sprintf("127.0.0.1:%d", port),
-		Name:   name,
-		log:    new(Buffer),
-		exited: make(chan struct{}),
-	}
-	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), path, args...)
-	cmd.Dir = dir
-	cmd.Stdout, cmd.Stderr = server.log, server.log
+	server := &Server{Addr: fmt.Sprintf("127.0.0.1:%d", port), Name: name, path: path, dir: dir, args: args, log: new(Buffer)}
+	server.run(tb)
+	tb.Cleanup(server.stop)
+	return server
+}
+
+// run starts the process.
+func (s *Server) run(tb testing.TB) {
+	tb.Helper()
+	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), s.path, s.args...)
+	cmd.Dir = s.dir
+	cmd.Stdout, cmd.Stderr = s.log, s.log
 	// Children that outlive the server hold its output open.
 	cmd.WaitDelay = stopLimit
 	endWithParent(cmd)
 	if err := cmd.Start(); err != nil {
-		tb.Fatalf("start %s: %v", name, err)
+		tb.Fatalf("start %s: %v", s.Name, err)
 	}
+	exited := make(chan struct{})
+	s.cmd, s.exited = cmd, exited
 	go func() {
-		defer close(server.exited)
+		defer close(exited)
 		if err := cmd.Wait(); err != nil {
-			_, _ = fmt.Fprintf(server.log, "%s: %v\n", name, err)
+			_, _ = fmt.Fprintf(s.log, "%s: %v\n", s.Name, err)
 		}
 	}()
-	tb.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-server.exited:
-			return
-		case <-time.After(stopLimit):
-		}
-		_ = cmd.Process.Kill()
-		<-server.exited
-	})
-	return server
+}
+
+// stop ends the process.
+func (s *Server) stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.exited:
+		return
+	case <-time.After(stopLimit):
+	}
+	_ = s.cmd.Process.Kill()
+	<-s.exited
+}
+
+// Restart ends the server, does something while it is down, and starts it again as it was
+// started before.
+func (s *Server) Restart(tb testing.TB, zone string, down func()) {
+	tb.Helper()
+	s.stop()
+	if down != nil {
+		down()
+	}
+	s.run(tb)
+	s.WaitReady(tb, zone)
 }
 
 // freePort finds a port that is free for UDP and TCP.

@@ -56,6 +56,7 @@ func (h *watchHost) collect(by int32) {
 
 // written is a zone that this process has written.
 type written struct {
+	name    zone.Name
 	serial  zone.Serial
 	content zonefile.Content
 	size    int64
@@ -171,10 +172,15 @@ func (j *job) relock(ctx context.Context) {
 	j.lock = l
 }
 
-// Moved tells whether an output is not what this process has written last.
+// Moved tells whether an output is not what this process has written last, or its server has
+// something else than it was sent.
 func (h *watchHost) Moved(i int) bool {
-	w := h.written[i].Load()
-	return w != nil && !w.stands(h.jobs[i].output)
+	w, j := h.written[i].Load(), h.jobs[i]
+	if w == nil {
+		return false
+	}
+	p := j.delivery.push
+	return !w.stands(j.output) || p != nil && p.Moved(context.Background(), w.name)
 }
 
 // stands tells whether a file is still the one that was written.
@@ -249,7 +255,7 @@ func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learn
 	if z.NewSerial != nil {
 		d.Serial, d.Known = r.Serial, true
 		if info, err := os.Stat(j.output); err == nil {
-			h.written[i].Store(&written{serial: r.Serial, content: r.Content, size: info.Size(), modTime: info.ModTime(), inner: innerOf(r)})
+			h.written[i].Store(&written{name: r.Name, serial: r.Serial, content: r.Content, size: info.Size(), modTime: info.ModTime(), inner: innerOf(r)})
 		}
 		if p := h.hand(j, r, &z); p != nil {
 			d.Problems = append(d.Problems, p)

@@ -98,8 +98,8 @@ type Zone struct {
 	Hooks       [][]string    // argument lists, run behind a verified reload
 	HookTimeout time.Duration // of each hook
 	Publish     Publish
-	SerialFrom  string        // the server whose serial counts as published, as dns://192.0.2.1; empty: none
-	Secondaries []Secondary   // that are fed from here; nil: the zone is not served
+	SerialFrom  string      // the server whose serial counts as published, as dns://192.0.2.1; empty: none
+	Secondaries []Secondary // that are fed from here; nil: the zone is not served
 	Settings    Settings
 	Span        diag.Span // the entry in the file
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -56,13 +57,15 @@ type Key struct {
 // other RRsets those that are published are made as they are published, those that were given to
 // the server before are taken back, and those that somebody else has added there are left alone.
 //
-// A Pusher must not be used concurrently.
+// It sends one thing at a time; [Pusher.Moved] may be called meanwhile.
 type Pusher struct {
 	Server  string        // host:port
 	Key     Key           // of every message
 	Timeout time.Duration // for an update and until it is seen; 0 means DefaultReloadTimeout
 
-	seen seen
+	mu    sync.Mutex
+	seen  seen
+	quiet time.Time // the server gave no answer, and is not asked before
 }
 
 // seen is what a server was seen to have. The zero value is nothing.
@@ -72,6 +75,46 @@ type seen struct {
 	count  int
 	serial zone.Serial // of the server
 	sure   bool        // nobody else has changed the zone up to that serial
+}
+
+// last gives what the server was seen to have.
+func (p *Pusher) last() seen {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen
+}
+
+func (p *Pusher) sees(s seen) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen = s
+}
+
+// How long a server is waited for that is only looked at, and left in peace that gives no answer.
+const (
+	lookTime  = time.Second
+	quietTime = 5 * time.Minute
+)
+
+// Moved tells whether somebody else has changed a zone at the server since it was seen to have
+// what is published. A server that does not say has not.
+func (p *Pusher) Moved(ctx context.Context, name zone.Name) bool {
+	p.mu.Lock()
+	last, quiet := p.seen, p.quiet
+	p.mu.Unlock()
+	if !last.known || time.Now().Before(quiet) {
+		return false
+	}
+	s := p.session()
+	defer s.close()
+	serial, err := s.serial(ctx, name, lookTime)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		p.quiet = time.Now().Add(quietTime)
+		return false
+	}
+	return p.seen == last && (!last.sure || serial != last.serial)
 }
 
 // has tells whether a server was seen to have what is published in a zone.
@@ -108,11 +151,12 @@ func (d *Delivery) deliverPushed(ctx context.Context, text *zonefile.Text, verif
 	}
 	var done Delivered
 	var err error
-	if p.seen.known {
+	before := p.last()
+	if before.known {
 		if p.old, err = p.read(); err != nil {
 			return done, err
 		}
-		if !p.seen.has(p.old) {
+		if !before.has(p.old) {
 			p.old = nil // somebody has changed the output since
 		}
 	}
@@ -122,7 +166,7 @@ func (d *Delivery) deliverPushed(ctx context.Context, text *zonefile.Text, verif
 	if p.want, err = p.read(); err != nil {
 		return done, err
 	}
-	p.run(ctx, &done)
+	p.run(ctx, before, &done)
 	done.Pushed = &p.result
 	if done.Outcome != Confirmed {
 		done.Owed.Reload = true
@@ -151,9 +195,8 @@ const (
 
 // run brings the server to what is published. What it is seen to have holds only where all of it
 // went well.
-func (p *pushing) run(ctx context.Context, done *Delivered) {
-	before := p.seen
-	p.seen = seen{}
+func (p *pushing) run(ctx context.Context, before seen, done *Delivered) {
+	p.sees(seen{})
 	fail := func(o Outcome, d *diag.Diagnostic) {
 		done.Outcome, done.Problems = o, append(done.Problems, d)
 	}
@@ -210,7 +253,7 @@ func (p *pushing) finish(ctx context.Context, todo *todo, done *Delivered) {
 		return
 	}
 	done.Outcome = Confirmed
-	p.seen = seen{known: true, sum: p.want.Sum, count: p.want.Count, serial: serial, sure: todo.sure}
+	p.sees(seen{known: true, sum: p.want.Sum, count: p.want.Count, serial: serial, sure: todo.sure})
 }
 
 // todo is the difference between what the server has and what is published.

@@ -132,7 +132,7 @@ func (p *pushing) promise(t *todo) error {
 		return err
 	}
 	if t.whole {
-		for name := range p.published() {
+		for name := range p.published(t) {
 			p.note.sets[name] = true
 		}
 	}
@@ -156,12 +156,7 @@ func (p *pushing) settle(t *todo) (untold []rrsetName, err error) {
 		}
 	}
 	if t.whole {
-		p.note.sets = p.published()
-		for _, c := range t.left {
-			if c.Old != nil {
-				p.note.sets[rrsetName{c.Old.Owner, c.Old.Type}] = true
-			}
-		}
+		p.note.sets = p.published(t)
 		told := p.note.others
 		p.note.others = map[rrsetName]bool{}
 		for _, name := range t.others {
@@ -174,8 +169,9 @@ func (p *pushing) settle(t *todo) (untold []rrsetName, err error) {
 	return untold, p.note.save()
 }
 
-// published gives the RRsets that the server is to have.
-func (p *pushing) published() map[rrsetName]bool {
+// published gives the RRsets that the server has from here once the changes are made: those that
+// are published, but for what is left as it is.
+func (p *pushing) published(t *todo) map[rrsetName]bool {
 	sets := map[rrsetName]bool{}
 	p.want.EachRecord(func(owner []byte, typ uint16, _ uint32, _ []byte) {
 		name, err := zone.NameFromWire(owner)
@@ -183,5 +179,13 @@ func (p *pushing) published() map[rrsetName]bool {
 			sets[rrsetName{name, typ}] = true
 		}
 	})
+	for _, c := range t.left {
+		set := c.RRset()
+		if c.Old != nil {
+			sets[rrsetName{set.Owner, set.Type}] = true
+		} else {
+			delete(sets, rrsetName{set.Owner, set.Type})
+		}
+	}
 	return sets
 }

@@ -116,7 +116,7 @@ func (b *pushBench) data(t *testing.T) []string {
 // has fails where the server has other data than these, beside its NS.
 func (b *pushBench) has(t *testing.T, want ...string) {
 	t.Helper()
-	want = append(want, b.zone+". 300 IN NS ns", "ns 300 IN A 192.0.2.53")
+	want = append(slices.Clone(want), b.zone+". 300 IN NS ns", "ns 300 IN A 192.0.2.53")
 	slices.Sort(want)
 	if got := b.data(t); !slices.Equal(got, want) {
 		t.Errorf("the server has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -168,6 +168,9 @@ func TestPushServers(t *testing.T) {
 					b.again(t)
 					b.waitSigned(t)
 					pushStory(t, b)
+					if b.zone == "plain.test" {
+						pushMany(t, b)
+					}
 				})
 			}
 		})
@@ -354,4 +357,20 @@ func pushRestart(t *testing.T, b *pushBench) {
 		t.Fatalf("%v, %v", done.Outcome, done.Problems)
 	}
 	b.has(t, acme, "www 300 IN A 192.0.2.31", b.zone+". 300 IN A 192.0.2.10")
+}
+
+// pushMany fills a zone with what takes several messages, and takes it back.
+func pushMany(t *testing.T, b *pushBench) {
+	t.Helper()
+	lines := []string{"www A 192.0.2.31", "@ A 192.0.2.10"}
+	all := lines
+	want := []string{acme, "www 300 IN A 192.0.2.31", b.zone + ". 300 IN A 192.0.2.10"}
+	for i := range 2000 {
+		all = append(all, fmt.Sprintf("host%d A 192.0.2.7", i), fmt.Sprintf("host%d TXT %s", i, strings.Repeat("x", 60)))
+		want = append(want, fmt.Sprintf("host%d 300 IN A 192.0.2.7", i), fmt.Sprintf("host%d 300 IN TXT %q", i, strings.Repeat("x", 60)))
+	}
+	b.pushed(t, 4000, all...)
+	b.has(t, want...)
+	b.pushed(t, 4000, lines...)
+	b.has(t, want[:3]...)
 }

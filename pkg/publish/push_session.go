@@ -49,25 +49,37 @@ func (s *session) exchange(ctx context.Context, m *dns.Msg, limit time.Duration)
 		dialer := net.Dialer{Timeout: transferDial}
 		if s.conn, err = dialer.DialContext(ctx, "tcp", s.server); err != nil {
 			s.conn = nil
-			return nil, plainNetError(err)
+			return nil, over(ctx, err)
 		}
 	}
 	conn := s.conn
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	s.key.sign(m)
+	signed := m.IsTsig().TimeSigned
 	client := dns.Client{Net: "tcp", Timeout: limit, TsigProvider: s.key.Signer}
 	// A dns.Conn signs a message as if it answered the one before.
 	r, _, err := client.ExchangeWithConnContext(ctx, m, &dns.Conn{Conn: conn})
 	if err == nil || r != nil && r.Response && r.Id == m.Id {
-		err = said(m, r, err)
+		err = said(r, signed, err)
 	} else {
-		err = &lostError{plainNetError(err)}
+		err = &lostError{over(ctx, err)}
 	}
 	if err != nil {
 		s.close()
 		return nil, err
 	}
 	return r, nil
+}
+
+// over says that the time is up, or that nobody waits any more, where that is why.
+func over(ctx context.Context, err error) error {
+	switch why := ctx.Err(); {
+	case errors.Is(why, context.DeadlineExceeded):
+		return errNoAnswer
+	case why != nil:
+		return why
+	}
+	return plainNetError(err)
 }
 
 // lostError says that a message was sent and no answer to it came.
@@ -79,13 +91,14 @@ func (e *lostError) Unwrap() error { return e.err }
 // errUnsigned says that nobody knows who has answered.
 var errUnsigned = errors.New("its answer is not signed, so that anybody may have sent it")
 
-// said tells what an answer says; unsound is what is wrong with its signature. That it is
+// said tells what the answer to a message says that was signed at a time; unsound is what is wrong
+// with its signature. That it is
 // refused may be said by anybody, since nothing comes of it.
-func said(m, r *dns.Msg, unsound error) error {
+func said(r *dns.Msg, signed uint64, unsound error) error {
 	t := r.IsTsig()
 	switch {
 	case t != nil && t.Error != 0:
-		return newTSIGRefusal(m, t)
+		return newTSIGRefusal(t, signed)
 	case unsound != nil && (r.Rcode == dns.RcodeSuccess || t != nil):
 		return &lostError{fmt.Errorf("its answer is signed wrongly: %w", unsound)}
 	case r.Rcode != dns.RcodeSuccess:
@@ -103,7 +116,7 @@ type refusal struct {
 	theirs, ours time.Time // clocks, with BADTIME
 }
 
-func newTSIGRefusal(m *dns.Msg, t *dns.TSIG) *refusal {
+func newTSIGRefusal(t *dns.TSIG, signed uint64) *refusal {
 	r := &refusal{rcode: dns.RcodeNotAuth, tsig: t.Error}
 	other, err := hex.DecodeString(t.OtherData)
 	if t.Error == dns.RcodeBadTime && err == nil && len(other) == 6 {
@@ -112,7 +125,7 @@ func newTSIGRefusal(m *dns.Msg, t *dns.TSIG) *refusal {
 			seconds = seconds<<8 | int64(octet)
 		}
 		r.theirs = time.Unix(seconds, 0).UTC()
-		r.ours = time.Unix(int64(m.IsTsig().TimeSigned), 0).UTC()
+		r.ours = time.Unix(int64(signed), 0).UTC()
 	}
 	return r
 }
@@ -251,7 +264,7 @@ func eachSigned(ctx context.Context, server string, name zone.Name, key Key, tak
 			more, err = take(m.RR)
 		}
 		if ctx.Err() != nil {
-			err = ctx.Err()
+			err = over(ctx, err)
 		}
 		if err != nil {
 			return &transferError{err}

@@ -106,6 +106,9 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
 		return c.finish(w, &report{Diagnostics: problems}, outcomeSource)
 	}
 	defer asked.close()
+	if !c.previews() {
+		makeServed(conf, c.state, jobs)
+	}
 	release, err := c.lock(cmd.Context(), jobs, wait)
 	if err != nil {
 		return err

@@ -49,6 +49,19 @@ func servedOutputs(conf *config.Config, state string) {
 	}
 }
 
+// makeServed makes the folder of a state in which outputs are, where it is not there yet. What
+// keeps it from that keeps the outputs from being locked too, which is told.
+func makeServed(conf *config.Config, state string, jobs []*job) {
+	dir := conf.State
+	override(&dir, state)
+	for _, j := range jobs {
+		if dir != "" && filepath.Dir(j.output) == filepath.Join(dir, servedFolder) {
+			_ = os.MkdirAll(dir, 0o700)
+			return
+		}
+	}
+}
+
 // feeding settles what is served to whom. What is wrong with keys is printed to w; nil, nil means
 // that nothing is served.
 func (c *watchCommand) feeding(conf *config.Config, jobs []*job, w io.Writer) (*feeding, error) {

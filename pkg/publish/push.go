@@ -273,6 +273,9 @@ func (p *pushing) compare(ctx context.Context, before *seen) (*todo, error) {
 	s := p.session()
 	defer s.close()
 	serial, err := s.serial(ctx, p.Zone, p.timeout)
+	if lost, ok := errors.AsType[*lostError](err); ok {
+		err = lost.err // nothing was sent that changes anything
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -346,7 +346,7 @@ func pushRestart(t *testing.T, b *pushBench) {
 	lines := []string{"www A 192.0.2.30", "@ A 192.0.2.10"}
 	b.pushed(t, 6, lines...)
 	var down Delivered
-	b.pusher.Timeout = time.Second
+	b.pusher.Timeout = 5 * time.Second
 	b.server.Restart(t, b.zone, func() { down = b.push(t, "www A 192.0.2.31", "@ A 192.0.2.10") })
 	if down.Outcome != LoadFailed || !slices.Equal(codes(down.Problems), []string{string(diag.CodePushFailed)}) || !down.Owed.Reload {
 		t.Errorf("%v, %v", down.Outcome, down.Problems)

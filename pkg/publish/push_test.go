@@ -100,7 +100,7 @@ func TestPushFails(t *testing.T) {
 			t.Parallel()
 			s := newSending(t)
 			s.server.Fault(c.fault)
-			s.pusher.Timeout = 400 * time.Millisecond
+			s.pusher.Timeout = 3 * time.Second
 			done := s.push(t, "www A 192.0.2.2")
 			if done.Outcome != c.outcome || !done.Owed.Reload || !done.Changed || done.RolledBack || len(done.Problems) != 1 {
 				t.Fatalf("%+v, %v", done, done.Problems)
@@ -211,7 +211,7 @@ func TestPushOwns(t *testing.T) {
 	}
 	// The server has what is sent, and nobody knows.
 	s.server.Fault(dnstest.DynamicSilent)
-	s.pusher.Timeout = 300 * time.Millisecond
+	s.pusher.Timeout = 3 * time.Second
 	s.push(t, "www A 192.0.2.2", "mail A 192.0.2.3", "x TYPE65280 \\# 1 00")
 	s.server.Fault(dnstest.DynamicRight)
 	s.pusher = &Pusher{Server: s.pusher.Server, Key: s.pusher.Key, Timeout: 20 * time.Second}

@@ -1033,7 +1033,7 @@ Where there is no earlier file the old source has to be compiled.
 The zone goes to a server that is updated (publish: update://), and the server cannot be
 reached, does not know the key, or does not allow it to transfer the zone or to change
 it. The message says which. The file stands, the server keeps what it had, and it is
-tried again. BIND takes this much in the zone, and Knot an acl with the same:
+tried again. BIND takes this much in the zone, and Knot an acl with the same.
 
     allow-transfer { key xfr; }; allow-update { key xfr; };`},
 	{CodePushUnconfirmed, Error, "nobody knows whether the server serves what it was sent", `

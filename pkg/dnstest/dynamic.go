@@ -1,8 +1,10 @@
 package dnstest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -79,11 +81,10 @@ func StartDynamic(tb TB, zoneText string) *Dynamic {
 	if err := d.Set(zoneText); err != nil {
 		tb.Fatalf("dnstest: dynamic: %v", err)
 	}
-	packets, streams, err := listen()
+	streams, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatalf("dnstest: %v", err)
 	}
-	packets.Close()
 	d.addr = streams.Addr().String()
 	ready := make(chan struct{})
 	s := &dns.Server{

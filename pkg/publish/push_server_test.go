@@ -264,6 +264,7 @@ const acme = `_acme-challenge 300 IN TXT "token"`
 
 // pushStory is what happens to a zone that is sent to a server, from the first time on.
 func pushStory(t *testing.T, b *pushBench) {
+	t.Helper()
 	// The first time what is there and not published is left alone, and told once.
 	done := b.pushed(t, 4, "www A 192.0.2.2", "@ A 192.0.2.10", "alias CNAME www", `old TXT "x;y"`)
 	if got := codes(done.Problems); !slices.Equal(got, []string{string(diag.CodePushOthers)}) || !strings.Contains(done.Problems[0].Message, "_acme-challenge."+b.zone+". TXT") {

@@ -232,6 +232,7 @@ func (p *pushing) send(ctx context.Context, t *todo) error {
 		return err
 	}
 	s := p.session()
+	s.known = true
 	defer s.close()
 	for _, step := range steps {
 		if _, err := s.exchange(ctx, step.message(p.Zone), p.timeout); err != nil {

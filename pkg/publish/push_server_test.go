@@ -36,6 +36,19 @@ var updatableKnot = []updatable{
 	{zone: "signed.test", signs: true, options: "    acl: test\n    journal-content: all\n    zonefile-load: difference\n    dnssec-signing: on\n"},
 }
 
+// These let the key do one thing of two.
+var (
+	halfNamed = []updatable{
+		{zone: "no-transfer.test", options: "allow-update { key test; }; allow-transfer { none; };"},
+		{zone: "no-update.test", options: "allow-transfer { key test; };"},
+		{zone: "no-grant.test", options: "update-policy { grant other. zonesub ANY; }; allow-transfer { key test; };"},
+	}
+	halfKnot = []updatable{
+		{zone: "no-transfer.test", options: "    acl: test-update\n"},
+		{zone: "no-update.test", options: "    acl: test-transfer\n"},
+	}
+)
+
 // pushBench is a zone of a running server that takes updates, and the output that it is sent.
 type pushBench struct {
 	updatable
@@ -141,17 +154,18 @@ func TestPushServers(t *testing.T) {
 	for _, program := range []struct {
 		name  string
 		list  []updatable
+		half  []updatable
 		start func(testing.TB, map[string]judge.Steered) *judge.Server
 	}{
-		{"named", updatableNamed, judge.StartSteeredNamed},
-		{"knotd", updatableKnot, judge.StartSteeredKnot},
+		{"named", updatableNamed, halfNamed, judge.StartSteeredNamed},
+		{"knotd", updatableKnot, halfKnot, judge.StartSteeredKnot},
 	} {
 		t.Run(program.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			zones := map[string]judge.Steered{}
 			var benches []*pushBench
-			for _, u := range program.list {
+			for _, u := range slices.Concat(program.list, program.half) {
 				file := filepath.Join(dir, u.zone+".db")
 				text := made(t, u.zone, zoneText(u.zone, 10, 1, "_acme-challenge TXT token\n"), "").Bytes()
 				if err := os.WriteFile(file, text, 0o644); err != nil {
@@ -166,7 +180,12 @@ func TestPushServers(t *testing.T) {
 					b.server = server
 					server.WaitReady(t, b.zone)
 					b.again(t)
+					if strings.HasPrefix(b.zone, "no-") {
+						pushHalf(t, b)
+						return
+					}
 					b.waitSigned(t)
+					pushKeys(t, b)
 					pushStory(t, b)
 					if b.zone == "plain.test" {
 						pushMany(t, b)
@@ -374,4 +393,60 @@ func pushMany(t *testing.T, b *pushBench) {
 	b.has(t, want...)
 	b.pushed(t, 4000, lines...)
 	b.has(t, want[:3]...)
+}
+
+// examined is what Examine finds, one finding a line.
+func (b *pushBench) examined(t *testing.T) string {
+	t.Helper()
+	var lines []string
+	for _, f := range b.pusher.Examine(t.Context(), zone.MustParseName(b.zone+".")) {
+		lines = append(lines, f.Level.String()+" "+f.Message)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// pushKeys signs with keys that the server does not know, and then looks at it with the right one.
+func pushKeys(t *testing.T, b *pushBench) {
+	t.Helper()
+	right := b.pusher.Key
+	for _, c := range []struct{ name, secret, want string }{
+		{"other.", judge.SteerSecret, "it does not know the key (BADKEY)"},
+		{judge.SteerKey, "b3RoZXIgc2VjcmV0IG9mIHRoZSBzYW1lIGxlbmd0aC4=", "its key has another secret (BADSIG)"},
+	} {
+		b.pusher.Key = testKey(t, c.name, c.secret)
+		done := b.push(t)
+		if done.Outcome != LoadFailed || len(done.Problems) != 1 || !strings.Contains(done.Problems[0].Message, c.want) {
+			t.Errorf("%s: %v, %v", c.want, done.Outcome, done.Problems)
+		}
+		if got := b.examined(t); got != "error "+c.want {
+			t.Error(got)
+		}
+	}
+	b.pusher.Key = right
+	before := b.server.WaitReady(t, b.zone)
+	if got := b.examined(t); got != fmt.Sprintf("ok it takes the key and serves serial %d\nok it takes updates with the key", before) {
+		t.Error(got)
+	}
+	if after := b.server.WaitReady(t, b.zone); after != before {
+		t.Errorf("looking at it took serial %d to %d", before, after)
+	}
+}
+
+// pushHalf is what becomes of a zone that the key may not transfer, or may not change.
+func pushHalf(t *testing.T, b *pushBench) {
+	t.Helper()
+	want, hint := "it does not allow that ", "let the key change the zone"
+	if b.zone == "no-transfer.test" {
+		want, hint = "transfer its zone: it does not allow that ", "let the key transfer the zone"
+	}
+	done := b.push(t, "www A 192.0.2.2")
+	if done.Outcome != LoadFailed || len(done.Problems) != 1 || !strings.Contains(done.Problems[0].Message, want) || !strings.Contains(done.Problems[0].Hint, hint) {
+		t.Errorf("%v, %v", done.Outcome, done.Problems)
+	}
+	if got := b.server.Query(t, "www."+b.zone, dns.TypeA).Answer; len(got) != 1 || !strings.HasSuffix(got[0].String(), "192.0.2.1") {
+		t.Errorf("the server has %v", got)
+	}
+	if got := b.examined(t); !strings.Contains(got, "error ") || !strings.Contains(got, want) {
+		t.Errorf("doctor finds %s", got)
+	}
 }

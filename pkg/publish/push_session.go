@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -19,6 +18,7 @@ type session struct {
 	server string
 	key    Key
 	conn   net.Conn // nil: there is none
+	known  bool     // the server has taken the key before
 }
 
 func (p *Pusher) session() *session { return &session{server: p.Server, key: p.Key} }
@@ -65,9 +65,13 @@ func (s *session) exchange(ctx context.Context, m *dns.Msg, limit time.Duration)
 		err = &lostError{over(ctx, err)}
 	}
 	if err != nil {
+		if no, ok := errors.AsType[*refusal](err); ok {
+			no.known = s.known
+		}
 		s.close()
 		return nil, err
 	}
+	s.known = true
 	return r, nil
 }
 
@@ -114,6 +118,16 @@ type refusal struct {
 	rcode        int
 	tsig         uint16    // what is wrong with the signature (RFC 8945 §4.2); 0: nothing
 	theirs, ours time.Time // clocks, with BADTIME
+	known        bool      // the server has taken the key before
+}
+
+// allowed tells whether it is no matter of rights. Knot, which knows the key, says BADKEY where
+// no acl lets the key do what it is used for.
+func (r *refusal) allowed() bool {
+	if r.tsig != 0 {
+		return r.tsig != dns.RcodeBadKey || !r.known
+	}
+	return r.rcode != dns.RcodeRefused
 }
 
 func newTSIGRefusal(t *dns.TSIG, signed uint64) *refusal {
@@ -135,6 +149,9 @@ func (r *refusal) Error() string {
 	switch r.tsig {
 	case 0:
 	case dns.RcodeBadKey:
+		if r.known {
+			return "it does not allow that with the key (BADKEY)"
+		}
 		return "it does not know the key (BADKEY)"
 	case dns.RcodeBadSig:
 		return "its key has another secret (BADSIG)"
@@ -241,6 +258,7 @@ func eachSigned(ctx context.Context, server string, name zone.Name, key Key, tak
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	begun := false
 	question := new(dns.Msg).SetAxfr(name.String())
 	key.sign(question)
 	t := dns.Transfer{Conn: &dns.Conn{Conn: conn}, ReadTimeout: transferIdle, WriteTimeout: transferIdle, TsigProvider: key.Signer}
@@ -258,13 +276,16 @@ func eachSigned(ctx context.Context, server string, name zone.Name, key Key, tak
 	for m := range messages {
 		err := m.Error
 		more := err == nil
-		if err != nil {
-			err = signedTransferProblem(err)
-		} else {
-			more, err = take(m.RR)
-		}
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			err = over(ctx, err)
+		case err == nil:
+			begun = true
+			more, err = take(m.RR)
+		case !begun:
+			err = whyNot(ctx, server, name, key, err)
+		default:
+			err = signedTransferProblem(err)
 		}
 		if err != nil {
 			return &transferError{err}
@@ -282,15 +303,20 @@ type transferError struct{ err error }
 func (e *transferError) Error() string { return "transfer its zone: " + e.err.Error() }
 func (e *transferError) Unwrap() error { return e.err }
 
-// signedTransferProblem says what the errors of the library mean, which has the code of an answer
-// in the text alone.
-func signedTransferProblem(err error) error {
-	if code, ok := strings.CutPrefix(err.Error(), "dns: bad xfr rcode: "); ok {
-		var rcode int
-		if _, err := fmt.Sscan(code, &rcode); err == nil {
-			return &refusal{rcode: rcode}
-		}
+// whyNot finds out why a transfer does not begin: the library does not tell what an answer says
+// that it cannot verify.
+func whyNot(ctx context.Context, server string, name zone.Name, key Key, err error) error {
+	s := session{server: server, key: key, known: true}
+	defer s.close()
+	_, why := s.exchange(ctx, new(dns.Msg).SetAxfr(name.String()), askTime)
+	if no, ok := errors.AsType[*refusal](why); ok {
+		return no
 	}
+	return signedTransferProblem(err)
+}
+
+// signedTransferProblem says what the errors of the library mean.
+func signedTransferProblem(err error) error {
 	if errors.Is(err, dns.ErrNoSig) {
 		return errUnsigned
 	}

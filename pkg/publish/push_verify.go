@@ -231,11 +231,11 @@ func (p *Pusher) Examine(ctx context.Context, name zone.Name) []Finding {
 	defer s.close()
 	serial, err := s.serial(ctx, name, askTime)
 	if err != nil {
-		return []Finding{red(subject, err.Error(), pushHint(err, &p.Key))}
+		return []Finding{p.red(subject, "", err)}
 	}
 	found := []Finding{green(subject, fmt.Sprintf("it takes the key and serves serial %d", serial))}
 	if err := tryTransfer(ctx, p.Server, name, p.Key); err != nil {
-		found = append(found, red(subject, err.Error(), pushHint(err, &p.Key)))
+		found = append(found, p.red(subject, "", err))
 	}
 	// The apex of a zone is always in use.
 	m := (&step{
@@ -249,8 +249,17 @@ func (p *Pusher) Examine(ctx context.Context, name zone.Name) []Finding {
 	case err == nil:
 		return append(found, red(subject, "it makes changes whose prerequisites are not met", "updates are not safe there: give it the zone another way"))
 	default:
-		return append(found, red(subject, "update: "+err.Error(), pushHint(err, &p.Key)))
+		return append(found, p.red(subject, "update: ", err))
 	}
+}
+
+// red is a finding of an error.
+func (p *Pusher) red(subject, what string, err error) Finding {
+	hint := pushHint(err, &p.Key)
+	if hint == "" {
+		hint = "let it be reached from here over TCP, and look into its log"
+	}
+	return red(subject, what+err.Error(), hint)
 }
 
 // pushHint is what to do about an error of a server.
@@ -259,15 +268,15 @@ func pushHint(err error, key *Key) string {
 	_, transfer := errors.AsType[*transferError](err)
 	r, refused := errors.AsType[*refusal](err)
 	switch {
-	case transfer && refused && r.tsig == 0:
+	case transfer && refused && !r.allowed():
 		return fmt.Sprintf("let the key transfer the zone, so that it can be compared: allow-transfer { key %s; }; of BIND, or an acl with key: %s and action: transfer of Knot", name, name)
+	case refused && !r.allowed() || refused && r.rcode == dns.RcodeNotImplemented:
+		return fmt.Sprintf("let the key change the zone: allow-update { key %s; }; or update-policy { grant %s zonesub ANY; }; of BIND, or an acl with key: %s and action: update of Knot", name, name, name)
 	case refused && (r.tsig == dns.RcodeBadKey || r.tsig == dns.RcodeBadSig):
 		return fmt.Sprintf("give the server a key of the same name, algorithm and secret: %s, %s", name, key.Algorithm)
 	case refused && r.tsig == dns.RcodeBadTime:
 		return "set the clock that is wrong"
-	case refused && (r.rcode == dns.RcodeRefused || r.rcode == dns.RcodeNotImplemented):
-		return fmt.Sprintf("let the key change the zone: allow-update { key %s; }; or update-policy { grant %s zonesub ANY; }; of BIND, or an acl with key: %s and action: update of Knot", name, name, name)
-	case refused && r.rcode == dns.RcodeNotAuth:
+	case refused && r.tsig == 0 && r.rcode == dns.RcodeNotAuth:
 		return "name the primary of the zone, which has it under that name and knows the key " + name
 	case refused:
 		return "the log of the name server says why"

@@ -74,7 +74,7 @@ func StartSteeredNSD(tb testing.TB, zones map[string]Steered) *Server {
 
 // StartSteeredKnot starts knotd as [StartKnot] does; it always has a control
 // socket. There is the key "test", and an acl "test" that lets it transfer and
-// update a zone.
+// update a zone; "test-transfer" and "test-update" let it do one of these.
 func StartSteeredKnot(tb testing.TB, zones map[string]Steered) *Server {
 	tb.Helper()
 	var control []string
@@ -90,7 +90,9 @@ func StartSteeredKnot(tb testing.TB, zones map[string]Steered) *Server {
 		}
 		control = []string{findTool(tb, "knotc"), "-s", filepath.Join(dir, "knot.sock")}
 		file := filepath.Join(dir, "knot.conf")
-		const key = "key:\n  - id: test\n    algorithm: hmac-sha256\n    secret: " + SteerSecret + "\nacl:\n  - id: test\n    key: test\n    action: [transfer, update]\n"
+		const key = "key:\n  - id: test\n    algorithm: hmac-sha256\n    secret: " + SteerSecret + "\n" +
+			"acl:\n  - id: test\n    key: test\n    action: [transfer, update]\n" +
+			"  - id: test-transfer\n    key: test\n    action: transfer\n  - id: test-update\n    key: test\n    action: update\n"
 		if err := amend(file, "acl:\n", key); err != nil {
 			return nil, err
 		}

@@ -100,6 +100,7 @@ type job struct {
 	expand      func(zone.Name) string       // gives output the zone name
 	buf         []byte                       // memory of the source, used again for reading back
 	learned     resolve.Estimates            // of its answers, by a daemon
+	verified    publish.Verified             // that a daemon has written last; the zero value: it has to be read
 	watched     bool                         // by a daemon: what fails is tried again, and a pipe, which may never end, is not read
 	secondaries []config.Secondary           // that the zone is served to; empty: it is not
 	feeds       zone.Name                    // that it is served as; the zero Name: it is not

@@ -27,6 +27,8 @@ type loop struct {
 	waiting map[*target][]*member
 	usedBy  map[int][]*member // by zone: who hangs on it; nil: not known
 	due     []*member         // that are to be compiled, perhaps later
+	// collects is set while what has changed may wait for what changes with it.
+	collects bool
 
 	inbox     inbox
 	inFlight  int
@@ -231,6 +233,7 @@ func (l *loop) turn(ctx, deliver context.Context) chan error {
 		l.daemon.alive()
 		l.followClock(time.Now())
 		l.start(ctx)
+		l.hasten(time.Now())
 		l.compile(ctx)
 		l.tend(ctx)
 		timer.Reset(l.next())

@@ -91,6 +91,7 @@ type job struct {
 	reviewed    *state.Lock                  // what lockFile lists; nil: it was not read
 	newLock     []byte                       // what is to be written to it; nil: nothing
 	promise     func(*publish.Forward) error // see [publish.Delivery]; nil: nothing is remembered
+	key         string                       // see outputKey; empty: it has to be found
 	last        string                       // the file that tells what was published last; empty: none does
 	against     string                       // what --against names; empty: what the output holds
 	shown       *zone.Serial                 // of the output; nil: there is none

@@ -159,7 +159,7 @@ func (f folder) Stat(name string) (fs.FileInfo, error) {
 // Prepare finds what was published last.
 func (h *watchHost) Prepare(ctx context.Context, i int) (*compile.Published, bool, diag.List) {
 	j := h.jobs[i]
-	j.problems, j.outcome = nil, 0
+	j.problems, j.outcome, j.key = nil, 0, ""
 	j.source.Published, j.shown, j.served, j.old = nil, nil, nil, nil
 	j.delivery.owed = publish.Owed{}
 	if !j.lock.Holds() {

@@ -39,6 +39,9 @@ func (c *checkCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := c.pulls(c.stdout, conf, keptIn(conf), false, jobs); err != nil {
+		return err
+	}
 	files, err := c.apart(conf, "", jobs, nil)
 	if err != nil {
 		return err

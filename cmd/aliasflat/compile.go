@@ -121,6 +121,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
 		return c.finish(w, &report{Diagnostics: found}, failed)
 	}
 	defer known.close()
+	c.pullOnce(ctx, jobs, !c.previews())
 	sources := make([]compile.Source, 0, len(jobs))
 	text := 0
 	for _, j := range jobs {
@@ -166,6 +167,9 @@ func (c *compileCommand) prepare(cmd *cobra.Command, args []string, w io.Writer)
 		return nil, nil, 0, err
 	}
 	jobs, err := c.jobs(cmd, conf, args)
+	if err == nil {
+		err = c.pulls(w, conf, c.stateOf(conf), true, jobs)
+	}
 	if err == nil {
 		err = c.settle(conf, jobs)
 	}
@@ -250,7 +254,7 @@ func (c *compileCommand) outputOf(j *job, jobs int, folder bool) error {
 		if j.path == "-" {
 			return usageError{message: "standard input has no name for a file in " + c.output, hint: "name the file with -o FILE"}
 		}
-		j.output = filepath.Join(c.output, filepath.Base(j.path))
+		j.output = filepath.Join(c.output, j.baseName(filepath.Base))
 	case c.output != "" && jobs > 1:
 		return usageError{message: fmt.Sprintf("%d sources go into one folder, not into the file %s", jobs, c.output), hint: "write -o " + c.output + "/"}
 	case c.output != "":

@@ -101,6 +101,9 @@ func (c *serialCommand) zones(cmd *cobra.Command, args []string, tell func([]zon
 	if err != nil {
 		return err
 	}
+	if err := c.pulls(c.stderr, conf, conf.State, true, jobs); err != nil {
+		return err
+	}
 	if err := c.outputs(jobs); err != nil {
 		return err
 	}
@@ -113,6 +116,7 @@ func (c *serialCommand) zones(cmd *cobra.Command, args []string, tell func([]zon
 	}
 	roots := roots{}
 	defer roots.close()
+	c.pullOnce(cmd.Context(), jobs, false)
 	sources := make([]compile.Source, 0, len(jobs))
 	list := make([]zoneSerial, len(jobs))
 	for i, j := range jobs {

@@ -26,10 +26,12 @@ type Copy struct {
 	Checked                time.Time // when the primary was last known to have it
 }
 
-// Expires is when it is too old to be relied on (RFC 1034 §4.3.5), EXPIRE held within limits.
+// Expires is when it is too old to be relied on (RFC 1034 §4.3.5): EXPIRE held within limits, and
+// not before a check and one more could have been made.
 func (c *Copy) Expires(l Limits) time.Time {
 	l = l.filled()
-	return c.Checked.Add(max(within(c.Expire, l.LeastExpire, l.MostExpire), c.Refresh+c.Retry))
+	least := within(c.Refresh, l.LeastRefresh, l.MostRefresh) + within(c.Retry, l.LeastRetry, l.MostRetry)
+	return c.Checked.Add(max(within(c.Expire, l.LeastExpire, l.MostExpire), least))
 }
 
 func within(d, least, most time.Duration) time.Duration { return min(max(d, least), most) }

@@ -49,13 +49,15 @@ func newCompileCommand(a *app) *cobra.Command {
 and writes zone files that BIND, NSD and Knot load. All else comes out byte for
 byte as written, but for the SOA serial, which moves when the records change.
 
-SOURCE is a zone file; - is standard input. Without SOURCE every zone of the
+SOURCE is a zone file; - is standard input, and axfr://ADDRESS[:PORT]/ZONE[?key=NAME]
+a zone that is transferred from its primary. Without SOURCE every zone of the
 configuration is compiled. The result goes to standard output, or to what -o or
 the configuration names; what is said about it goes to standard error.`,
 		Example: `  aliasflat compile example.com.zone > flat.zone
   aliasflat compile -o /etc/bind/zones/example.com.db example.com.zone
   aliasflat compile --for nsd --resolver udp://192.0.2.53 -o out/ *.zone
-  aliasflat compile --check -o example.com.db example.com.zone`,
+  aliasflat compile --check -o example.com.db example.com.zone
+  aliasflat compile -o example.com.db axfr://192.0.2.1/example.com`,
 		RunE: interruptible(func(cmd *cobra.Command, args []string) error {
 			if err := checkSum(cmd, c.plan); err != nil {
 				return err

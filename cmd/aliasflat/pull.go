@@ -150,9 +150,10 @@ func (p *pulled) take(r *pull.Result, err error) *diag.Diagnostic {
 	switch {
 	case unread != nil || kept == nil:
 		p.failed = pull.Pending(&p.source, pull.Problem(&p.source, err, false))
-		return nil
 	case !time.Now().Before(kept.Expires(pull.Limits{})):
 		p.failed = pull.Problem(&p.source, err, true)
+	}
+	if p.failed != nil {
 		return nil
 	}
 	d := pull.Problem(&p.source, err, false)

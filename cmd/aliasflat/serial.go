@@ -101,13 +101,13 @@ func (c *serialCommand) zones(cmd *cobra.Command, args []string, tell func([]zon
 	if err != nil {
 		return err
 	}
-	if err := c.pulls(c.stderr, conf, conf.State, true, jobs); err != nil {
-		return err
+	if err = c.pulls(c.stderr, conf, conf.State, true, jobs); err == nil {
+		err = c.outputs(jobs)
 	}
-	if err := c.outputs(jobs); err != nil {
-		return err
+	if err == nil {
+		err = c.compared(jobs, false)
 	}
-	if err := c.compared(jobs, false); err != nil {
+	if err != nil {
 		return err
 	}
 	files, err := c.apart(conf, "", jobs, nil)

@@ -248,14 +248,14 @@ func writeStatus(b *strings.Builder, s *statusDocument, l look, now time.Time) {
 		for j := range s.Zones[i].Problems {
 			writeProblem(b, zoneLabel(&s.Zones[i]), &s.Zones[i].Problems[j], l, p)
 		}
-		if pulled := s.Zones[i].Pulled; pulled != nil && pulled.Problem != nil && !tells(s.Zones[i].Problems, pulled.Problem) {
+		if pulled := s.Zones[i].Pulled; pulled != nil && pulled.Problem != nil && !among(s.Zones[i].Problems, pulled.Problem) {
 			writeProblem(b, zoneLabel(&s.Zones[i]), pulled.Problem, l, p)
 		}
 	}
 }
 
-// tells tells whether a problem is among others, as where a zone fails because of it.
-func tells(list []api.Problem, d *api.Problem) bool {
+// among tells whether a problem is one of others, as where a zone fails because of it.
+func among(list []api.Problem, d *api.Problem) bool {
 	return slices.ContainsFunc(list, func(other api.Problem) bool {
 		return other.Code == d.Code && strings.HasPrefix(other.Message, d.Message)
 	})

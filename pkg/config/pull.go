@@ -84,15 +84,15 @@ func (in *inspector) pulled(prefix string, z *Zone, w *writtenZone, keys []Key) 
 // hasKey refuses a key that is not listed.
 func (in *inspector) hasKey(at diag.Span, name zone.Name, keys []Key) bool {
 	text := strings.TrimSuffix(name.String(), ".")
-	d, hint := findConfigKey(name, text, keys)
-	if !d {
+	found, hint := findKeyNamed(name, text, keys)
+	if !found {
 		in.add(diag.CodeConfigServe, at, fmt.Sprintf("there is no key %q", text), hint)
 	}
-	return d
+	return found
 }
 
-// findConfigKey tells whether a key is listed, and if not, what to do about it.
-func findConfigKey(name zone.Name, text string, keys []Key) (found bool, hint string) {
+// findKeyNamed tells whether a key is listed, and if not, what to do about it.
+func findKeyNamed(name zone.Name, text string, keys []Key) (found bool, hint string) {
 	var names []string
 	for i := range keys {
 		if keys[i].Name == name {

@@ -176,7 +176,7 @@ func (in *inspector) keyOf(prefix string, w *writtenSecondary, keys []Key) zone.
 		return zone.Name{}
 	}
 	name, err := parseName(w.Key)
-	found, hint := findConfigKey(name, w.Key, keys)
+	found, hint := findKeyNamed(name, w.Key, keys)
 	if found && err == nil {
 		return name
 	}

@@ -33,8 +33,7 @@ func (s *Source) askSOA(ctx context.Context) (soa, error) {
 		if err == nil && !cut {
 			return found, nil
 		}
-		var told *Error
-		if errors.As(err, &told) {
+		if _, told := errors.AsType[*Error](err); told {
 			return soa{}, err
 		}
 		if problem = err; cut {

@@ -60,7 +60,7 @@ func (s *Source) Kept() (*Copy, error) {
 	}
 	line, err := bufio.NewReaderSize(f, maxHead).ReadSlice('\n')
 	if err != nil {
-		return nil, nil //nolint:nilerr // Without a whole line it is none of ours.
+		return nil, nil // without a whole line it is none of ours
 	}
 	list, _ := zonefile.Records(s.File, line)
 	if len(list) != 1 {
@@ -71,7 +71,7 @@ func (s *Source) Kept() (*Copy, error) {
 		return nil, nil
 	}
 	if name, err := zone.ParseName(found.Hdr.Name, zone.Root); err != nil || name != s.Zone {
-		return nil, nil //nolint:nilerr // It is the file of another zone.
+		return nil, nil // it is the file of another zone
 	}
 	seconds := func(n uint32) time.Duration { return time.Duration(n) * time.Second }
 	c := &Copy{

@@ -197,10 +197,10 @@ type record struct {
 // recordReader reads the answers of messages.
 type recordReader struct {
 	zone  zone.Name
-	owner []byte    // of the record before
-	last  zone.Name // the same
-	text  string    // the same
-	rdata []byte
+	last  zone.Name // the owner of the record before
+	text  string    // the same as it is spelled
+	owner []byte    // memory that is used again
+	rdata []byte    // the same
 }
 
 // each gives the answers of a message.
@@ -224,10 +224,11 @@ func (r *recordReader) each(m *message, f func(record) error) error {
 }
 
 func (r *recordReader) read(wire []byte, at int, h head) (record, error) {
-	owner, _, err := appendNameAt(make([]byte, 0, zone.MaxNameLen), wire, at)
+	owner, _, err := appendNameAt(r.owner[:0], wire, at)
 	if err != nil {
 		return record{}, err
 	}
+	r.owner = owner
 	if r.text == "" || string(owner) != r.text {
 		if r.last, err = zone.NameFromWire(owner); err != nil {
 			return record{}, err

@@ -1,6 +1,7 @@
 package pull
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -24,8 +25,12 @@ func Problem(s *Source, err error, expired bool) *diag.Diagnostic {
 		Severity: diag.Warning, Code: diag.CodePullBroken, Err: err, Span: diag.Span{Pos: diag.Pos{File: s.String()}},
 		Message: fmt.Sprintf("%s cannot be pulled from %s: %v", plainName(s.Zone), s.Primary, err), Hint: "what was kept of it is used on",
 	}
-	if told, ok := errors.AsType[*Error](err); ok {
+	told, ok := errors.AsType[*Error](err)
+	switch {
+	case ok:
 		d.Code = told.Code
+	case errors.Is(err, context.DeadlineExceeded):
+		d.Code = diag.CodePullUnreachable
 	}
 	if hint := hints[d.Code]; hint != "" {
 		d.Hint = hint

@@ -10,13 +10,12 @@
 package pull
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"crypto/sha256"
 
 	"github.com/miekg/dns"
 

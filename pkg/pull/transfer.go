@@ -147,7 +147,7 @@ func (t *taking) cutShort(ctx context.Context, err error) error {
 
 // message takes in one message.
 func (t *taking) message(wire []byte) error {
-	qtype := uint16(dns.TypeAXFR)
+	qtype := dns.TypeAXFR
 	if t.base != nil {
 		qtype = dns.TypeIXFR
 	}

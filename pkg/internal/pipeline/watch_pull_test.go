@@ -54,14 +54,14 @@ func testPull(t *testing.T, program, alias string) {
 	if err := os.Chmod(filepath.Join(dir, "xfr.key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// The primary has to know where to send NOTIFY, and the daemon where the primary is: the daemon
-	// begins with a zone of its own, and takes the source in later.
+	// The primary has to know where to send NOTIFY, and the daemon where the primary is: a daemon
+	// with a zone of its own finds a port before either is known.
+	const other = "zones:\n  - source: other.zone\n"
 	configure := func(listen, zones string) {
 		put(t, dir, "aliasflat.yaml", fmt.Sprintf("listen: {dns: \"%s\"}\nstate: state\nresolvers: [\"%s\"]\nrefresh-floor: 1s\n"+
-			"keys: [{name: xfr, algorithm: hmac-sha256, secret-file: xfr.key}]\nsecondaries: [{address: \"127.0.0.9:53\", key: xfr}]\nzones:\n%s", listen, resolver.URL(), zones))
+			"keys: [{name: xfr, algorithm: hmac-sha256, secret-file: xfr.key}]\nsecondaries: [{address: \"127.0.0.9:53\", key: xfr}]\n%s", listen, resolver.URL(), zones))
 	}
 	put(t, dir, "other.zone", "$ORIGIN example.org.\n$TTL 300\n@ SOA ns1.example.net. hostmaster 1 7200 900 1209600 300\n@ NS ns1.example.net.\n")
-	const other = "  - source: other.zone\n"
 	configure("127.0.0.1:0", other)
 	d := startWatch(t, dir)
 	at := regexp.MustCompile(`DNS at 127\.0\.0\.1:([0-9]+)`)
@@ -76,7 +76,8 @@ func testPull(t *testing.T, program, alias string) {
 	server := p.Start(t)
 	secondary := judge.Secondary{Program: "nsd", Primary: listen, Zones: []string{"example.com."}, Key: pullKey, Secret: pullSecret}
 	fed := secondary.Start(t)
-	configure(listen, other+fmt.Sprintf("  - source: axfr://%s/example.com?key=xfr\n    output: flat.db\n    secondaries: [{address: \"%s\", key: xfr}]\n", server.Addr, fed.Addr))
+	configure(listen, here(t, shown(t, "yaml pull"), "192.0.2.1", server.Addr, "/var/lib/nsd/example.com.db", "flat.db")+
+		fmt.Sprintf("    secondaries: [{address: \"%s\", key: xfr}]\n", fed.Addr))
 	d = startWatch(t, dir)
 	told := func(what string) { t.Logf("%s\n%s\n%s", what, d.log, server.Log()) }
 	defer func() {

@@ -75,15 +75,32 @@ func (l *loop) take(ctx context.Context, a answered) {
 	}
 	l.tally(&settled)
 	l.distrusts = l.distrusts || settled.Reason == resolve.ReasonBadResolver
-	old := t.answer
+	old, was := t.answer, t.fresh()
 	l.table.count(t, func() {
 		t.answer, t.asked = &settled, momentOf(now)
 		t.failed = failures(t.failed, &settled)
 		t.had, t.lost = t.had || t.fresh(), t.lost && !t.fresh()
 	})
 	l.askAgain(t, &a.answer, old)
+	if t.fresh() && !was {
+		l.contradict(t)
+	}
 	l.answered(t, old)
 	l.tellTarget(t, old)
+}
+
+// contradict is for the other type of a name that is back, which was said not to exist before that:
+// nobody has confirmed that of the type.
+func (l *loop) contradict(t *target) {
+	other := t.question
+	other.Type = dns.TypeA + dns.TypeAAAA - other.Type
+	o := l.table.targets[other]
+	if o == nil || o.answer == nil || o.answer.Outcome != resolve.NXDomain {
+		return
+	}
+	doubtful := *o.answer
+	doubtful.Confirmed = false
+	l.table.count(o, func() { o.answer = &doubtful })
 }
 
 // early is for how many seconds it cannot be told of a name that is said not to exist whether
@@ -186,8 +203,25 @@ func (l *loop) answered(t *target, old *resolve.Answer) {
 		if differs || (m.Held || m.Guarded) && l.counts(t) {
 			// What comes together goes out together, and is judged together by the guards.
 			l.dueAt(m, now.Add(coalesce))
+			l.collects = true
 		}
 	}
+}
+
+// hasten has what was collected go out where nothing more can come before it would.
+func (l *loop) hasten(now time.Time) {
+	if !l.collects || l.inFlight > 0 {
+		return
+	}
+	if due, ok := l.queue.first(); ok && due.Before(now.Add(coalesce)) {
+		return
+	}
+	for _, m := range l.due {
+		if m.due.Before(now.Add(coalesce)) {
+			m.due = earlier(m.due, now)
+		}
+	}
+	l.collects = false
 }
 
 // counts tells whether an answer that is as before is news all the same: what is not acted on

@@ -321,6 +321,90 @@ func TestOneTypeBack(t *testing.T) {
 	}
 }
 
+// A target that is back with the addresses that it had has lost neither type, whichever is asked
+// first: that the name did not exist was said of both, before that.
+func TestBackTypeByType(t *testing.T) {
+	for name, change := range map[string]func(*Work){"one resolver": func(*Work) {}, "two resolvers": agrees} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				both := func() {
+					w.has("cdn.example.net.", 60, "192.0.2.1")
+					w.hasAAAA("cdn.example.net.", 60, "2001:db8::1")
+				}
+				both()
+				h := newHost(source("example.com.", "cdn.example.net."), healthy(w, 10))
+				d, _ := daemon(t, h, w, change)
+				wait(2 * time.Second)
+				for _, last := range addressTypes {
+					w.gone("cdn.example.net.")
+					w.mu.Lock()
+					q := resolve.Question{Target: zone.MustParseName("cdn.example.net."), Type: last}
+					long := w.answers[q]
+					long.NegativeTTL = 600
+					w.answers[q] = long
+					w.mu.Unlock()
+					wait(time.Hour)
+					if !d.Snapshot().Zones[0].Held {
+						t.Fatal("it is not gone")
+					}
+					both()
+					wait(20 * time.Minute)
+					if got := h.addresses(0); !slices.Equal(got, []string{"192.0.2.1", "2001:db8::1"}) || h.written()[0] != 1 {
+						t.Errorf("%s last: %v is published, after %d publications: %v", dns.TypeToString[last], got, h.written()[0], d.Snapshot().Zones[0].Problems)
+					}
+				}
+				w.gone("cdn.example.net.", dns.TypeA) // one that is left without a type still loses it
+				wait(time.Hour)
+				if got := h.addresses(0); !slices.Equal(got, []string{"2001:db8::1"}) {
+					t.Errorf("%v is published in the end", got)
+				}
+			})
+		})
+	}
+}
+
+// Old addresses that a resolver could not refresh are from before what is known: they bring nothing
+// back of a target that was gone, past the guard that looks at it, nor a type that it had not.
+func TestStaleAnswer(t *testing.T) {
+	for parameters, want := range map[string][]string{"": {"192.0.2.1"}, "on-empty=drop": nil} {
+		t.Run(parameters, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				w.has("cdn.example.net.", 60, "192.0.2.1")
+				h := newHost(source("example.com.", "cdn.example.net. "+parameters), healthy(w, 10))
+				d, _ := daemon(t, h, w, agrees)
+				wait(2 * time.Second)
+				stale := func(qtype uint16, address string) {
+					w.mu.Lock()
+					defer w.mu.Unlock()
+					name := zone.MustParseName("cdn.example.net.")
+					w.answers[resolve.Question{Target: name, Type: qtype}] = resolve.Answer{
+						Target: name, Type: qtype, Outcome: resolve.Addresses, Addresses: []netip.Addr{netip.MustParseAddr(address)}, Stale: true,
+						Reason: resolve.ReasonStale, Last: name, TTL: 60, AddressTTL: 60, Resolver: "test:",
+					}
+				}
+				stale(dns.TypeAAAA, "2001:db8::66")
+				wait(20 * time.Minute)
+				if got := h.addresses(0); !slices.Equal(got, []string{"192.0.2.1"}) || h.written()[0] != 1 {
+					t.Errorf("a type that it had not: %v is published: %v", got, d.Snapshot().Zones[0].Problems)
+				}
+				w.gone("cdn.example.net.")
+				wait(20 * time.Minute)
+				before := h.written()[0]
+				stale(dns.TypeA, "192.0.2.66")
+				stale(dns.TypeAAAA, "2001:db8::66")
+				wait(20 * time.Minute)
+				w.silent("cdn.example.net.")
+				wait(20 * time.Minute)
+				if got := h.addresses(0); !slices.Equal(got, want) || h.written()[0] != before {
+					t.Errorf("%v is published, after %d changes: %v", got, h.written()[0]-before, d.Snapshot().Zones[0].Problems)
+				}
+			})
+		})
+	}
+}
+
 // Where more than a fifth of the targets of all zones are gone together nothing goes, and where
 // they are gone one after the other each does.
 func TestTogether(t *testing.T) {

@@ -146,19 +146,18 @@ func (p *pulled) take(r *pull.Result, err error) *diag.Diagnostic {
 		p.text = r.Text
 		return nil
 	}
+	var warning *diag.Diagnostic
 	kept, unread := p.source.Kept()
 	switch {
 	case unread != nil || kept == nil:
 		p.failed = pull.Pending(&p.source, pull.Problem(&p.source, err, false))
 	case !time.Now().Before(kept.Expires(pull.Limits{})):
 		p.failed = pull.Problem(&p.source, err, true)
+	default:
+		warning = pull.Problem(&p.source, err, false)
+		warning.Message += fmt.Sprintf("; the copy with serial %d is used, which was last checked %s", kept.Serial, kept.Checked.UTC().Format(time.RFC3339))
 	}
-	if p.failed != nil {
-		return nil
-	}
-	d := pull.Problem(&p.source, err, false)
-	d.Message += fmt.Sprintf("; the copy with serial %d is used, which was last checked %s", kept.Serial, kept.Checked.UTC().Format(time.RFC3339))
-	return d
+	return warning
 }
 
 // loadPulled is load for a source that is pulled. It includes nothing.

@@ -150,8 +150,37 @@ func TestUnkept(t *testing.T) {
 	}
 	_, err := s.Once(t.Context(), limitsOfTest, true)
 	var told *Error
-	if !errors.As(err, &told) || told.Code != diag.CodeUnreadable && told.Code != diag.CodeUnwritable {
+	if !errors.As(err, &told) || told.Code != diag.CodeUnreadable {
 		t.Errorf("%v", err)
+	}
+	if set := NewSet([]Source{s}, limitsOfTest, Observer{}); set.Status(0).Problem == nil || set.Status(0).Problem.Code != diag.CodeUnreadable {
+		t.Errorf("%+v", set.Status(0))
+	}
+	s.File = t.TempDir() // and a folder in the place of the file
+	if _, err = s.Once(t.Context(), limitsOfTest, true); !errors.As(err, &told) || told.Code != diag.CodeUnwritable {
+		t.Errorf("%v", err)
+	}
+}
+
+// Problems are warnings as long as there is a copy, and have the code of their cause.
+func TestProblem(t *testing.T) {
+	s := Source{Zone: testZone, Primary: netip.MustParseAddrPort("192.0.2.1:53")}
+	cause := failure(diag.CodePullBroken, errors.New("it is broken"))
+	for _, c := range []struct {
+		got      *diag.Diagnostic
+		severity diag.Severity
+		code     diag.Code
+		message  string
+	}{
+		{Problem(&s, cause, false), diag.Warning, diag.CodePullBroken, "example.com cannot be pulled from 192.0.2.1:53: it is broken"},
+		{Problem(&s, context.DeadlineExceeded, false), diag.Warning, diag.CodePullUnreachable, "example.com cannot be pulled from 192.0.2.1:53: context deadline exceeded"},
+		{Problem(&s, cause, true), diag.Error, diag.CodePullExpired, "what is kept of example.com is older than its EXPIRE: 192.0.2.1:53: it is broken"},
+		{Pending(&s, nil), diag.Error, diag.CodePullPending, "nothing of example.com was transferred from 192.0.2.1:53 yet"},
+		{Pending(&s, Problem(&s, cause, false)), diag.Error, diag.CodePullBroken, "example.com cannot be pulled from 192.0.2.1:53: it is broken; nothing is kept of it"},
+	} {
+		if c.got.Severity != c.severity || c.got.Code != c.code || c.got.Message != c.message || c.got.Hint == "" || c.got.Span.File != "axfr://192.0.2.1/example.com" {
+			t.Errorf("%+v", c.got)
+		}
 	}
 }
 

@@ -110,7 +110,7 @@ type Limits struct {
 	First                     time.Duration // until a zone is tried again of which there is no copy, twice as long each time up to MostFirst; 0 means 5 s
 	MostFirst                 time.Duration // 0 means 5 min
 	Apart                     time.Duration // between two checks that NOTIFY asks for; 0 means 500 ms
-	Transfers                 int           // at once; 0 means 8
+	Transfers                 int           // checks and transfers of one primary at once; 0 means 8
 }
 
 func (l Limits) filled() Limits {

@@ -2,6 +2,7 @@ package pull
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,13 +45,13 @@ type Set struct {
 	limits   Limits
 	observer Observer
 	pullers  []*puller
-	slots    chan struct{} // for checks that are under way
 }
 
 // puller pulls one zone.
 type puller struct {
 	set    *Set
 	source Source
+	slots  chan struct{} // for checks of its primary that are under way
 	status atomic.Pointer[Status]
 	wake   chan struct{} // full: it is to be checked at once
 	first  chan struct{} // closed when it was tried once
@@ -61,9 +62,12 @@ type puller struct {
 // NewSet makes a set of sources, which does nothing before Run. Each has a file of its own.
 func NewSet(sources []Source, l Limits, o Observer) *Set {
 	s := &Set{limits: l.filled(), observer: o}
-	s.slots = make(chan struct{}, s.limits.Transfers)
+	slots := map[netip.AddrPort]chan struct{}{} // a primary that is silent holds up its own zones alone
 	for _, source := range sources {
-		p := &puller{set: s, source: source, wake: make(chan struct{}, 1), first: make(chan struct{})}
+		if slots[source.Primary] == nil {
+			slots[source.Primary] = make(chan struct{}, s.limits.Transfers)
+		}
+		p := &puller{set: s, source: source, slots: slots[source.Primary], wake: make(chan struct{}, 1), first: make(chan struct{})}
 		st := Status{Source: source.String()}
 		var err error
 		if p.copy, err = source.Kept(); err != nil {
@@ -134,12 +138,12 @@ func (p *puller) run(ctx context.Context) {
 			}
 		}
 		select {
-		case p.set.slots <- struct{}{}:
+		case p.slots <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
 		p.check(ctx)
-		<-p.set.slots
+		<-p.slots
 		ended = time.Now()
 		if ctx.Err() != nil {
 			return

@@ -140,6 +140,28 @@ func TestSetChecks(t *testing.T) {
 	}
 }
 
+// A primary that is silent holds up no other one.
+func TestSetPrimariesApart(t *testing.T) {
+	dead, good := startFake(t, nil), startFake(t, nil)
+	dead.answers(func(*dns.Msg, string) *dns.Msg { return nil }, nil)
+	good.answers(nil, zoneOf(t, 1, records1...))
+	var sources []Source
+	for _, name := range []string{"a.test.", "b.test.", "c.test."} {
+		s := dead.source(nil)
+		s.Zone = zone.MustParseName(name)
+		sources = append(sources, s)
+	}
+	l := limitsOfTest
+	l.Transfers = 1
+	s := runSet(t, l, Observer{}, append(sources, good.source(nil))...)
+	await(t, "the transfer", func() bool { return s.Status(3).Known })
+	for i := range sources {
+		if st := s.Status(i); st.Checks != 0 {
+			t.Errorf("a check of the silent one has ended before: %+v", st)
+		}
+	}
+}
+
 // A copy that is older than its EXPIRE is told of once, and stays; a check that goes well ends that.
 func TestSetExpires(t *testing.T) {
 	f := startFake(t, nil)

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/aliasflat/aliasflat/pkg/publish"
+	"github.com/aliasflat/aliasflat/pkg/pull"
 	"github.com/aliasflat/aliasflat/pkg/state"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -25,7 +26,10 @@ type zoneCheck struct {
 // them.
 func (z *zoneCheck) lookAtFiles() []checked {
 	j := z.job
-	list := []checked{z.lookAtSource()}
+	var list []checked
+	if j.pull == nil {
+		list = append(list, z.lookAtSource())
+	}
 	if j.output == "-" {
 		return list
 	}
@@ -138,18 +142,17 @@ func examineServers(ctx context.Context, zones []*zoneCheck) []checked {
 // askSerials asks the servers whose serials count as published.
 func askSerials(ctx context.Context, zones []*zoneCheck) []checked {
 	const atATime = 8
-	list := make([]checked, len(zones))
+	list := make([]checked, 2*len(zones))
 	turns := make(chan struct{}, atATime)
 	var all sync.WaitGroup
 	for i, z := range zones {
-		if z.job.asked == "" || z.name.IsZero() {
-			continue
+		for k, ask := range map[int]func(context.Context) checked{2 * i: z.askPrimary, 2*i + 1: z.askSerial} {
+			all.Go(func() {
+				turns <- struct{}{}
+				defer func() { <-turns }()
+				list[k] = ask(ctx)
+			})
 		}
-		all.Go(func() {
-			turns <- struct{}{}
-			defer func() { <-turns }()
-			list[i] = z.askSerial(ctx)
-		})
 	}
 	all.Wait()
 	var found []checked
@@ -161,7 +164,26 @@ func askSerials(ctx context.Context, zones []*zoneCheck) []checked {
 	return found
 }
 
+// askPrimary asks the primary of a zone that is pulled; nothing is transferred.
+func (z *zoneCheck) askPrimary(ctx context.Context) checked {
+	p := z.job.pull
+	if p == nil {
+		return checked{}
+	}
+	subject := "source " + z.job.path
+	serial, err := p.source.Serial(ctx)
+	if err != nil {
+		d := pull.Problem(&p.source, err, false)
+		return wrong(subject, d.Message, d.Hint)
+	}
+	return fine(subject, fmt.Sprintf("the primary has it with serial %d", serial))
+}
+
+// askSerial asks the server that tells the published serial; without one it is nothing.
 func (z *zoneCheck) askSerial(ctx context.Context) checked {
+	if z.job.asked == "" || z.name.IsZero() {
+		return checked{}
+	}
 	subject := "serial-from " + z.job.asked
 	server, _ := publish.ParseServer(z.job.asked, publish.SchemeDNS) // it was checked where it was written
 	serial, err := publish.ServedSerial(ctx, server.Addr, z.name)

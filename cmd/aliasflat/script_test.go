@@ -79,6 +79,7 @@ func somewhatConcurrent(t *testing.T) string {
 //	primary-set ZONE        serve another zone file from here on
 //	primary-say SERIAL...   answer with one serial after the other, and go on with the last; 0 is SERVFAIL
 //	primary-fault KIND      go wrong; KIND as dnstest.ParsePrimaryFault reads it, "-" is right again
+//	primary-notify LOG ZONE send NOTIFY for a zone to the daemon of that log; $NOTIFIED is the code of its answer
 //	secondary LOG           start a secondary, $SECONDARY, that takes what it is told of from the daemon with that log
 //	secondary-has ZONE [SERIAL [TEXT...]]
 //	                        wait until it has a zone, and those texts in it
@@ -127,6 +128,7 @@ func params(dir string) testscript.Params {
 			"primary-set":    primarySet,
 			"primary-say":    primarySay,
 			"primary-fault":  primaryFault,
+			"primary-notify": primaryNotify,
 			"secondary":      startSecondary,
 			"secondary-deaf": secondaryDeaf,
 			"secondary-has":  secondaryHas,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,7 +59,7 @@ func (c *watchCommand) feeding(conf *config.Config, jobs []*job, w io.Writer) (*
 	if found.HasErrors() {
 		return nil, c.finish(w, &report{Diagnostics: found}, outcomeUsage)
 	}
-	f := &feeding{setup: primary.Setup{Keys: keys, Shrink: c.force}}
+	f := &feeding{setup: primary.Setup{Keys: keys, Sources: sourcesOfNotify(jobs), Shrink: c.force}}
 	named := map[zone.Name]*job{}
 	for _, j := range jobs {
 		if len(j.secondaries) == 0 {
@@ -131,6 +132,7 @@ func (c *watchCommand) listenDNS(ctx context.Context, p *watched, known *recolle
 		return nil, err
 	}
 	o := primary.Options{History: history}
+	o.Observer.Notified = func(name zone.Name, _ netip.AddrPort) { c.checkPulls(name) }
 	if at := p.conf.Listen.DNS; at != "" {
 		o.Listen = []string{at}
 	}

@@ -74,6 +74,7 @@ func settingKeys() []key {
 		{"for", scalar, oneOf(forWords)},
 		{"check-names", scalar, oneOf(checkNamesWords)},
 		{"ecs", scalar, checkSubnet},
+		{"strip-dnssec", scalar, oneOf(boolWords)},
 		{"keep", scalar, count(0, maxKeep)},
 	}
 }

@@ -176,18 +176,9 @@ func (in *inspector) keyOf(prefix string, w *writtenSecondary, keys []Key) zone.
 		return zone.Name{}
 	}
 	name, err := parseName(w.Key)
-	var names []string
-	for i := range keys {
-		if err == nil && keys[i].Name == name {
-			return name
-		}
-		names = append(names, strings.TrimSuffix(keys[i].Name.String(), "."))
-	}
-	hint := "keys lists none"
-	if near := diag.Near(w.Key, names); near != "" {
-		hint = fmt.Sprintf("did you mean %s?", near)
-	} else if len(names) > 0 {
-		hint = "keys lists " + strings.Join(names, ", ")
+	found, hint := findKeyNamed(name, w.Key, keys)
+	if found && err == nil {
+		return name
 	}
 	in.add(diag.CodeConfigServe, in.places[prefix+".key"], fmt.Sprintf("there is no key %q", w.Key), hint)
 	return zone.Name{}
@@ -222,16 +213,16 @@ func (in *inspector) serving(c *Config, w *written) {
 	refuse := func(key, message, hint string) { in.add(diag.CodeConfigServe, in.place(key), message, hint) }
 	c.Catalog, _ = parseCatalog(w.Catalog)
 	in.servedOnce(c)
-	fed := false
+	fed, pulls := false, false // NOTIFY of a primary is something to listen for too
 	for i := range c.Zones {
-		fed = fed || len(c.Zones[i].Secondaries) > 0
+		fed, pulls = fed || len(c.Zones[i].Secondaries) > 0, pulls || c.Zones[i].Pull != nil
 	}
 	switch {
 	case !c.Listen.Serves() && len(c.Secondaries) > 0:
 		refuse("secondaries", "nothing says where zones are served", "listen: {dns: \"192.0.2.1:53\"} does, with an address of this machine")
 	case !c.Listen.Serves() && !c.Catalog.IsZero():
 		refuse("catalog", "nothing says where the catalog is served", "listen: {dns: \"192.0.2.1:53\"} does, with an address of this machine")
-	case c.Listen.Serves() && !fed && !in.found.HasErrors():
+	case c.Listen.Serves() && !fed && !pulls && !in.found.HasErrors():
 		refuse("listen", "no zone has secondaries, so that nobody may ask for anything", "list them: secondaries: [{address: \"192.0.2.54:53\", key: xfr}]")
 	}
 	if !c.Catalog.IsZero() && c.Listen.Serves() && !anyCatalog(c.Secondaries) {

@@ -111,8 +111,11 @@ func checkSource(text string) error {
 		return valueError{message: "the value is empty"}
 	case text == "-":
 		return valueError{message: "a configured source is a file, not standard input"}
+	case IsPull(text):
+		_, err := ParsePull(text)
+		return err
 	case strings.Contains(text, "://"):
-		return valueError{message: fmt.Sprintf("%q is no file", text), hint: "a source is a zone file, or a pattern such as zones/*.zone"}
+		return valueError{message: fmt.Sprintf("%q is no file", text), hint: "a source is a zone file, a pattern such as zones/*.zone, or a zone of another primary as in " + pullForm}
 	default:
 		return nil
 	}

@@ -171,7 +171,9 @@ func setup(tb testing.TB, names ...zone.Name) Setup {
 func start(tb testing.TB, o Options, s Setup) *running {
 	tb.Helper()
 	w := newWitness()
+	notified := o.Observer.Notified
 	o.Observer = w.observer()
+	o.Observer.Notified = notified
 	if o.Listen == nil {
 		o.Listen = []string{"127.0.0.1:0"}
 	}

@@ -16,6 +16,8 @@ type Observer struct {
 	Transferred func(Transfer)
 	// Followed is told how secondaries follow.
 	Followed func(Follow)
+	// Notified is told of each NOTIFY that was taken for a zone of [Setup.Sources].
+	Notified func(name zone.Name, client netip.AddrPort)
 	// Problem is told what goes wrong without keeping a zone from being served: history that
 	// is not kept, a socket that fails.
 	Problem func(error)
@@ -36,6 +38,12 @@ func (o *Observer) transferred(t Transfer) {
 func (o *Observer) followed(f Follow) {
 	if o.Followed != nil {
 		o.Followed(f)
+	}
+}
+
+func (o *Observer) notified(name zone.Name, client netip.AddrPort) {
+	if o.Notified != nil {
+		o.Notified(name, client)
 	}
 }
 

@@ -70,11 +70,11 @@ type Follower struct {
 func (f *Follower) Lags() bool { return f.Lag >= LagAlarm }
 
 // NewPrimary opens the sockets of a primary, which serves from [Primary.Run] on. Its observer is
-// the primary itself. What happens is told to tell, by several goroutines at once.
+// the primary itself, but for Notified. What happens is told to tell, by several goroutines at once.
 func NewPrimary(o primary.Options, setup primary.Setup, tell func(Event)) (*Primary, error) {
 	p := &Primary{tell: tell, catalog: setup.Catalog.Name, zones: map[zone.Name]*tally{}, refusals: map[string]uint64{}}
 	o.Limits.Lag = LagAlarm
-	o.Observer = primary.Observer{Refused: p.refused, Transferred: p.transferred, Followed: p.followed, Problem: p.problem}
+	o.Observer = primary.Observer{Refused: p.refused, Transferred: p.transferred, Followed: p.followed, Problem: p.problem, Notified: o.Observer.Notified}
 	var err error
 	p.server, err = primary.New(o, setup)
 	if err != nil {

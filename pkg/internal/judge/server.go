@@ -38,6 +38,7 @@ type Server struct {
 
 	log    *Buffer
 	exited chan struct{} // closed when the process has gone
+	signal func(os.Signal) error
 }
 
 // StartNamed starts BIND's named as primary of the zones, which map zone name
@@ -62,7 +63,6 @@ func StartKnot(tb testing.TB, zones map[string]string) *Server {
 
 // StartPowerDNS starts pdns_server with its BIND backend, as [StartNamed] does
 // named. It expands ALIAS records with what the resolver at host:port answers.
-// Only the benchmarks need it, so "make deps" does not install it.
 func StartPowerDNS(tb testing.TB, zones map[string]string, resolver string) *Server {
 	tb.Helper()
 	return start(tb, "pdns_server", zones, func(dir string, port int, zones map[string]string) ([]string, error) {
@@ -225,6 +225,7 @@ func launch(tb testing.TB, name, path, dir string, args []string, port int) *Ser
 	if err := cmd.Start(); err != nil {
 		tb.Fatalf("start %s: %v", name, err)
 	}
+	server.signal = cmd.Process.Signal
 	go func() {
 		defer close(server.exited)
 		if err := cmd.Wait(); err != nil {

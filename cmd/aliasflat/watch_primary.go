@@ -224,7 +224,7 @@ func (h *watchHost) hand(j *job, r *compile.Result, z *ZoneReport) *diag.Diagnos
 	}
 	err := fmt.Errorf("it is served as %s, and its source is %s by now", displayName(j.feeds), displayName(r.Name))
 	if r.Name == j.feeds {
-		err = p.Publish(zonefile.Summarize(j.output, r.Text.Bytes(), j.oldOptions(r.Name)))
+		err = p.PublishResult(r, func() *zonefile.Zone { return zonefile.Summarize(j.output, r.Text.Bytes(), j.oldOptions(r.Name)) })
 	}
 	if err == nil {
 		return nil

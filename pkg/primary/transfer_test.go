@@ -230,7 +230,7 @@ func TestReplace(t *testing.T) {
 			rz.change()
 		}
 		serial = serial.Next()
-		var sets []zone.RRset
+		var sets []RRset
 		for owner, set := range rz.sets {
 			if before[owner] != set {
 				sets = append(sets, setsOf(t, owner, set)...)
@@ -262,13 +262,13 @@ func TestReplace(t *testing.T) {
 
 // setsOf gives the address and text RRsets of an owner name; those that are not in the text are
 // empty.
-func setsOf(t *testing.T, owner, text string) []zone.RRset {
+func setsOf(t *testing.T, owner, text string) []RRset {
 	t.Helper()
 	name, err := zone.ParseName(owner, example)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sets := []zone.RRset{{Owner: name, Type: dns.TypeA}, {Owner: name, Type: dns.TypeTXT}}
+	sets := []RRset{{Owner: []byte(name.Wire()), Type: dns.TypeA}, {Owner: []byte(name.Wire()), Type: dns.TypeTXT}}
 	if text == "" {
 		return sets
 	}
@@ -283,7 +283,7 @@ func setsOf(t *testing.T, owner, text string) []zone.RRset {
 			set = &sets[1]
 		}
 		set.TTL = rr.Header().Ttl
-		set.RDATA = append(set.RDATA, zone.RDATA{Wire: string(wire[zone.WireNameLen(wire)+recordFixed : n])})
+		set.RDATA = append(set.RDATA, wire[zone.WireNameLen(wire)+recordFixed:n])
 	}
 	return sets
 }

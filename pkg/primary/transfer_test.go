@@ -206,9 +206,22 @@ func TestIncrementalNothingNew(t *testing.T) {
 	s := start(t, Options{}, setup(t, example))
 	s.publish(t, zoneOf(t, example, soaLine(10)+"a A 192.0.2.1\n"))
 	s.publish(t, zoneOf(t, example, soaLine(11)+"a A 192.0.2.2\n"))
-	for _, serial := range []uint32{11, 12, 11 + 1<<31} {
+	for serial, reason := range map[uint32]string{
+		11: "", 11 + 1<<31: "", // as late, and neither later nor earlier
+		12: "it has serial 12, which is later than the 11 that is served",
+	} {
 		if rrs := s.pull(t, ixfr(example, serial)); len(rrs) != 1 || rrs[0].Header().Rrtype != dns.TypeSOA {
 			t.Errorf("from %d: %v", serial, rrs)
+		}
+		told := ""
+		for _, r := range s.seen.takeRefusals() {
+			told += r.Reason
+			if r.Rcode != dns.RcodeSuccess || r.Type != dns.TypeIXFR {
+				t.Errorf("from %d: %+v", serial, r)
+			}
+		}
+		if told != reason {
+			t.Errorf("from %d: told %q, want %q", serial, told, reason)
 		}
 	}
 	answer := s.ask(t, "udp", sign(ixfr(example, 10)))

@@ -275,11 +275,11 @@ func hostilities(t *testing.T) []hostility {
 		func() *dns.Msg { return ixfr(example, 6) },
 		func() *dns.Msg { return new(dns.Msg).SetQuestion("a.example.com.", dns.TypeTXT) },
 	}
-	any := func(rnd *rand.Rand) *dns.Msg { return requests[rnd.IntN(len(requests))]() }
+	some := func(rnd *rand.Rand) *dns.Msg { return requests[rnd.IntN(len(requests))]() }
 	good := signedRaw(t, right, axfr(example), time.Now())
 	return []hostility{
 		{"malformed", "", func(rnd *rand.Rand) []byte {
-			m := any(rnd)
+			m := some(rnd)
 			covered := len(pack(m)) // by the MAC, but for the ID, which the TSIG record has once more
 			wire := signedRaw(t, right, m, time.Now())
 			if rnd.IntN(2) == 0 {
@@ -300,24 +300,24 @@ func hostilities(t *testing.T) []hostility {
 			}
 			return wire
 		}},
-		{"unsigned", "", func(rnd *rand.Rand) []byte { return pack(any(rnd)) }},
-		{"signed with another secret", "", func(rnd *rand.Rand) []byte { return signedRaw(t, wrong, any(rnd), time.Now()) }},
-		{"signed with an unknown key", "", func(rnd *rand.Rand) []byte { return signedRaw(t, unknown, any(rnd), time.Now()) }},
+		{"unsigned", "", func(rnd *rand.Rand) []byte { return pack(some(rnd)) }},
+		{"signed with another secret", "", func(rnd *rand.Rand) []byte { return signedRaw(t, wrong, some(rnd), time.Now()) }},
+		{"signed with an unknown key", "", func(rnd *rand.Rand) []byte { return signedRaw(t, unknown, some(rnd), time.Now()) }},
 		{"signed for another question", "", func(rnd *rand.Rand) []byte {
 			other := new(dns.Msg)
 			if err := other.Unpack(signedRaw(t, right, new(dns.Msg).SetQuestion("b.example.com.", dns.TypeA), time.Now())); err != nil {
 				t.Fatal(err)
 			}
-			m := any(rnd)
+			m := some(rnd)
 			m.Id, m.Extra = other.Id, other.Extra
 			return pack(m)
 		}},
 		{"replayed too late", "", func(rnd *rand.Rand) []byte {
-			return signedRaw(t, right, any(rnd), time.Now().Add(-fudge*time.Second-time.Duration(2+rnd.IntN(1e6))*time.Second))
+			return signedRaw(t, right, some(rnd), time.Now().Add(-fudge*time.Second-time.Duration(2+rnd.IntN(1e6))*time.Second))
 		}},
 		{"replayed by a stranger", "127.0.0.9", func(*rand.Rand) []byte { return good }},
 		{"an answer of ours", "", func(rnd *rand.Rand) []byte {
-			m := any(rnd)
+			m := some(rnd)
 			m.Response = true
 			return signedRaw(t, right, m, time.Now())
 		}},

@@ -329,7 +329,7 @@ func hostilities(t *testing.T) []hostility {
 func TestHostile(t *testing.T) {
 	st := setup(t, example)
 	st.Zones[0].Access[0].From = netip.MustParsePrefix("127.0.0.1/32")
-	s := start(t, Options{}, st)
+	s := start(t, Options{Limits: Limits{Answers: 1 << 20, Refusals: 1 << 20}}, st)
 	for serial := 6; serial <= 7; serial++ {
 		// Requests, which may come back, have the other host.
 		soa := strings.ReplaceAll(soaLine(serial), "hostmaster.example.com", canary)

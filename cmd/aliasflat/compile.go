@@ -366,7 +366,7 @@ func (c *compileCommand) writeFile(ctx context.Context, j *job, r *compile.Resul
 		}
 		return outcomeChanges
 	}
-	meant := publish.Meant{Origin: r.Name, Content: r.Content, Serial: r.Serial, For: j.source.For, Strip: j.source.StripDNSSEC}
+	meant := publish.Meant{Origin: r.Name, Content: r.Content, Serial: r.Serial, For: j.source.For, Strip: j.source.StripDNSSEC, Before: j.verified}
 	verify := publish.Verify(meant, r.Text, j.buf)
 	done, err := j.publish(ctx, r, func(f *os.File) error {
 		// Ours is the last word: a checker may have changed what it judged.

@@ -91,6 +91,7 @@ type job struct {
 	reviewed    *state.Lock                  // what lockFile lists; nil: it was not read
 	newLock     []byte                       // what is to be written to it; nil: nothing
 	promise     func(*publish.Forward) error // see [publish.Delivery]; nil: nothing is remembered
+	key         string                       // see outputKey; empty: it has to be found
 	last        string                       // the file that tells what was published last; empty: none does
 	against     string                       // what --against names; empty: what the output holds
 	shown       *zone.Serial                 // of the output; nil: there is none
@@ -100,6 +101,7 @@ type job struct {
 	expand      func(zone.Name) string       // gives output the zone name
 	buf         []byte                       // memory of the source, used again for reading back
 	learned     resolve.Estimates            // of its answers, by a daemon
+	verified    publish.Verified             // that a daemon has written last; the zero value: it has to be read
 	watched     bool                         // by a daemon: what fails is tried again, and a pipe, which may never end, is not read
 	secondaries []config.Secondary           // that the zone is served to; empty: it is not
 	feeds       zone.Name                    // that it is served as; the zero Name: it is not

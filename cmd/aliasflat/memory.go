@@ -112,7 +112,10 @@ func (j *job) outputKey() string {
 	if j.output == "-" {
 		return ""
 	}
-	return realPath(j.output)
+	if j.key == "" {
+		j.key = realPath(j.output)
+	}
+	return j.key
 }
 
 // recall lays what is remembered of a zone over what its output shows.

@@ -59,7 +59,20 @@ type written struct {
 	content zonefile.Content
 	size    int64
 	modTime time.Time
+	text    *zonefile.Text // that was verified; nil: it is read again as fast, or its source was read anew
 	inner   map[innerKey][]netip.Addr
+}
+
+// leastVerified is the length, in bytes, of the shortest text that is kept to save the reading of
+// the next one.
+const leastVerified = 4 << 20
+
+// verified is what was written, for the verification of what is written next.
+func (w *written) verified() publish.Verified {
+	if w == nil {
+		return publish.Verified{}
+	}
+	return publish.Verified{Text: w.text, Content: w.content}
 }
 
 // innerKey is an address RRset whose addresses come from the zones of the configuration, so that
@@ -100,6 +113,11 @@ var _ watch.Host = (*watchHost)(nil)
 // Load reads the source of a zone anew.
 func (h *watchHost) Load(i int) (compile.Source, diag.List) {
 	j := h.jobs[i]
+	if w := h.written[i].Load(); w != nil && w.text != nil { // it would keep the old source in memory
+		alone := *w
+		alone.text = nil
+		h.written[i].Store(&alone)
+	}
 	j.problems, j.outcome, j.buf = nil, 0, nil
 	j.source.Text, j.source.Includes, j.source.IncludePath = nil, nil, ""
 	j.source.IncludeRoot = j.root
@@ -141,7 +159,7 @@ func (f folder) Stat(name string) (fs.FileInfo, error) {
 // Prepare finds what was published last.
 func (h *watchHost) Prepare(ctx context.Context, i int) (*compile.Published, bool, diag.List) {
 	j := h.jobs[i]
-	j.problems, j.outcome = nil, 0
+	j.problems, j.outcome, j.key = nil, 0, ""
 	j.source.Published, j.shown, j.served, j.old = nil, nil, nil, nil
 	j.delivery.owed = publish.Owed{}
 	if !j.lock.Holds() {
@@ -227,8 +245,10 @@ func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learn
 	defer h.collect(-1)
 	j.problems, j.outcome = nil, 0
 	was := h.written[i].Swap(nil)
-	j.learned = learned
-	defer func() { j.learned, j.promise, j.source.Published = nil, nil, nil }() // which hold on to the result
+	j.learned, j.verified = learned, was.verified()
+	defer func() { // they hold on to the result
+		j.learned, j.promise, j.source.Published, j.verified = nil, nil, nil, publish.Verified{}
+	}()
 	z := zoneReport(j, r)
 	found := len(z.Diagnostics)
 	kept, _ := c.kept(j, r, &z)
@@ -245,7 +265,11 @@ func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learn
 	if z.NewSerial != nil {
 		d.Serial, d.Known = r.Serial, true
 		if info, err := os.Stat(j.output); err == nil {
-			h.written[i].Store(&written{serial: r.Serial, content: r.Content, size: info.Size(), modTime: info.ModTime(), inner: innerOf(r)})
+			w := &written{serial: r.Serial, content: r.Content, size: info.Size(), modTime: info.ModTime(), inner: innerOf(r)}
+			if z.Written && w.size >= leastVerified {
+				w.text = r.Text
+			}
+			h.written[i].Store(w)
 		}
 		if p := h.hand(j, r, &z); p != nil {
 			d.Problems = append(d.Problems, p)

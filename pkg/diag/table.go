@@ -919,7 +919,7 @@ lost. Look at them with diff --adopt and bring into the source what shall stay. 
 More than 30 % of a zone's targets, of at least 10, have addresses at once that none of
 them ever had. That looks like a resolver that lies rather than like their owners'
 work. Only these RRsets are held at their last good addresses. They pass once they were
-seen three times, a TTL apart, when they are accepted, or with --force.
+seen three times, a TTL and at least 30 s apart, when they are accepted, or with --force.
 
     aliasflat accept example.com`},
 	{CodeGuardConvergence, Error, "unrelated targets came to share an address", `

@@ -191,6 +191,11 @@ func warnDropped(r *alias.Rule, qtype uint16, of *ofType, s *settlement) *diag.D
 	case s.fresh:
 		d.Message = target(r) + leads(g) + " has no " + dns.TypeToString[qtype] + " record any more, which is confirmed: none is published" + detail(g)
 		d.Hint = "it had "
+	case of.cause == causeStaleAnswer:
+		d = warnStale(r, qtype, g)
+		d.Code = diag.CodeTargetDropped
+		d.Message += "; it was confirmed before to have no address: none is published"
+		d.Hint = "on-empty=keep would keep its last good ones: "
 	case g.outcome == resolve.Failure || g.outcome == resolve.WeakNoData:
 		d.Message = subject(r, qtype) + ": " + told(r, g) + "; it was confirmed before to have no address: none is published"
 		d.Hint = "on-empty=keep would keep its last good ones: "
@@ -211,9 +216,12 @@ func warnStillGone(r *alias.Rule, of *ofType) *diag.Diagnostic {
 // warnAbsent is for a type that nothing is known of, beside another that is known.
 func warnAbsent(r *alias.Rule, qtype uint16, of *ofType) *diag.Diagnostic {
 	var d *diag.Diagnostic
-	if of.found.outcome == resolve.NoData || of.found.outcome == resolve.NXDomain {
+	switch {
+	case of.isNegative():
 		d = warnStillGone(r, of)
-	} else {
+	case of.cause == causeStaleAnswer:
+		d = warnStale(r, qtype, of.found)
+	default:
 		d = problemFailed(r, qtype, of.found)
 	}
 	d.Severity, d.Err = diag.Warning, nil

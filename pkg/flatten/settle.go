@@ -101,10 +101,11 @@ func (f *Run) settle(m *alias.Member, r *alias.Rule) *settlement {
 		of := &ofType{found: f.find(m, r, qtype)}
 		of.known, of.recalled = f.knownOf(m, r, qtype, of.found)
 		types[i] = of
-		has := of.has()
-		s.knew = s.knew || has || of.known != nil && of.known.Gone
-		s.fresh = s.fresh || of.found.outcome == resolve.Addresses && (!of.isStale() || !has) && f.guardOf(of.found) == nil
+		s.knew = s.knew || of.has() || of.known != nil && of.known.Gone
 		s.negative = s.negative && of.isNegative()
+	}
+	for _, of := range types {
+		s.fresh = s.fresh || of != nil && of.found.outcome == resolve.Addresses && !s.isOld(of) && f.guardOf(of.found) == nil
 	}
 	s.types = types
 	for i, qtype := range qtypes {
@@ -153,14 +154,17 @@ func (of *ofType) isNegative() bool {
 	return of.found.outcome == resolve.NoData || of.found.outcome == resolve.NXDomain
 }
 
-// isStale tells whether the addresses are old ones that the resolver could not refresh.
-func (of *ofType) isStale() bool { return of.found.answer != nil && of.found.answer.Stale }
+// isOld tells whether the addresses are old ones that the resolver could not refresh, of a target
+// that more is known of: they may be from before what is known, and no guard looks at them.
+func (s *settlement) isOld(of *ofType) bool {
+	return s.knew && of.found.answer != nil && of.found.answer.Stale
+}
 
 func (f *Run) judge(r *alias.Rule, s *settlement, of *ofType) {
 	switch of.found.outcome {
 	case resolve.Addresses:
 		switch {
-		case of.isStale() && of.has():
+		case s.isOld(of):
 			f.judgeFailure(r, s, of, causeStaleAnswer)
 		case f.guardOf(of.found) != nil:
 			f.judgeGuarded(r, s, of)
@@ -188,7 +192,7 @@ func (f *Run) otherFails(s *settlement, than *ofType) bool {
 			return false
 		}
 		o := of.found.outcome
-		return o == resolve.Failure || o == resolve.WeakNoData || o == resolve.Addresses && (of.isStale() && of.has() || f.guardOf(of.found) != nil)
+		return o == resolve.Failure || o == resolve.WeakNoData || o == resolve.Addresses && (s.isOld(of) || f.guardOf(of.found) != nil)
 	})
 }
 

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -154,6 +155,60 @@ func TestVerifyText(t *testing.T) {
 		"empty":  "",
 	} {
 		if err := VerifyText(meant, []byte(written)); !errors.Is(err, ErrVerify) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestVerifyBefore judges a text that differs by some addresses from one that was read: its bytes
+// are looked at all the same, and what it is meant to have.
+func TestVerifyBefore(t *testing.T) {
+	z := zonefile.Read("zone", []byte(source+"www ALIAS cdn.example.net.\n"), zonefile.Options{})
+	rewrite := func(serial zone.Serial, address string) (*zonefile.Text, Meant) {
+		text, _ := z.Rewrite(zonefile.Rewrite{Aliases: [][]byte{[]byte("www 60 IN A " + address + "\n")}, Serial: &serial})
+		content := zonefile.Read("zone", text.Bytes(), zonefile.Options{}).Content(nil, nil)
+		return text, Meant{Origin: z.Name, Content: content, Serial: serial}
+	}
+	old, was := rewrite(8, "192.0.2.1")
+	text, meant := rewrite(9, "192.0.2.2")
+	meant.Before = Verified{Text: old, Content: was.Content}
+	if !text.Follows(old, was.Content, meant.Content, 9) {
+		t.Fatal("it has to be read")
+	}
+	path := filepath.Join(t.TempDir(), "zone.db")
+	verify := func(m Meant, written []byte) error {
+		if err := os.WriteFile(path, written, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		return Verify(m, text, nil)(f)
+	}
+	good := text.Bytes()
+	if err := verify(meant, good); err != nil {
+		t.Error(err)
+	}
+	for i := range good {
+		bad := bytes.Clone(good)
+		bad[i] = '#'
+		if err := verify(meant, bad); !errors.Is(err, ErrVerify) {
+			t.Errorf("byte %d is another: %v", i, err)
+		}
+	}
+	if err := verify(meant, old.Bytes()); !errors.Is(err, ErrVerify) {
+		t.Errorf("the old text: %v", err)
+	}
+	for name, wrong := range map[string]func(*Meant){
+		"records": func(m *Meant) { m.Content.Raw++ },
+		"count":   func(m *Meant) { m.Content.Lines++ },
+		"serial":  func(m *Meant) { m.Serial++ },
+	} {
+		m := meant
+		wrong(&m)
+		if err := verify(m, good); !errors.Is(err, ErrVerify) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -58,7 +58,7 @@ func (g Generations) add(path string, serial zone.Serial) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	folder, err := g.folder(path)
+	folder, err := g.folderOf(path)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,12 @@ func (g Generations) folder(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path, err = filepath.Abs(path)
+	return g.folderOf(path)
+}
+
+// folderOf is folder for a path without links.
+func (g Generations) folderOf(path string) (string, error) {
+	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
 	}
@@ -171,7 +176,8 @@ func copyTo(path, from string) error {
 // generationBegin begins the names of copies that are being made.
 const generationBegin = ".generation" + temporaryMark
 
-// sameContent compares two files. One that is not there is as no other.
+// sameContent compares two files, of which one may be a copy that has the other's time. One that is
+// not there is as no other.
 func sameContent(a, b string) (bool, error) {
 	infoA, errA := os.Stat(a)
 	infoB, errB := os.Stat(b)
@@ -182,7 +188,7 @@ func sameContent(a, b string) (bool, error) {
 		return false, err
 	case os.SameFile(infoA, infoB):
 		return true, nil
-	case infoA.Size() != infoB.Size():
+	case infoA.Size() != infoB.Size(), !infoA.ModTime().Equal(infoB.ModTime()):
 		return false, nil
 	}
 	f, err := openRegular(a)

@@ -186,8 +186,25 @@ func (l *loop) answered(t *target, old *resolve.Answer) {
 		if differs || (m.Held || m.Guarded) && l.counts(t) {
 			// What comes together goes out together, and is judged together by the guards.
 			l.dueAt(m, now.Add(coalesce))
+			l.collects = true
 		}
 	}
+}
+
+// hasten has what was collected go out where nothing more can come before it would.
+func (l *loop) hasten(now time.Time) {
+	if !l.collects || l.inFlight > 0 {
+		return
+	}
+	if due, ok := l.queue.first(); ok && due.Before(now.Add(coalesce)) {
+		return
+	}
+	for _, m := range l.due {
+		if m.due.Before(now.Add(coalesce)) {
+			m.due = earlier(m.due, now)
+		}
+	}
+	l.collects = false
 }
 
 // counts tells whether an answer that is as before is news all the same: what is not acted on

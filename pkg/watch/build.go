@@ -44,7 +44,7 @@ func (l *loop) compile(ctx context.Context) {
 		}
 		b.zones, b.names = append(b.zones, m.index), append(b.names, m.Name)
 		b.read = append(b.read, m.source)
-		m.due, m.source, m.busy, m.missed = time.Time{}, false, true, false
+		m.due, m.source, m.busy, m.began = time.Time{}, false, true, l.published
 	}
 	clear(l.due[len(rest):])
 	l.due = rest
@@ -200,7 +200,7 @@ func (l *loop) compiled(ctx context.Context, b *build) {
 		case len(r.Depends.Open) > 0: // they have come meanwhile
 			l.dueAt(m, now)
 		case !r.OK():
-			m.Guarded = r.Guarded
+			l.holds(m, m.Held, r.Guarded)
 			l.attempted(m, now, r.Problems, true)
 		default:
 			l.publish(ctx, m, r)
@@ -361,7 +361,8 @@ func (l *loop) finish(f finished) {
 	if d.Known {
 		m.Serial, m.Published = d.Serial, true
 	}
-	m.Held, m.Stale, m.Guarded = r.Held, r.Stale, r.Guarded
+	m.Stale = r.Stale
+	l.holds(m, r.Held, r.Guarded)
 	failed := d.Retry || d.Problems.HasErrors()
 	if d.Written && (r.Changed || r.OldSerial != nil && *r.OldSerial != r.Serial) {
 		m.Changes++
@@ -380,7 +381,7 @@ func (l *loop) finish(f finished) {
 	if !r.Recheck.IsZero() {
 		l.dueAt(m, now.Add(r.Recheck.Sub(l.now())))
 	}
-	if m.missed && (m.Held || m.Guarded) {
+	if (m.Held || m.Guarded) && m.sharesSince(m.began) { // with one that was published meanwhile
 		l.dueAt(m, now)
 	}
 	l.noteKept(m, failed)
@@ -445,17 +446,31 @@ func (l *loop) changedFor(m *member, changed bool) {
 		l.dueAt(other, now)
 	}
 	// What is held of a target is another thing once somebody has published it.
+	before := l.published
+	l.published++
 	for _, t := range m.questions {
-		for _, i := range t.zones {
-			switch other := l.zones[i]; {
-			case other == m:
-			case other.busy:
-				other.missed = true
-			case other.Held, other.Guarded:
-				l.dueAt(other, now)
-			}
+		t.published = l.published
+	}
+	for other := range l.holding {
+		if other != m && !other.busy && other.sharesSince(before) {
+			l.dueAt(other, now)
 		}
 	}
+}
+
+// holds notes whether something of a zone is held back.
+func (l *loop) holds(m *member, held, guarded bool) {
+	m.Held, m.Guarded = held, guarded
+	if held || guarded {
+		l.holding[m] = true
+	} else {
+		delete(l.holding, m)
+	}
+}
+
+// sharesSince tells whether zones with one of its targets were published behind so many others.
+func (m *member) sharesSince(published uint32) bool {
+	return slices.ContainsFunc(m.questions, func(t *target) bool { return int32(t.published-published) > 0 })
 }
 
 // again has a zone tried again, later the more attempts have failed running.

@@ -321,6 +321,47 @@ func TestOneTypeBack(t *testing.T) {
 	}
 }
 
+// Old addresses that a resolver could not refresh are from before what is known: they bring nothing
+// back of a target that was gone, past the guard that looks at it, nor a type that it had not.
+func TestStaleAnswer(t *testing.T) {
+	for parameters, want := range map[string][]string{"": {"192.0.2.1"}, "on-empty=drop": nil} {
+		t.Run(parameters, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				w.has("cdn.example.net.", 60, "192.0.2.1")
+				h := newHost(source("example.com.", "cdn.example.net. "+parameters), healthy(w, 10))
+				d, _ := daemon(t, h, w, agrees)
+				wait(2 * time.Second)
+				stale := func(qtype uint16, address string) {
+					w.mu.Lock()
+					defer w.mu.Unlock()
+					name := zone.MustParseName("cdn.example.net.")
+					w.answers[resolve.Question{Target: name, Type: qtype}] = resolve.Answer{
+						Target: name, Type: qtype, Outcome: resolve.Addresses, Addresses: []netip.Addr{netip.MustParseAddr(address)}, Stale: true,
+						Reason: resolve.ReasonStale, Last: name, TTL: 60, AddressTTL: 60, Resolver: "test:",
+					}
+				}
+				stale(dns.TypeAAAA, "2001:db8::66")
+				wait(20 * time.Minute)
+				if got := h.addresses(0); !slices.Equal(got, []string{"192.0.2.1"}) || h.written()[0] != 1 {
+					t.Errorf("a type that it had not: %v is published: %v", got, d.Snapshot().Zones[0].Problems)
+				}
+				w.gone("cdn.example.net.")
+				wait(20 * time.Minute)
+				before := h.written()[0]
+				stale(dns.TypeA, "192.0.2.66")
+				stale(dns.TypeAAAA, "2001:db8::66")
+				wait(20 * time.Minute)
+				w.silent("cdn.example.net.")
+				wait(20 * time.Minute)
+				if got := h.addresses(0); !slices.Equal(got, want) || h.written()[0] != before {
+					t.Errorf("%v is published, after %d changes: %v", got, h.written()[0]-before, d.Snapshot().Zones[0].Problems)
+				}
+			})
+		})
+	}
+}
+
 // Where more than a fifth of the targets of all zones are gone together nothing goes, and where
 // they are gone one after the other each does.
 func TestTogether(t *testing.T) {

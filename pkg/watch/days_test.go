@@ -350,19 +350,22 @@ func (d *day) expect(c change) {
 		}
 	}
 	c.life = until.Sub(c.at)
-	c.deadline = until.Add(DefaultFloor + 5*time.Second)
-	// What is estimated falls later than what is true.
-	wait := max(time.Duration(slices.Max(c.target.allTTLs))*time.Second, c.target.life(), DefaultFloor) + time.Second
-	switch {
-	case len(c.set) == 0: // it is confirmed by a second resolver, or by the same one later
-		c.deadline = c.deadline.Add(wait + 3*(negativeTTL*time.Second+DefaultFloor))
-	default: // a target that was gone is seen several times first
-		c.deadline = c.deadline.Add(3*wait + 2*negativeTTL*time.Second)
-	}
+	c.deadline = c.latest()
 	if k := d.host.knownOf(resolve.Question{Target: c.target.name, Type: c.qtype}); k != nil {
 		c.reborn = c.reborn || k.Gone || k.Held.Times > 0
 	}
 	d.expected = append(d.expected, c)
+}
+
+// latest is until when a change is published, by what the TTLs have been up to now.
+func (c *change) latest() time.Time {
+	deadline := c.at.Add(c.life + DefaultFloor + 5*time.Second)
+	// What is estimated falls later than what is true.
+	wait := max(time.Duration(slices.Max(c.target.allTTLs))*time.Second, c.target.life(), DefaultFloor) + time.Second
+	if len(c.set) == 0 { // it is confirmed by a second resolver, or by the same one later
+		return deadline.Add(wait + 3*(negativeTTL*time.Second+DefaultFloor))
+	}
+	return deadline.Add(3*wait + 2*negativeTTL*time.Second) // a target that was gone is seen several times first
 }
 
 // log adds to the timeline of a target. It is called with mu held.
@@ -534,6 +537,9 @@ func (d *day) checkExpected(c *change, now time.Time) bool {
 			d.slowest = max(d.slowest, now.Sub(c.at)-c.life)
 		}
 		return true
+	}
+	if !now.Before(c.deadline) {
+		c.deadline = c.latest()
 	}
 	if now.Before(c.deadline) || now.Sub(d.stood) < c.deadline.Sub(c.at) {
 		return false

@@ -101,7 +101,7 @@ func (m *mover) life() time.Duration {
 	case m.absent:
 		return negativeTTL * time.Second
 	case m.chain:
-		return time.Duration(m.ttl+m.way+2) * time.Second
+		return time.Duration(max(m.ttl, negativeTTL)+m.way+2) * time.Second
 	}
 	return time.Duration(max(m.ttl, negativeTTL)+1) * time.Second
 }

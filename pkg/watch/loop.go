@@ -26,7 +26,12 @@ type loop struct {
 	// waiting is who is compiled only when a target is answered.
 	waiting map[*target][]*member
 	usedBy  map[int][]*member // by zone: who hangs on it; nil: not known
-	due     []*member         // that are to be compiled, perhaps later
+	holding map[*member]bool  // zones of which something is held back
+	// published counts publications of changes; it may come round.
+	published uint32
+	due       []*member // that are to be compiled, perhaps later
+	// collects is set while what has changed may wait for what changes with it.
+	collects bool
 
 	inbox     inbox
 	inFlight  int
@@ -71,7 +76,7 @@ type member struct {
 	due       time.Time // when it is compiled; zero: there is no reason to, and it is not in loop.due
 	open      int       // questions without an answer, before which it is not compiled
 	busy      bool      // it is being compiled or published
-	missed    bool      // what it shares with another was published by that one meanwhile
+	began     uint32    // to be compiled: behind so many publications
 	failed    int       // failures to publish it, running
 	tried     bool
 }
@@ -115,6 +120,7 @@ func newLoop(d *Daemon, w *Work, before *loop) *loop {
 		daemon: d, work: w, table: &table{targets: map[resolve.Question]*target{}}, loaded: time.Now(), byFile: map[string][]int{}, waiting: map[*target][]*member{},
 		inbox: inbox{signal: make(chan struct{}, 1)}, built: make(chan *build, 1), room: make(chan struct{}, publishers),
 		done: make(chan finished, len(w.Zones)), changed: make(chan []string, 1), kept: time.Now(), looked: time.Now(), session: compile.NewSession(len(w.Zones)),
+		holding: map[*member]bool{},
 	}
 	now := time.Now()
 	l.session.Compact = true
@@ -143,6 +149,7 @@ func (l *loop) inherit(before *loop) {
 		}
 		name := m.Name
 		m.Zone = o.Zone
+		l.holds(m, m.Held, m.Guarded)
 		if !name.IsZero() {
 			m.Name = name
 		}
@@ -231,6 +238,7 @@ func (l *loop) turn(ctx, deliver context.Context) chan error {
 		l.daemon.alive()
 		l.followClock(time.Now())
 		l.start(ctx)
+		l.hasten(time.Now())
 		l.compile(ctx)
 		l.tend(ctx)
 		timer.Reset(l.next())

@@ -13,21 +13,22 @@ import (
 // target is one question that is asked again and again. The loop alone changes it, with the
 // lock of the table where others read it. There may be very many.
 type target struct {
-	question resolve.Question
-	answer   *resolve.Answer // the last one, as runs see it; nil: there is none yet
-	asked    moment          // when that came; zero: never
-	due      moment          // when it is asked again
-	denied   moment          // since when its name is said not to exist
-	kept     moment          // when what is remembered was seen last
-	turn     uint64          // in the queue
-	place    int32           // in the queue; -1: it is being asked, or is gone
-	failed   uint16          // failures running
-	had      bool            // it had addresses when it was answered last, failures aside
-	lost     bool            // it is confirmed that it has none any more
-	left     bool            // it was asked once more behind what a cache had left
-	gone     bool            // no zone hangs on it any more
-	doubted  bool            // it is asked once more behind a look at the resolvers
-	zones    []int32
+	question  resolve.Question
+	answer    *resolve.Answer // the last one, as runs see it; nil: there is none yet
+	asked     moment          // when that came; zero: never
+	due       moment          // when it is asked again
+	denied    moment          // since when its name is said not to exist
+	kept      moment          // when what is remembered was seen last
+	turn      uint64          // in the queue
+	place     int32           // in the queue; -1: it is being asked, or is gone
+	published uint32          // behind so many zones, by one that hangs on it; 0: never
+	failed    uint16          // failures running
+	had       bool            // it had addresses when it was answered last, failures aside
+	lost      bool            // it is confirmed that it has none any more
+	left      bool            // it was asked once more behind what a cache had left
+	gone      bool            // no zone hangs on it any more
+	doubted   bool            // it is asked once more behind a look at the resolvers
+	zones     []int32
 }
 
 // moment is a time that takes little room: Unix time in nanoseconds; zero is none.

@@ -79,6 +79,63 @@ func (t *Text) SameRecords(old io.Reader) (same, known bool, err error) {
 	return c.same, ended && c.failure() == nil, c.failure()
 }
 
+// Follows tells whether a text must have a serial, and the records of a content, since a text
+// before it, a rewrite of the same zone, was read and has those of another one: both have the same
+// parts, but for the serial and for blocks of address records that stand for the same ALIAS
+// entries, and what these blocks have makes the difference between the contents. The reasons are
+// those of [Text.SameRecords]. False means only that the text has to be read.
+func (t *Text) Follows(before *Text, was, is Content, serial zone.Serial) bool {
+	if t.zone == nil || t.serial == 0 || string(t.parts[t.serial-1]) != strconv.FormatUint(uint64(serial), 10) {
+		return false
+	}
+	if before == nil || before.zone != t.zone || before.serial != t.serial || len(before.parts) != len(t.parts) || was.Mixed || is.Mixed {
+		return false
+	}
+	if !slices.EqualFunc(before.stands, t.stands, func(a, b stand) bool { return a.part == b.part && bytes.Equal(a.owner, b.owner) }) {
+		return false
+	}
+	stands := t.stands
+	for i, now := range t.parts {
+		var s *stand
+		if len(stands) > 0 && stands[0].part == i {
+			s, stands = &stands[0], stands[1:]
+		}
+		switch old := before.parts[i]; {
+		case i == t.serial-1, same(old, now):
+		case s == nil || !t.zone.addressedOnce(s.owner) || !was.exchange(s, old, now):
+			return false
+		}
+	}
+	return was.Raw == is.Raw && was.Lines == is.Lines
+}
+
+// same tells whether two parts are equal, for those that lie in one source without looking.
+func same(a, b []byte) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || bytes.Equal(a, b))
+}
+
+// exchange puts the records of one block in the place of those of another; false
+// where one of them is no block, or they are written for two owners.
+func (c *Content) exchange(s *stand, old, now []byte) bool {
+	var before, after block
+	if len(before.records(behindComments(old))) > 0 || len(after.records(behindComments(now))) > 0 {
+		return false
+	}
+	if len(before.list) == 0 || len(after.list) == 0 || !bytes.Equal(before.owner, after.owner) {
+		return false
+	}
+	owner := hashLower(bytes.Clone(s.owner))
+	for i := range before.list {
+		c.Raw -= before.list[i].hash(owner)
+		c.Lines--
+	}
+	for i := range after.list {
+		c.Raw += after.list[i].hash(owner)
+		c.Lines++
+	}
+	return true
+}
+
 const (
 	compareLen = 1 << 18
 	longLine   = 1 << 14
@@ -205,6 +262,10 @@ type blockRecord struct {
 	typ  uint16
 	ttl  uint32
 	addr netip.Addr
+}
+
+func (r *blockRecord) hash(owner uint64) uint64 {
+	return hashRecord(owner, hashRDATA(r.typ, r.addr.AsSlice()), r.ttl)
 }
 
 // behindComments gives what is behind the comment lines that begin a text.

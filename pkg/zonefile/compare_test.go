@@ -161,6 +161,84 @@ func TestSameRecordsRandom(t *testing.T) {
 	}
 }
 
+// TestFollows tells of a rewrite what is in it from the one before, and never what is not.
+func TestFollows(t *testing.T) {
+	rng := rand.New(rand.NewPCG(13, 17))
+	follows, others := 0, 0
+	for range 2000 {
+		z := Read("in.zone", []byte(randomCompared(rng)), compareOptions)
+		var blocks [2][][]byte
+		var texts [2]*Text
+		var contents [2]Content
+		for k := range texts {
+			lines, serial := randomBlocks(rng), zone.Serial(7+k)
+			for i, a := range z.Aliases() {
+				blocks[k] = append(blocks[k], []byte(lines(i, a.OwnerText())))
+			}
+			texts[k], _ = z.Rewrite(Rewrite{Aliases: blocks[k], Serial: &serial})
+			contents[k] = Read("out.zone", texts[k].Bytes(), compareOptions).Content(nil, nil)
+		}
+		was, is := contents[0], contents[1]
+		// What it would be if nothing but the blocks were others.
+		guess := was
+		for k, sign := range []uint64{^uint64(0), 1} {
+			for _, b := range blocks[k] {
+				c := Read("block.zone", append([]byte("$ORIGIN example.com.\n$TTL 5\n"), b...), compareOptions)
+				guess.Raw += sign * c.Sum
+				guess.Lines += int(sign) * c.Count
+			}
+		}
+		if texts[1].Follows(texts[0], was, guess, 8) && (guess.Raw != is.Raw || guess.Lines != is.Lines) {
+			t.Fatalf("it follows with another content\nbefore:\n%s\nnow:\n%s", texts[0].Bytes(), texts[1].Bytes())
+		}
+		for _, wrong := range []Content{{Raw: is.Raw, Lines: is.Lines + 1}, {Raw: is.Raw + 1, Lines: is.Lines}} {
+			if texts[1].Follows(texts[0], was, wrong, 8) {
+				t.Fatalf("it follows with records that it has not:\n%s", texts[1].Bytes())
+			}
+		}
+		switch {
+		case texts[1].Follows(texts[0], was, is, 7), texts[1].Follows(nil, was, is, 8):
+			t.Fatal("it follows with another serial, or nothing")
+		case texts[1].Follows(texts[0], was, is, 8):
+			follows++
+		default:
+			others++
+		}
+	}
+	if follows < 100 || others < 100 {
+		t.Errorf("%d follow, %d do not", follows, others)
+	}
+}
+
+// TestFollowsPlain has the usual change of a large zone be one that follows.
+func TestFollowsPlain(t *testing.T) {
+	z := Read("in.zone", []byte("$TTL 300\n"+compareHead+"@ ALIAS a.example.net.\nwww 60 ALIAS b.example.net.\nmail MX 10 ns\n"), compareOptions)
+	rewrite := func(serial zone.Serial, apex, www string) (*Text, Content) {
+		text, _ := z.Rewrite(Rewrite{Aliases: [][]byte{[]byte("; ALIAS a.example.net.\n" + apex), []byte("; ALIAS b.example.net.\n" + www)}, Serial: &serial})
+		return text, Read("out.zone", text.Bytes(), compareOptions).Content(nil, nil)
+	}
+	const apex, www = "@ 60 IN A 192.0.2.7\n", "www 60 IN A 192.0.2.8\nwww 60 IN AAAA 2001:db8::8\n"
+	before, was := rewrite(7, apex, www)
+	now, is := rewrite(8, "@ 61 IN A 192.0.2.9\n@ 61 IN AAAA 2001:db8::9\n", www)
+	if !now.Follows(before, was, is, 8) {
+		t.Error("a changed ALIAS")
+	}
+	for name, lines := range map[string]string{
+		"the records of another type": "@ 60 IN TXT 192.0.2.9\n", "another owner": "ns 60 IN A 192.0.2.9\n", "no records": "",
+		"a record behind": "@ 60 IN A 192.0.2.9\nns A 192.0.2.9\n", "an ALIAS": "@ 60 ALIAS a.example.net.\n",
+	} {
+		if now, is := rewrite(8, lines, www); now.Follows(before, was, is, 8) {
+			t.Errorf("%s: it follows", name)
+		}
+	}
+	other := Read("in.zone", []byte("$TTL 300\n"+compareHead+"@ ALIAS a.example.net.\nwww 60 ALIAS b.example.net.\nmail MX 10 ns\n"), compareOptions)
+	serial := zone.Serial(8)
+	text, _ := other.Rewrite(Rewrite{Aliases: [][]byte{[]byte("; ALIAS a.example.net.\n" + apex), []byte("; ALIAS b.example.net.\n" + www)}, Serial: &serial})
+	if text.Follows(before, was, was, 8) {
+		t.Error("a rewrite of another zone follows")
+	}
+}
+
 func contentOf(text []byte) [2]uint64 {
 	c := Read("out.zone", text, compareOptions).Content(nil, nil)
 	return [2]uint64{c.Sum, uint64(c.Count)}

@@ -172,6 +172,9 @@ func TestManyConnections(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { c.Close() })
+			if err := c.(*net.TCPConn).SetReadBuffer(4096); err != nil { //nolint:errcheck // It is one.
+				t.Fatal(err)
+			}
 			_, _ = c.Write(framed) // it may be turned away already
 			open = append(open, c)
 		}

@@ -218,6 +218,10 @@ type conn struct {
 	stranger bool
 }
 
+// sendBuffer is how many octets the system keeps of what a client has not taken. Of itself it would
+// keep megabytes, and hundreds of slow clients would leave nothing to others.
+const sendBuffer = 256 << 10
+
 // admit counts a connection, or closes it.
 func (g *gate) admit(raw net.Conn) *conn {
 	client := addrPort(raw.RemoteAddr())
@@ -244,6 +248,9 @@ func (g *gate) admit(raw net.Conn) *conn {
 		raw.Close()
 		g.server.options.Observer.refused(Refusal{Client: client, Network: "tcp", Rcode: -1, Reason: full})
 		return nil
+	}
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer) // without it the connection is as good
 	}
 	return c
 }

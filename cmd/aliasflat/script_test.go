@@ -132,6 +132,7 @@ func params(dir string) testscript.Params {
 			"secondary":      startSecondary,
 			"secondary-deaf": secondaryDeaf,
 			"secondary-has":  secondaryHas,
+			"primary-gives":  primaryGives,
 			"exit-status":    exitStatus,
 			"unprivileged":   unprivileged,
 			"interrupt":      interrupt,

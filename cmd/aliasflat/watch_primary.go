@@ -76,7 +76,7 @@ func (c *watchCommand) feeding(conf *config.Config, jobs []*job, w io.Writer) (*
 		}
 		named[name] = j
 		j.feeds = name
-		f.setup.Zones = append(f.setup.Zones, primary.ZoneSetup{Name: name, Secondaries: followersOf(j.secondaries)})
+		f.setup.Zones = append(f.setup.Zones, primary.ZoneSetup{Name: name, Secondaries: followersOf(j.secondaries), Access: askers(conf.AllowQuery)})
 	}
 	if !conf.Catalog.IsZero() {
 		var followers []config.Secondary
@@ -88,6 +88,15 @@ func (c *watchCommand) feeding(conf *config.Config, jobs []*job, w io.Writer) (*
 		f.setup.Catalog = primary.ZoneSetup{Name: conf.Catalog, Secondaries: followersOf(followers)}
 	}
 	return f, f.certify(&conf.TLS)
+}
+
+// askers lets networks look up, and not transfer.
+func askers(networks []netip.Prefix) []primary.Access {
+	var list []primary.Access
+	for _, network := range networks {
+		list = append(list, primary.Access{From: network, Unsigned: true, Lookup: true})
+	}
+	return list
 }
 
 func followersOf(list []config.Secondary) []primary.Secondary {
@@ -226,7 +235,7 @@ func (h *watchHost) hand(j *job, r *compile.Result, z *ZoneReport) *diag.Diagnos
 	}
 	err := fmt.Errorf("it is served as %s, and its source is %s by now", displayName(j.feeds), displayName(r.Name))
 	if r.Name == j.feeds {
-		err = p.Publish(zonefile.Summarize(j.output, r.Text.Bytes(), j.oldOptions(r.Name)))
+		err = p.PublishResult(r, func() *zonefile.Zone { return zonefile.Summarize(j.output, r.Text.Bytes(), j.oldOptions(r.Name)) })
 	}
 	if err == nil {
 		return nil

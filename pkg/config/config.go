@@ -55,6 +55,8 @@ type Config struct {
 	Secondaries   []Secondary // of the zones that list none, and of the catalog
 	Catalog       zone.Name   // that lists the zones that are served; the zero Name: none does
 
+	AllowQuery []netip.Prefix // who may ask for the data of the zones that are served, and transfer none
+
 	Settings Settings // of sources that are no configured zone
 	Zones    []Zone   // patterns expanded, in the order of the file
 }

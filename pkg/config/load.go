@@ -48,6 +48,7 @@ type written struct {
 	Keys            []writtenKey       `mapstructure:"keys"`
 	Secondaries     []writtenSecondary `mapstructure:"secondaries"`
 	Catalog         string             `mapstructure:"catalog"`
+	AllowQuery      []string           `mapstructure:"allow-query"`
 	writtenSettings `mapstructure:",squash"`
 	Zones           []writtenZone `mapstructure:"zones"`
 }
@@ -249,6 +250,7 @@ func (in *inspector) build(path string, w *written) *Config {
 	}
 	in.clashes(c.Zones)
 	in.serving(c, w)
+	in.queries(c, w)
 	return c
 }
 

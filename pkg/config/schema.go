@@ -101,6 +101,7 @@ func topKeys() []key {
 		{"keys", tsigKeys, nil},
 		{"secondaries", secondaries, nil},
 		{"catalog", scalar, checkCatalog},
+		{"allow-query", list, checkPrefix},
 		{"zones", zones, nil},
 	}, settingKeys()...)
 }

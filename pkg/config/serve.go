@@ -240,6 +240,26 @@ func (in *inspector) serving(c *Config, w *written) {
 	}
 }
 
+// loopback is who may ask where nobody says otherwise: those on the machine itself.
+var loopback = []string{"127.0.0.0/8", "::1/128"}
+
+// queries settles who may ask for the data of the zones that are served.
+func (in *inspector) queries(c *Config, w *written) {
+	const name = "allow-query"
+	list := w.AllowQuery
+	switch _, written := in.places[name]; {
+	case len(list) == 0 && !written && c.Listen.Serves():
+		list = loopback
+	case len(list) > 0 && !c.Listen.Serves():
+		in.add(diag.CodeConfigServe, in.place(name), "nothing says where zones are served", "listen: {dns: \"192.0.2.1:53\"} does, with an address of this machine")
+		return
+	}
+	for _, text := range list {
+		network, _ := parsePrefix(text) // it was checked where it was written
+		c.AllowQuery = append(c.AllowQuery, network)
+	}
+}
+
 // place is where a key stands in the file, or the variable that stands for it.
 func (in *inspector) place(key string) diag.Span {
 	if at, ok := in.places[key]; ok {

@@ -289,6 +289,11 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return rule.Prefix, err
 }
 
+func checkPrefix(text string) error {
+	_, err := parsePrefix(text)
+	return err
+}
+
 func parseNet(text string) (resolve.NetRule, error) {
 	rule, err := resolve.ParseNetRule(text)
 	if wrong, ok := errors.AsType[*resolve.NetRuleError](err); ok {

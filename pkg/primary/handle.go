@@ -193,8 +193,14 @@ func (r *request) unwelcome(transfers, lookup bool) string {
 
 // refuse answers with an error, and tells of it.
 func (r *request) refuse(p *problem) {
+	r.tell(p)
 	m := new(dns.Msg).SetReply(r.msg)
 	m.Rcode = p.rcode
+	r.reply(m, p.code)
+}
+
+// tell tells of a request that does not get what it asks for.
+func (r *request) tell(p *problem) {
 	refusal := Refusal{Client: r.client, Network: r.network, Rcode: p.rcode, Error: p.code, Reason: p.reason}
 	if len(r.msg.Question) > 0 {
 		refusal.Name, refusal.Type = r.msg.Question[0].Name, r.msg.Question[0].Qtype
@@ -203,7 +209,6 @@ func (r *request) refuse(p *problem) {
 		refusal.Key = r.tsig.Hdr.Name
 	}
 	r.server.options.Observer.refused(refusal)
-	r.reply(m, p.code)
 }
 
 // Octets of answers over UDP. One that is not signed is never much longer than its question

@@ -224,7 +224,7 @@ func (s *running) pull(tb testing.TB, m *dns.Msg) []dns.RR {
 
 func (s *running) tryPull(tb testing.TB, m *dns.Msg) ([]dns.RR, error) {
 	tb.Helper()
-	transfer := dns.Transfer{TsigProvider: ring(tb)}
+	transfer := dns.Transfer{TsigProvider: ring(tb), ReadTimeout: 20 * time.Second}
 	envelopes, err := transfer.In(sign(m), s.addr)
 	if err != nil {
 		return nil, err

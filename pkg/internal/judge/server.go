@@ -39,6 +39,8 @@ type Server struct {
 	log    *Buffer
 	exited chan struct{} // closed when the process has gone
 	signal func(os.Signal) error
+	begin  func()        // starts the process anew
+	end    func()        // ends it
 }
 
 // StartNamed starts BIND's named as primary of the zones, which map zone name
@@ -210,39 +212,52 @@ func start(tb testing.TB, name string, zones map[string]string, write config) *S
 // launch starts the process and sees to its end.
 func launch(tb testing.TB, name, path, dir string, args []string, port int) *Server {
 	tb.Helper()
-	server := &Server{
-		Addr:   fmt.Sprintf("127.0.0.1:%d", port),
-		Name:   name,
-		log:    new(Buffer),
-		exited: make(chan struct{}),
-	}
-	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), path, args...)
-	cmd.Dir = dir
-	cmd.Stdout, cmd.Stderr = server.log, server.log
-	// Children that outlive the server hold its output open.
-	cmd.WaitDelay = stopLimit
-	endWithParent(cmd)
-	if err := cmd.Start(); err != nil {
-		tb.Fatalf("start %s: %v", name, err)
-	}
-	server.signal = cmd.Process.Signal
-	go func() {
-		defer close(server.exited)
-		if err := cmd.Wait(); err != nil {
-			_, _ = fmt.Fprintf(server.log, "%s: %v\n", name, err)
+	server := &Server{Addr: fmt.Sprintf("127.0.0.1:%d", port), Name: name, log: new(Buffer)}
+	server.begin = func() {
+		tb.Helper()
+		cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), path, args...)
+		cmd.Dir = dir
+		cmd.Stdout, cmd.Stderr = server.log, server.log
+		// Children that outlive the server hold its output open.
+		cmd.WaitDelay = stopLimit
+		endWithParent(cmd)
+		if err := cmd.Start(); err != nil {
+			tb.Fatalf("start %s: %v", name, err)
 		}
-	}()
-	tb.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-server.exited:
-			return
-		case <-time.After(stopLimit):
+		server.signal = cmd.Process.Signal
+		exited := make(chan struct{})
+		go func() {
+			defer close(exited)
+			if err := cmd.Wait(); err != nil {
+				_, _ = fmt.Fprintf(server.log, "%s: %v\n", name, err)
+			}
+		}()
+		server.exited = exited
+		server.end = func() {
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			select {
+			case <-exited:
+				return
+			case <-time.After(stopLimit):
+			}
+			_ = cmd.Process.Kill()
+			<-exited
 		}
-		_ = cmd.Process.Kill()
-		<-server.exited
-	})
+	}
+	server.begin()
+	tb.Cleanup(func() { server.end() })
 	return server
+}
+
+// Restart ends the server and starts it again, on its port and with what it has in its files. It
+// answers when this returns, and may not have its zones yet.
+func (s *Server) Restart(tb testing.TB) {
+	tb.Helper()
+	s.end()
+	s.begin()
+	if err := s.poll(tb.Context(), ".", func(*dns.Msg) bool { return true }); err != nil {
+		tb.Fatalf("%s does not start again: %v\n%s", s.Name, err, s.Log())
+	}
 }
 
 // freePort finds a port that is free for UDP and TCP.

@@ -83,7 +83,7 @@ func (f *files) inState(place string) bool {
 	in := func(folder string) bool {
 		return strings.HasPrefix(place, filepath.Join(f.state, folder)+string(filepath.Separator))
 	}
-	return f.state != "" && (place == f.state || filepath.Dir(place) == f.state || in(generationsFolder) || in(historyFolder))
+	return f.state != "" && (place == f.state || filepath.Dir(place) == f.state || in(generationsFolder) || in(historyFolder) || in(pulledFolder))
 }
 
 // claim says what a file is. What it was before stands.
@@ -126,7 +126,9 @@ func (a *app) apart(conf *config.Config, state string, jobs []*job, resolvers []
 	}
 	f.claim(conf.File, claim{what: "the configuration"})
 	for _, j := range jobs {
-		f.claim(j.path, claim{what: "a source"})
+		if j.pull == nil {
+			f.claim(j.path, claim{what: "a source"})
+		}
 	}
 	for _, text := range resolvers {
 		if u, err := resolve.ParseURL(text); err == nil && u.InMemory() {

@@ -111,6 +111,9 @@ func (c *doctorCommand) zoneJobs(cmd *cobra.Command, conf *config.Config, args [
 	}
 	jobs, err := c.jobs(cmd, conf, args)
 	if err == nil {
+		err = c.pulls(c.stdout, conf, c.state, true, jobs)
+	}
+	if err == nil {
 		err = c.outputs(jobs)
 	}
 	if err == nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aliasflat/aliasflat/pkg/config"
 	"github.com/aliasflat/aliasflat/pkg/publish"
+	"github.com/aliasflat/aliasflat/pkg/pull"
 	"github.com/aliasflat/aliasflat/pkg/state"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -27,7 +28,10 @@ type zoneCheck struct {
 // them.
 func (z *zoneCheck) lookAtFiles() []checked {
 	j := z.job
-	list := []checked{z.lookAtSource()}
+	var list []checked
+	if j.pull == nil {
+		list = append(list, z.lookAtSource())
+	}
 	if j.output == "-" {
 		return list
 	}
@@ -176,14 +180,36 @@ func sideBySide(zones []*zoneCheck, look func(*zoneCheck) []checked) []checked {
 // askSerials asks the servers whose serials count as published.
 func askSerials(ctx context.Context, zones []*zoneCheck) []checked {
 	return sideBySide(zones, func(z *zoneCheck) []checked {
-		if z.job.asked == "" || z.name.IsZero() {
-			return nil
+		var found []checked
+		for _, l := range []checked{z.askPrimary(ctx), z.askSerial(ctx)} {
+			if l.Subject != "" {
+				found = append(found, l)
+			}
 		}
-		return []checked{z.askSerial(ctx)}
+		return found
 	})
 }
 
+// askPrimary asks the primary of a zone that is pulled; nothing is transferred.
+func (z *zoneCheck) askPrimary(ctx context.Context) checked {
+	p := z.job.pull
+	if p == nil {
+		return checked{}
+	}
+	subject := "source " + z.job.path
+	serial, err := p.source.Serial(ctx)
+	if err != nil {
+		d := pull.Problem(&p.source, err, false)
+		return wrong(subject, d.Message, d.Hint)
+	}
+	return fine(subject, fmt.Sprintf("the primary has it with serial %d", serial))
+}
+
+// askSerial asks the server that tells the published serial; without one it is nothing.
 func (z *zoneCheck) askSerial(ctx context.Context) checked {
+	if z.job.asked == "" || z.name.IsZero() {
+		return checked{}
+	}
 	subject := "serial-from " + z.job.asked
 	server, _ := publish.ParseServer(z.job.asked, publish.SchemeDNS) // it was checked where it was written
 	serial, err := publish.ServedSerial(ctx, server.Addr, z.name)

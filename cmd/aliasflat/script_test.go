@@ -79,6 +79,7 @@ func somewhatConcurrent(t *testing.T) string {
 //	primary-set ZONE        serve another zone file from here on
 //	primary-say SERIAL...   answer with one serial after the other, and go on with the last; 0 is SERVFAIL
 //	primary-fault KIND      go wrong; KIND as dnstest.ParsePrimaryFault reads it, "-" is right again
+//	primary-notify LOG ZONE send NOTIFY for a zone to the daemon of that log; $NOTIFIED is the code of its answer
 //	updatable ZONE          start a server of one zone that takes updates signed with the key xfr; $UPDATABLE is its host:port
 //	updatable-fault KIND    go wrong; KIND as dnstest.ParseDynamicFault reads it, "-" is right again
 //	updatable-add RECORD    have somebody else add a record there
@@ -135,6 +136,7 @@ func params(dir string) testscript.Params {
 			"primary-set":      primarySet,
 			"primary-say":      primarySay,
 			"primary-fault":    primaryFault,
+			"primary-notify":   primaryNotify,
 			"updatable":        startUpdatable,
 			"updatable-fault":  updatableFault,
 			"updatable-add":    updatableAdd,
@@ -144,6 +146,7 @@ func params(dir string) testscript.Params {
 			"secondary":        startSecondary,
 			"secondary-deaf":   secondaryDeaf,
 			"secondary-has":    secondaryHas,
+			"primary-gives":    primaryGives,
 			"exit-status":      exitStatus,
 			"unprivileged":     unprivileged,
 			"interrupt":        interrupt,

@@ -307,6 +307,9 @@ func (h *watchHost) zones() []watch.Zone {
 			name = j.zoneName(nil)
 		}
 		zones[i] = watch.Zone{Name: name, View: j.view, Source: j.path, Output: j.output}
+		if j.pull != nil {
+			zones[i].File = j.pull.source.File
+		}
 	}
 	return zones
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,7 +73,7 @@ func (c *watchCommand) feeding(conf *config.Config, jobs []*job, w io.Writer) (*
 	if found.HasErrors() {
 		return nil, c.finish(w, &report{Diagnostics: found}, outcomeUsage)
 	}
-	f := &feeding{setup: primary.Setup{Keys: keys, Shrink: c.force}}
+	f := &feeding{setup: primary.Setup{Keys: keys, Sources: sourcesOfNotify(jobs), Shrink: c.force}}
 	named := map[zone.Name]*job{}
 	for _, j := range jobs {
 		if len(j.secondaries) == 0 {
@@ -89,7 +90,7 @@ func (c *watchCommand) feeding(conf *config.Config, jobs []*job, w io.Writer) (*
 		}
 		named[name] = j
 		j.feeds = name
-		f.setup.Zones = append(f.setup.Zones, primary.ZoneSetup{Name: name, Secondaries: followersOf(j.secondaries)})
+		f.setup.Zones = append(f.setup.Zones, primary.ZoneSetup{Name: name, Secondaries: followersOf(j.secondaries), Access: askers(conf.AllowQuery)})
 	}
 	if !conf.Catalog.IsZero() {
 		var followers []config.Secondary
@@ -101,6 +102,15 @@ func (c *watchCommand) feeding(conf *config.Config, jobs []*job, w io.Writer) (*
 		f.setup.Catalog = primary.ZoneSetup{Name: conf.Catalog, Secondaries: followersOf(followers)}
 	}
 	return f, f.certify(&conf.TLS)
+}
+
+// askers lets networks look up, and not transfer.
+func askers(networks []netip.Prefix) []primary.Access {
+	var list []primary.Access
+	for _, network := range networks {
+		list = append(list, primary.Access{From: network, Unsigned: true, Lookup: true})
+	}
+	return list
 }
 
 func followersOf(list []config.Secondary) []primary.Secondary {
@@ -145,6 +155,7 @@ func (c *watchCommand) listenDNS(ctx context.Context, p *watched, known *recolle
 		return nil, err
 	}
 	o := primary.Options{History: history}
+	o.Observer.Notified = func(name zone.Name, _ netip.AddrPort) { c.checkPulls(name) }
 	if at := p.conf.Listen.DNS; at != "" {
 		o.Listen = []string{at}
 	}
@@ -238,7 +249,7 @@ func (h *watchHost) hand(j *job, r *compile.Result, z *ZoneReport) *diag.Diagnos
 	}
 	err := fmt.Errorf("it is served as %s, and its source is %s by now", displayName(j.feeds), displayName(r.Name))
 	if r.Name == j.feeds {
-		err = p.Publish(zonefile.Summarize(j.output, r.Text.Bytes(), j.oldOptions(r.Name)))
+		err = p.PublishResult(r, func() *zonefile.Zone { return zonefile.Summarize(j.output, r.Text.Bytes(), j.oldOptions(r.Name)) })
 	}
 	if err == nil {
 		return nil

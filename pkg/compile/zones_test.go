@@ -662,6 +662,13 @@ var reportedElsewhere = map[diag.Code]string{
 	diag.CodeReloadWithdrawn:   "pkg/publish",
 	diag.CodeHookFailed:        "pkg/publish",
 	diag.CodeServeFailed:       "cmd/aliasflat",
+	diag.CodePullUnreachable:   "pkg/pull",
+	diag.CodePullRefused:       "pkg/pull",
+	diag.CodePullSignature:     "pkg/pull",
+	diag.CodePullBroken:        "pkg/pull",
+	diag.CodePullSerial:        "pkg/pull",
+	diag.CodePullExpired:       "pkg/pull",
+	diag.CodePullPending:       "cmd/aliasflat",
 	diag.CodeUnreadable:        "cmd/aliasflat: files that cannot be read",
 	diag.CodeUnwritable:        "cmd/aliasflat: outputs that cannot be written",
 }

@@ -77,6 +77,7 @@ func settingKeys() []key {
 		{"for", scalar, oneOf(forWords)},
 		{"check-names", scalar, oneOf(checkNamesWords)},
 		{"ecs", scalar, checkSubnet},
+		{"strip-dnssec", scalar, oneOf(boolWords)},
 		{"keep", scalar, count(0, maxKeep)},
 	}
 }
@@ -103,6 +104,7 @@ func topKeys() []key {
 		{"keys", tsigKeys, nil},
 		{"secondaries", secondaries, nil},
 		{"catalog", scalar, checkCatalog},
+		{"allow-query", list, checkPrefix},
 		{"zones", zones, nil},
 	}, settingKeys()...)
 }

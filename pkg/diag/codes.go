@@ -211,6 +211,17 @@ const (
 	CodeServeFailed       Code = "serve-failed"
 )
 
+// Pull: zones that are transferred from other primaries.
+const (
+	CodePullUnreachable Code = "pull-unreachable"
+	CodePullRefused     Code = "pull-refused"
+	CodePullSignature   Code = "pull-signature"
+	CodePullBroken      Code = "pull-broken"
+	CodePullSerial      Code = "pull-serial"
+	CodePullExpired     Code = "pull-expired"
+	CodePullPending     Code = "pull-pending"
+)
+
 // Configuration: mistakes in aliasflat.yaml.
 const (
 	CodeConfigSyntax     Code = "config-syntax"

@@ -411,7 +411,8 @@ those written beside it. Remove some.
 Flattening changes records, and the signatures (RRSIG) and denial chains (NSEC,
 NSEC3) over them would no longer hold. Flatten first and sign the result, or let the
 name server sign. --strip-dnssec takes RRSIG, NSEC, NSEC3 and NSEC3PARAM out and
-keeps DS, DNSKEY, CDS and CDNSKEY.
+keeps DS, DNSKEY, CDS and CDNSKEY; strip-dnssec of the configuration does so for one zone
+or for all, such as those that are pulled from a primary that signs.
 
     aliasflat compile --strip-dnssec signed.zone`},
 	{CodeZONEMDDropped, Warning, "the ZONEMD record was left out", `
@@ -1071,6 +1072,54 @@ that no message can carry, or the serial is not later than the one that is serve
 the record right; a serial goes on with the next change.
 
     b.example.com. APL 1:nonsense      ; files may hold it, messages may not`},
+
+	// Pull.
+	{CodePullUnreachable, Warning, "the primary of a pulled zone does not answer", `
+A zone with source: axfr://... is asked for at its primary, over UDP and TCP, and no
+answer came. The copy in the folder pulled of the state is used on, and the primary is
+asked again after the RETRY of the SOA. It is an error where there is no copy.
+
+    dig @192.0.2.1 example.com SOA +norecurse`},
+	{CodePullRefused, Warning, "the primary of a pulled zone does not give it", `
+The primary answers with an error, is no authority for the zone, or has no SOA of it.
+Most often it does not let this machine transfer, or has the zone under another view. The
+copy is used on; it is an error where there is none.
+
+    allow-transfer { key xfr; };     // BIND
+    allow-axfr-ips=192.0.2.54        # PowerDNS`},
+	{CodePullSignature, Warning, "an answer of a primary has no right signature", `
+With ?key= in the source every answer has to be signed with that key (RFC 8945), the
+first and the last message of a transfer too. Of one that is not nothing is taken over.
+Names, algorithms and secrets have to be the same on both sides, and the clocks close.
+
+    keys:
+      - {name: xfr, algorithm: hmac-sha256, secret-file: xfr.key}
+    zones:
+      - source: axfr://192.0.2.1/example.com?key=xfr`},
+	{CodePullBroken, Warning, "what a primary has sent is no whole zone", `
+A transfer begins and ends with the same SOA and has only records of its zone. This one
+ended early, stood still, was too large or took too long (10,000,000 records, 512 MiB, 1
+hour), or cannot be read. Nothing of it is taken over, and the copy is used on.
+
+    dig @192.0.2.1 example.com AXFR`},
+	{CodePullSerial, Warning, "the serial of a primary went back", `
+The primary has an earlier serial (RFC 1982) than the copy that was transferred from it.
+No secondary takes such a zone, and it may be one that was restored from a backup, so
+that the copy is used on. Raise the serial at the primary, or remove the copy by hand.
+
+    rm /var/lib/aliasflat/pulled/example.com@192.0.2.1.zone`},
+	{CodePullExpired, Error, "a pulled zone was not checked for longer than its EXPIRE", `
+The primary has not told for the EXPIRE of the SOA that its zone is as it is kept. Other
+secondaries stop answering then; here what is published stands, is kept up to date as its
+targets move, and is served on, for an old zone is better than none. Have the primary
+answer. aliasflat compile does not use a copy that has expired.
+
+    aliasflat status example.com`},
+	{CodePullPending, Error, "nothing of a pulled zone was transferred yet", `
+The source is a zone of another primary, and there is no copy of it in the folder pulled
+of the state. Commands that ask no network read that copy alone.
+
+    aliasflat compile axfr://192.0.2.1/example.com`},
 
 	// Configuration.
 	{CodeConfigSyntax, Error, "the configuration is no YAML", `

@@ -367,11 +367,12 @@ func pushRestart(t *testing.T, b *pushBench) {
 	b.pushed(t, 6, lines...)
 	var down Delivered
 	b.pusher.Timeout = 5 * time.Second
-	b.server.Restart(t, b.zone, func() { down = b.push(t, "www A 192.0.2.31", "@ A 192.0.2.10") })
+	b.server.Down(t, func() { down = b.push(t, "www A 192.0.2.31", "@ A 192.0.2.10") })
 	if down.Outcome != LoadFailed || !slices.Equal(codes(down.Problems), []string{string(diag.CodePushFailed)}) || !down.Owed.Reload {
 		t.Errorf("%v, %v", down.Outcome, down.Problems)
 	}
 	b.pusher.Timeout = 20 * time.Second
+	b.server.WaitReady(t, b.zone)
 	b.waitSigned(t)
 	if done := b.push(t, "www A 192.0.2.31", "@ A 192.0.2.10"); done.Outcome != Confirmed {
 		t.Fatalf("%v, %v", done.Outcome, done.Problems)

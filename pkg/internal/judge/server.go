@@ -36,12 +36,11 @@ type Server struct {
 	// it reach this one; nil where the server was started without.
 	Control []string
 
-	path   string // of the program
-	dir    string
-	args   []string
 	log    *Buffer
-	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process has gone
+	signal func(os.Signal) error
+	begin  func()        // starts the process anew
+	end    func()        // ends it
 }
 
 // StartNamed starts BIND's named as primary of the zones, which map zone name
@@ -66,7 +65,6 @@ func StartKnot(tb testing.TB, zones map[string]string) *Server {
 
 // StartPowerDNS starts pdns_server with its BIND backend, as [StartNamed] does
 // named. It expands ALIAS records with what the resolver at host:port answers.
-// Only the benchmarks need it, so "make deps" does not install it.
 func StartPowerDNS(tb testing.TB, zones map[string]string, resolver string) *Server {
 	tb.Helper()
 	return start(tb, "pdns_server", zones, func(dir string, port int, zones map[string]string) ([]string, error) {
@@ -214,56 +212,59 @@ func start(tb testing.TB, name string, zones map[string]string, write config) *S
 // launch starts the process and sees to its end.
 func launch(tb testing.TB, name, path, dir string, args []string, port int) *Server {
 	tb.Helper()
-	server := &Server{Addr: fmt.Sprintf("127.0.0.1:%d", port), Name: name, path: path, dir: dir, args: args, log: new(Buffer)}
-	server.run(tb)
-	tb.Cleanup(server.stop)
+	server := &Server{Addr: fmt.Sprintf("127.0.0.1:%d", port), Name: name, log: new(Buffer)}
+	server.begin = func() {
+		tb.Helper()
+		cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), path, args...)
+		cmd.Dir = dir
+		cmd.Stdout, cmd.Stderr = server.log, server.log
+		// Children that outlive the server hold its output open.
+		cmd.WaitDelay = stopLimit
+		endWithParent(cmd)
+		if err := cmd.Start(); err != nil {
+			tb.Fatalf("start %s: %v", name, err)
+		}
+		server.signal = cmd.Process.Signal
+		exited := make(chan struct{})
+		go func() {
+			defer close(exited)
+			if err := cmd.Wait(); err != nil {
+				_, _ = fmt.Fprintf(server.log, "%s: %v\n", name, err)
+			}
+		}()
+		server.exited = exited
+		server.end = func() {
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			select {
+			case <-exited:
+				return
+			case <-time.After(stopLimit):
+			}
+			_ = cmd.Process.Kill()
+			<-exited
+		}
+	}
+	server.begin()
+	tb.Cleanup(func() { server.end() })
 	return server
 }
 
-// run starts the process.
-func (s *Server) run(tb testing.TB) {
+// Restart ends the server and starts it again, on its port and with what it has in its files. It
+// answers when this returns, and may not have its zones yet.
+func (s *Server) Restart(tb testing.TB) {
 	tb.Helper()
-	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), s.path, s.args...)
-	cmd.Dir = s.dir
-	cmd.Stdout, cmd.Stderr = s.log, s.log
-	// Children that outlive the server hold its output open.
-	cmd.WaitDelay = stopLimit
-	endWithParent(cmd)
-	if err := cmd.Start(); err != nil {
-		tb.Fatalf("start %s: %v", s.Name, err)
-	}
-	exited := make(chan struct{})
-	s.cmd, s.exited = cmd, exited
-	go func() {
-		defer close(exited)
-		if err := cmd.Wait(); err != nil {
-			_, _ = fmt.Fprintf(s.log, "%s: %v\n", s.Name, err)
-		}
-	}()
+	s.Down(tb, func() {})
 }
 
-// stop ends the process.
-func (s *Server) stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-s.exited:
-		return
-	case <-time.After(stopLimit):
-	}
-	_ = s.cmd.Process.Kill()
-	<-s.exited
-}
-
-// Restart ends the server, does something while it is down, and starts it again as it was
-// started before.
-func (s *Server) Restart(tb testing.TB, zone string, down func()) {
+// Down is Restart with something that is done while the server is down.
+func (s *Server) Down(tb testing.TB, do func()) {
 	tb.Helper()
-	s.stop()
-	if down != nil {
-		down()
+	s.end()
+	do()
+	s.begin()
+	if err := s.poll(tb.Context(), ".", func(*dns.Msg) bool { return true }); err != nil {
+		tb.Fatalf("%s does not start again: %v\n%s", s.Name, err, s.Log())
 	}
-	s.run(tb)
-	s.WaitReady(tb, zone)
 }
 
 // freePort finds a port that is free for UDP and TCP.

@@ -116,6 +116,20 @@ func (f *files) take(k *kind, path, of string) error {
 	return nil
 }
 
+// takeNotes claims the files in which it is noted what servers were sent.
+func (f *files) takeNotes(jobs []*job) error {
+	for _, j := range jobs {
+		output := j.outputPath()
+		if !j.delivery.pushes() || output == "" || output == "-" {
+			continue
+		}
+		if err := f.take(kindNote, output+publish.NoteSuffix, j.path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // apart refuses a run that would write over a file that it reads or writes for another reason,
 // or over what belongs to the state, before anything is opened.
 func (a *app) apart(conf *config.Config, state string, jobs []*job, resolvers []string) (*files, error) {
@@ -140,12 +154,8 @@ func (a *app) apart(conf *config.Config, state string, jobs []*job, resolvers []
 			return nil, err
 		}
 	}
-	for _, j := range jobs {
-		if output := j.outputPath(); j.delivery.pushes() && output != "" && output != "-" {
-			if err := f.take(kindNote, output+publish.NoteSuffix, j.path); err != nil {
-				return nil, err
-			}
-		}
+	if err := f.takeNotes(jobs); err != nil {
+		return nil, err
 	}
 	for _, j := range jobs {
 		if !strings.Contains(j.against, "://") {

@@ -39,8 +39,8 @@ type Server struct {
 	log    *Buffer
 	exited chan struct{} // closed when the process has gone
 	signal func(os.Signal) error
-	begin  func()        // starts the process anew
-	end    func()        // ends it
+	begin  func() // starts the process anew
+	end    func() // ends it
 }
 
 // StartNamed starts BIND's named as primary of the zones, which map zone name

@@ -99,15 +99,17 @@ func (s *Server) Transfer(tb testing.TB, zone string) []string {
 	tb.Helper()
 	var failed error
 	for range cutLimit {
-		serial := s.WaitReady(tb, zone)
 		records, got, err := s.transfer(dns.Fqdn(zone))
-		if err == nil && got == serial {
-			return records
+		if err == nil {
+			answer, askErr := s.ask("udp", zone, dns.TypeSOA)
+			if askErr == nil {
+				if serial, ok := serialOf(answer); ok && serial == got {
+					return records
+				}
+			}
+			err = errors.Join(askErr, fmt.Errorf("serial %d is transferred, and another one served", got))
 		}
 		failed = err
-		if err == nil {
-			failed = fmt.Errorf("serial %d is transferred, and %d served", got, serial)
-		}
 		<-time.After(pollPeriod)
 	}
 	tb.Fatalf("%s: transfer %s: %v\n%s", s.Name, zone, failed, s.Log())
@@ -146,18 +148,24 @@ func (s *Server) WaitReady(tb testing.TB, zone string) uint32 {
 		if answer.Rcode != dns.RcodeSuccess || !answer.Authoritative {
 			return false
 		}
-		for _, record := range answer.Answer {
-			if soa, ok := record.(*dns.SOA); ok {
-				serial = soa.Serial
-				return true
-			}
-		}
-		return false
+		var ok bool
+		serial, ok = serialOf(answer)
+		return ok
 	})
 	if err != nil {
 		tb.Fatalf("%s does not serve %s: %v\n%s", s.Name, zone, err, s.Log())
 	}
 	return serial
+}
+
+// serialOf is that of the SOA in an answer; false where there is none.
+func serialOf(answer *dns.Msg) (serial uint32, ok bool) {
+	for _, record := range answer.Answer {
+		if soa, ok := record.(*dns.SOA); ok {
+			return soa.Serial, true
+		}
+	}
+	return 0, false
 }
 
 // poll asks for an SOA until the answer will do.

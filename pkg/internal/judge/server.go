@@ -93,25 +93,51 @@ func (s *Server) Query(tb testing.TB, name string, qtype uint16) *dns.Msg {
 // those that wait while it puts other processes in the place of its old ones.
 const cutLimit = 20
 
-// Transfer gives all records of a zone, in the form of [NamedCompile].
+// Transfer gives all records of a zone, in the form of [NamedCompile], of the serial that the server
+// answers with: for a moment an old process of NSD transfers what it had before, or nothing.
 func (s *Server) Transfer(tb testing.TB, zone string) []string {
 	tb.Helper()
-	question := new(dns.Msg).SetAxfr(dns.Fqdn(zone))
-	envelopes, err := new(dns.Transfer).In(question, s.Addr)
+	var failed error
+	for range cutLimit {
+		records, got, err := s.transfer(dns.Fqdn(zone))
+		if err == nil {
+			answer, askErr := s.ask("udp", zone, dns.TypeSOA)
+			if askErr == nil {
+				if serial, ok := serialOf(answer); ok && serial == got {
+					return records
+				}
+			}
+			err = errors.Join(askErr, fmt.Errorf("serial %d is transferred, and another one served", got))
+		}
+		failed = err
+		<-time.After(pollPeriod)
+	}
+	tb.Fatalf("%s: transfer %s: %v\n%s", s.Name, zone, failed, s.Log())
+	return nil
+}
+
+func (s *Server) transfer(zone string) (records []string, serial uint32, err error) {
+	envelopes, err := new(dns.Transfer).In(new(dns.Msg).SetAxfr(zone), s.Addr)
 	if err != nil {
-		tb.Fatalf("%s: transfer %s: %v\n%s", s.Name, zone, err, s.Log())
+		return nil, 0, err
 	}
 	var text strings.Builder
 	for envelope := range envelopes {
-		if envelope.Error != nil {
-			tb.Fatalf("%s: transfer %s: %v\n%s", s.Name, zone, envelope.Error, s.Log())
+		if err = errors.Join(err, envelope.Error); err != nil {
+			continue
 		}
 		for _, record := range envelope.RR {
+			if soa, ok := record.(*dns.SOA); ok {
+				serial = soa.Serial
+			}
 			fmt.Fprintln(&text, record)
 		}
 	}
+	if err != nil {
+		return nil, 0, err
+	}
 	// The SOA stands at both ends of a transfer.
-	return slices.Compact(Records(text.String()))
+	return slices.Compact(Records(text.String())), serial, nil
 }
 
 // WaitReady returns the serial of a zone as soon as the server has loaded it.
@@ -122,18 +148,24 @@ func (s *Server) WaitReady(tb testing.TB, zone string) uint32 {
 		if answer.Rcode != dns.RcodeSuccess || !answer.Authoritative {
 			return false
 		}
-		for _, record := range answer.Answer {
-			if soa, ok := record.(*dns.SOA); ok {
-				serial = soa.Serial
-				return true
-			}
-		}
-		return false
+		var ok bool
+		serial, ok = serialOf(answer)
+		return ok
 	})
 	if err != nil {
 		tb.Fatalf("%s does not serve %s: %v\n%s", s.Name, zone, err, s.Log())
 	}
 	return serial
+}
+
+// serialOf is that of the SOA in an answer; false where there is none.
+func serialOf(answer *dns.Msg) (serial uint32, ok bool) {
+	for _, record := range answer.Answer {
+		if soa, ok := record.(*dns.SOA); ok {
+			return soa.Serial, true
+		}
+	}
+	return 0, false
 }
 
 // poll asks for an SOA until the answer will do.

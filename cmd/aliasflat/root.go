@@ -240,6 +240,7 @@ func commands() []command {
 		{"why", newWhyCommand},
 		{"doctor", newDoctorCommand},
 		{"tsig", newTSIGCommand},
+		{"init", newInitCommand},
 		{"version", newVersionCommand},
 		{"explain", newExplainCommand},
 		{"man", func(*app) *cobra.Command { return newManCommand() }},

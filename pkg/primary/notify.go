@@ -62,8 +62,8 @@ func (f *follower) notification(z *Zone) *dns.Msg {
 	return m
 }
 
-// exchange asks over UDP, and over TCP where no answer comes or it is cut short. silent tells
-// that there was none at all.
+// exchange asks over UDP, and over TCP where no answer comes, or it is cut short or a refusal.
+// silent tells that there was none at all.
 func (f *follower) exchange(ctx context.Context, m *dns.Msg) (answer *dns.Msg, silent bool, err error) {
 	address := f.secondary.Address.String()
 	for _, network := range [...]string{"udp", "tcp"} {
@@ -73,7 +73,8 @@ func (f *follower) exchange(ctx context.Context, m *dns.Msg) (answer *dns.Msg, s
 		}
 		// Each exchange signs anew, and the library leaves its signature in the message.
 		answer, _, err = client.ExchangeContext(ctx, m.Copy(), address)
-		if err == nil && answer.Truncated {
+		// Knot answers questions about catalog zones over TCP alone.
+		if err == nil && (answer.Truncated || answer.Rcode == dns.RcodeRefused) {
 			continue
 		}
 		if err == nil || !isNetError(err) || ctx.Err() != nil {

@@ -22,10 +22,15 @@ type Secondary struct {
 	// Config is the configuration of the zones, with all that they take, in place of what the
 	// fields above say; empty: it is made of them.
 	Config string
+	// Options is what named's options have beside those by which it is judged.
+	Options string
 	// TLS is a folder with ca.pem, which vouches for primary.test, and client.pem and client.key,
 	// which named shows, when it transfers over TLS; empty: over TCP.
 	TLS string
 }
+
+// emptyZones is a line of named's options.
+const emptyZones = "\tempty-zones-enable no;\n"
 
 // Start starts the secondary. It answers when this returns, and may not have its zones yet.
 func (s *Secondary) Start(tb testing.TB) *Server {
@@ -45,6 +50,11 @@ func (s *Secondary) Start(tb testing.TB) *Server {
 		args, err := base(dir, at, nil)
 		if err != nil {
 			return nil, err
+		}
+		if s.Options != "" {
+			if err := amend(filepath.Join(dir, "named.conf"), emptyZones, emptyZones+s.Options); err != nil {
+				return nil, err
+			}
 		}
 		if s.Config != "" {
 			return args, appendConfig(args[len(args)-1], s.Config)
@@ -66,7 +76,7 @@ func (s *Secondary) named(dir, host, port string, args []string) error {
 		zones = append([]string{s.Catalog}, zones...)
 		catalog := fmt.Sprintf("catalog-zones { zone \"%s\" default-primaries port %s { %s key \"%s\"; } in-memory no min-update-interval 0; };\n",
 			s.Catalog, port, host, s.Key)
-		if err := amend(filepath.Join(dir, "named.conf"), "\tempty-zones-enable no;\n", "\tempty-zones-enable no;\n\t"+catalog); err != nil {
+		if err := amend(filepath.Join(dir, "named.conf"), emptyZones, emptyZones+"\t"+catalog); err != nil {
 			return err
 		}
 	}

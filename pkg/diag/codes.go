@@ -207,6 +207,16 @@ const (
 	CodeServeFailed       Code = "serve-failed"
 )
 
+// Edit: why records of a source are not changed.
+const (
+	CodeEditText     Code = "edit-text"
+	CodeEditSOA      Code = "edit-soa"
+	CodeEditIncluded Code = "edit-included"
+	CodeEditMeaning  Code = "edit-meaning"
+	CodeEditChanged  Code = "edit-changed"
+	CodeEditCheck    Code = "edit-check"
+)
+
 // Configuration: mistakes in aliasflat.yaml.
 const (
 	CodeConfigSyntax     Code = "config-syntax"

@@ -658,6 +658,12 @@ var reportedElsewhere = map[diag.Code]string{
 	diag.CodeReloadWithdrawn:   "pkg/publish",
 	diag.CodeHookFailed:        "pkg/publish",
 	diag.CodeServeFailed:       "cmd/aliasflat",
+	diag.CodeEditText:          "pkg/zonefile: edits of a source",
+	diag.CodeEditSOA:           "pkg/zonefile: edits of a source",
+	diag.CodeEditIncluded:      "pkg/zonefile: edits of a source",
+	diag.CodeEditMeaning:       "pkg/zonefile: edits of a source",
+	diag.CodeEditCheck:         "pkg/zonefile: edits of a source",
+	diag.CodeEditChanged:       "cmd/aliasflat: edits of a source that changes",
 	diag.CodeUnreadable:        "cmd/aliasflat: files that cannot be read",
 	diag.CodeUnwritable:        "cmd/aliasflat: outputs that cannot be written",
 }

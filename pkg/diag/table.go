@@ -1066,9 +1066,9 @@ edited. Change it at the place that is shown.
     $GENERATE 1-9 host$ A 192.0.2.$`},
 	{CodeEditMeaning, Error, "the edit would change what another record means", `
 A record without owner name or TTL has those of the record before it. Where that one
-goes, the line is given its own; but lines of an included file cannot be, and records of
-one type that stand together have one TTL, whatever they say. Give the file a $TTL, or the
-record that is shown an owner name and TTL of its own, and edit again.
+goes, the line is given its own; but lines of an included file cannot be, and records
+of one type that stand together have one TTL, whatever they say. Give the file a $TTL,
+or the record that is shown an owner name and TTL of its own, and edit again.
 
     www 300 A 192.0.2.1
     $INCLUDE more.inc          ; begins with a line without owner name or TTL`},

@@ -303,7 +303,7 @@ func (l *layout) field(i int, text []byte, single bool) {
 // does where a name goes on.
 func (w *editWriter) leavesOut(d *draft, e *Entry) bool {
 	o := w.ed.survey.owners[d.set.owner.Wire()]
-	if o.last.end == 0 || !bytes.Equal(w.lowerOwner(), []byte(d.set.owner.Wire())) {
+	if !bytes.Equal(w.lowerOwner(), []byte(d.set.owner.Wire())) {
 		return false
 	}
 	switch {
@@ -312,7 +312,7 @@ func (w *editWriter) leavesOut(d *draft, e *Entry) bool {
 	case o.repeated:
 		return false
 	}
-	return e.Blank || w.ed.survey.blank > 0 && w.ed.survey.blank >= w.ed.survey.repeated
+	return e.Blank && o.last.end > 0 || w.ed.survey.blank > 0 && w.ed.survey.blank >= w.ed.survey.repeated
 }
 
 // lowerOwner is the owner name that a blank one means in the output, in lower case.

@@ -121,6 +121,10 @@ func randomChange(t *testing.T, rng *rand.Rand, records []string) RRsetChange {
 			c.Type = typeALIAS
 		}
 	}
+	if strings.HasPrefix(c.Owner.String(), "ns.") {
+		c.Owner = apex // its addresses are the zone's, and BIND knows of none that an ALIAS has
+		there = false
+	}
 	if rng.IntN(4) == 0 && c.Kind != DeleteRRset && c.Kind != DeleteRecords {
 		c.TTL = new(pick(rng, uint32(60), 300, 5400, 7))
 	}
@@ -176,6 +180,11 @@ func TestEditAsBIND(t *testing.T) {
 				}
 			}
 			return
+		}
+		for i := range changes {
+			if read.Has(changes[i].Owner, typeCNAME) && changes[i].Type == typeALIAS {
+				return // pkg/alias refuses both at one name
+			}
 		}
 		done++
 		want := modelOf(t, records)

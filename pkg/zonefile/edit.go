@@ -2,6 +2,7 @@ package zonefile
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"github.com/miekg/dns"
@@ -168,6 +169,10 @@ func (ed *editor) admit(c *RRsetChange) {
 		refuse(problem(diag.CodeTTLTooBig, "a TTL is at most 2147483647", "write a TTL in seconds"))
 		return
 	}
+	if len(c.RDATA) > maxGiven {
+		refuse(problem(diag.CodeRRsetTooBig, fmt.Sprintf("%d records for one RRset are more than servers load", len(c.RDATA)), "BIND loads 100 of a type"))
+		return
+	}
 	name := rrsetName{c.Owner, c.Type}
 	if ed.sets[name] != nil {
 		return
@@ -176,6 +181,9 @@ func (ed *editor) admit(c *RRsetChange) {
 	ed.sets[name] = s
 	ed.order = append(ed.order, s)
 }
+
+// maxGiven bounds the records that a change has, which are held against each other.
+const maxGiven = 10 * maxRecordsPerType
 
 // maxTTL is the largest TTL (RFC 2181 §8).
 const maxTTL = 1<<31 - 1

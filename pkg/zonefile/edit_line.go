@@ -81,7 +81,7 @@ func (w *editWriter) put(d *draft, e *Entry) {
 	want := heard{owner: []byte(s.owner.Wire())}
 	pin := d.replaces && w.read.head.explicit && s.asked
 	if s.ttl == nil {
-		s.ttl = w.inherited(d)
+		s.ttl = w.inherited()
 	}
 	at := place{seg: w.ed.top, start: d.template.start, end: d.template.end}
 	if s.ttl == nil {
@@ -106,8 +106,8 @@ func (w *editWriter) put(d *draft, e *Entry) {
 }
 
 // inherited is the TTL of an RRset that was not there and that nobody gave one: what a record
-// without one gets, unless that is only the last record's and the line beside it says its own.
-func (w *editWriter) inherited(d *draft) *uint32 {
+// without one gets at this place. Nil where there is none.
+func (w *editWriter) inherited() *uint32 {
 	ttl := w.ctx.ttl
 	switch {
 	case w.ctx.hasDefault:
@@ -137,13 +137,20 @@ func (w *editWriter) replacement(d *draft, e *Entry) ([]byte, bool) {
 		out = append(out, w.text[typ.End:e.Tokens[h.typeAt+1].Start]...)
 		return append(append(out, rdata...), tail...), true
 	}
-	// One that runs over several lines becomes one line, its comments those before it.
-	var out []byte
-	comments := e.comments(w.text)
-	for _, c := range comments {
-		if c[0] < int(e.lastEnd()) || e.Parens && bytes.IndexByte(w.text[c[0]:e.End], ')') >= 0 && c[1] < int(e.End)-len(lineEndOf(tail)) {
-			w.add(append(bytes.Clone(w.text[c[0]:c[1]]), w.eol()...))
+	return w.joined(e, h, keyword, rdata, d.bare), true
+}
+
+// joined gives an entry that runs over several lines, or has parentheses, as one line with other
+// RDATA. The comments inside of it are written as lines before it.
+func (w *editWriter) joined(e *Entry, h *head, keyword, rdata []byte, bare bool) []byte {
+	var out, comment []byte
+	for _, c := range e.comments(w.text) {
+		text := w.text[c[0]:c[1]]
+		if len(bytes.Trim(w.text[c[1]:e.End], "\r\n")) == 0 {
+			comment = text
+			continue
 		}
+		w.add(append(bytes.Clone(text), w.eol()...))
 	}
 	if e.Blank {
 		out = append(out, leading(w.text[e.Start:e.End])...)
@@ -152,10 +159,10 @@ func (w *editWriter) replacement(d *draft, e *Entry) ([]byte, bool) {
 		out = append(append(out, e.Tokens[i].raw(w.text)...), ' ')
 	}
 	out = append(append(append(out, keyword...), ' '), rdata...)
-	if n := len(comments); n > 0 && !d.bare && comments[n-1][1] >= int(e.End)-len(lineEndOf(tail)) && comments[n-1][0] >= int(e.lastEnd()) {
-		out = append(append(out, ' '), w.text[comments[n-1][0]:comments[n-1][1]]...)
+	if comment != nil && !bare {
+		out = append(append(out, ' '), comment...)
 	}
-	return append(out, lineEndOf(tail)...), true
+	return append(out, lineEndOf(w.text[e.Start:e.End])...)
 }
 
 // leading gives the white space at the start of a text.

@@ -12,7 +12,8 @@ import (
 type survey struct {
 	owners  map[string]*ownerLines // of the names that change
 	reaches []*reach
-	last    *reach // the one of the last record
+	at      map[string]*reach // by origin
+	last    *reach            // the one of the last record
 	keyword string // by which an ALIAS is called
 
 	blank    int // records that leave out an owner name that was just said
@@ -81,44 +82,18 @@ type reach struct {
 // look reads the source for what the changes are about.
 func (ed *editor) look() {
 	sv := &ed.survey
-	sv.owners = map[string]*ownerLines{}
+	sv.owners, sv.at = map[string]*ownerLines{}, map[string]*reach{}
 	for _, s := range ed.order {
 		sv.owners[s.owner.Wire()] = &ownerLines{}
 	}
-	reaches := map[string]*reach{}
-	at := func(origin []byte) *reach {
-		if sv.last != nil && bytes.Equal(sv.last.origin, origin) {
-			return sv.last
-		}
-		found := reaches[string(origin)]
-		if found == nil {
-			found = &reach{origin: origin}
-			reaches[string(origin)] = found
-			sv.reaches = append(sv.reaches, found)
-		}
-		sv.last = found
-		return found
-	}
 	marks := ed.zone.Marks
-	pass := func(before int32) {
-		for ; len(marks) > 0; marks = marks[1:] {
-			m := &marks[0]
-			if m.place.seg != ed.top || m.Kind != MarkInclude && m.Kind != MarkGenerate {
-				continue
-			}
-			if m.place.start > before {
-				return
-			}
-			at(m.context.origin).last = line{start: m.place.start, end: m.place.end}
-		}
-	}
 	var before [zone.MaxNameLen]byte
 	n := 0
 	ed.zone.walk(func(r *reader, e *Entry, h *head) {
 		lower := r.lower[:r.lowerLen]
 		plain := isPlain(r.text, e)
 		if r.seg == ed.top {
-			pass(e.Start)
+			marks = sv.pass(marks, place{seg: ed.top, start: e.Start})
 			sv.count(r, e, h, plain, string(before[:n]) == string(lower))
 		}
 		if s := ed.sets[rrsetName{nameOf(ed, lower), h.typ}]; s != nil {
@@ -131,7 +106,7 @@ func (ed *editor) look() {
 		}
 		n = copy(before[:], lower)
 		here := line{e.Start, e.End, sv.columns}
-		now := at(r.ctx.origin)
+		now := sv.reach(r.ctx.origin)
 		now.last = here
 		if plain {
 			now.plain = here
@@ -140,10 +115,40 @@ func (ed *editor) look() {
 			o.note(r, e, here, plain)
 		}
 	})
-	pass(int32(len(ed.top.text)))
+	sv.pass(marks, place{seg: ed.top, start: int32(len(ed.top.text))})
 	for _, s := range ed.order {
 		s.begin()
 	}
+}
+
+// reach gives the part of the zone file that has an origin.
+func (sv *survey) reach(origin []byte) *reach {
+	if sv.last != nil && bytes.Equal(sv.last.origin, origin) {
+		return sv.last
+	}
+	r := sv.at[string(origin)]
+	if r == nil {
+		r = &reach{origin: origin}
+		sv.at[string(origin)] = r
+		sv.reaches = append(sv.reaches, r)
+	}
+	sv.last = r
+	return r
+}
+
+// pass notes what of the marks before a place makes records, and gives the others.
+func (sv *survey) pass(marks []Mark, before place) []Mark {
+	for ; len(marks) > 0; marks = marks[1:] {
+		m := &marks[0]
+		if m.place.seg != before.seg || m.Kind != MarkInclude && m.Kind != MarkGenerate {
+			continue
+		}
+		if m.place.start > before.start {
+			break
+		}
+		sv.reach(m.context.origin).last = line{start: m.place.start, end: m.place.end}
+	}
+	return marks
 }
 
 // nameOf gives an owner name that changes; zero for others.

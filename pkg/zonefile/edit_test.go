@@ -250,6 +250,8 @@ func editCases() []editCase {
 		{name: "the SOA", before: editHead, edits: []string{"delete @ SOA"}, found: "edit-soa"},
 		{name: "another zone", before: editHead, edits: []string{"add www.example.net. A : 192.0.2.1"}, found: "out-of-zone"},
 		{name: "no type of records", before: editHead, edits: []string{"delete www AXFR"}, found: "meta-type"},
+		{name: "a TTL of more than 31 bits", before: editHead, edits: []string{"add www A ttl=2147483647 : 192.0.2.1"}, after: editHead + "www     2147483647 IN  A   192.0.2.1\n"},
+		{name: "more records than anybody loads", before: editHead, edits: []string{"add www A" + strings.Repeat(" : 192.0.2.1", 1001)}, found: "rrset-too-big"},
 		{name: "broken before", before: editHead + "www A (\n", edits: []string{"add mail A : 192.0.2.1"}, found: "unclosed-paren"},
 		{
 			name:   "RDATA that could not be verified stays below the zone name",
@@ -269,6 +271,49 @@ func editCases() []editCase {
 			edits:  []string{"delete www CNAME"},
 			after:  editHead + "www A 192.0.2.1\n",
 		},
+	}
+}
+
+// TestEditLimits refuses what no text of a zone file gives.
+func TestEditLimits(t *testing.T) {
+	z := Read("zone", []byte(editHead), Options{Origin: zone.MustParseName("example.com.")})
+	c := RRsetChange{Kind: AddRecords, Owner: z.Name, Type: typeA, TTL: new(uint32(1 << 31)), RDATA: []string{"192.0.2.1"}}
+	if _, found := z.Edit([]RRsetChange{c}); len(found) != 1 || found[0].Code != diag.CodeTTLTooBig {
+		t.Errorf("a TTL of 2^31: %s", listing(found))
+	}
+	marked := Read("zone", []byte("\xef\xbb\xbf"+editHead), Options{Origin: z.Name})
+	c.TTL = nil
+	if _, found := marked.Edit([]RRsetChange{c}); len(found) != 1 || found[0].Code != diag.CodeByteOrderMark {
+		t.Errorf("a byte order mark: %s", listing(found))
+	}
+	nameless := Read("zone", []byte("www 60 A 192.0.2.1\n"), Options{})
+	if _, found := nameless.Edit([]RRsetChange{c}); len(found) != 1 || found[0].Code != diag.CodeNoZoneName {
+		t.Errorf("no zone name: %s", listing(found))
+	}
+	long := strings.Repeat("a.", 100) + strings.Repeat("b", 60)
+	if _, d := ParseOwner(long, z.Name); d == nil || d.Code != diag.CodeNameTooLong {
+		t.Errorf("a name that is too long: %v", d)
+	}
+}
+
+// TestEditJudge has the check of an edited text find what is not as it was meant.
+func TestEditJudge(t *testing.T) {
+	z := Read("zone", []byte(editHead+"www A 192.0.2.1\nmail A 192.0.2.2\n"), Options{Origin: zone.MustParseName("example.com.")})
+	change := RRsetChange{Kind: ReplaceRRset, Owner: zone.MustParseName("www.example.com."), Type: typeA, TTL: new(uint32(60)), RDATA: []string{"192.0.2.9"}}
+	for _, text := range []string{
+		"www 60 A 192.0.2.9\nmail A 192.0.2.3\n", // another record
+		"www 60 A 192.0.2.9\n",                   // one is lost
+		"www 60 A 192.0.2.8\nmail A 192.0.2.2\n", // other RDATA
+		"www 61 A 192.0.2.9\nmail A 192.0.2.2\n", // another TTL
+	} {
+		ed := &editor{zone: z, top: z.segs[0], sets: map[rrsetName]*editedRRset{}}
+		ed.admit(&change)
+		ed.look()
+		ed.change(&change)
+		found := ed.judge([]byte(editHead + text))
+		if len(found) != 1 || found[0].Code != diag.CodeEditCheck {
+			t.Errorf("%q: %s", text, listing(found))
+		}
 	}
 }
 

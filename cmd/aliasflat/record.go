@@ -262,10 +262,11 @@ func (c *recordCommand) unlocked(cmd *cobra.Command, j *job, err error) error {
 
 // withoutPath is an error without the paths, which stand in front of it anyway.
 func withoutPath(err error) string {
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-		err = inner
+	text := err.Error()
+	if i := strings.LastIndex(text, ": "); i >= 0 {
+		return text[i+len(": "):]
 	}
-	return err.Error()
+	return text
 }
 
 func recordProblem(code diag.Code, j *job, message, hint string, err error) *diag.Diagnostic {

@@ -64,7 +64,7 @@ demo: ## Show the daemon at work for a minute, in a world without a network.
 package: ## Build dist/*.deb and dist/*.rpm (VERSION=v1.2.3, GOARCH=arm64).
 	@sh .ci/package.sh dist
 
-bench: build ## Measure aliasflat beside other tools, 3 rounds: zones to 3 M records, and 100 k targets.
+bench: build ## Measure aliasflat beside other tools, 3 rounds: zones to 3 M records, 100 k targets, and transfers.
 	@sh .ci/deps.sh bench
 	$(BENCHRUN) -aliasflat bin/aliasflat -rounds 3
 

@@ -36,6 +36,9 @@ else
 	need knot-dnssecutils kzonecheck
 	need ldnsutils ldns-read-zone
 	need unbound unbound
+	need pdns-server pdns_server pdnsutil
+	# A module of the server, without a program of its own.
+	ls /usr/lib/*/pdns/libbindbackend.so >/dev/null 2>&1 || missing="$missing pdns-backend-bind"
 	# They let calls to files fail, and file systems lose their power.
 	need strace strace
 	need e2fsprogs mkfs.ext4
@@ -55,9 +58,6 @@ else
 fi
 if [ "${1:-}" = bench ]; then
 	need dnsperf dnsperf
-	need pdns-server pdns_server
-	# A module of the server, without a program of its own.
-	ls /usr/lib/*/pdns/libbindbackend.so >/dev/null 2>&1 || missing="$missing pdns-backend-bind"
 fi
 [ -n "$missing" ] || exit 0
 

@@ -105,7 +105,7 @@ func (c *compileCommand) sourceOf(j *job) string {
 	case j.picked != "":
 		words = append(words, "--zone "+shellWord(j.picked))
 	default:
-		words = append(words, fileWord(j.path))
+		words = append(words, fileWord(j.argument()))
 	}
 	if len(words) == 0 {
 		return ""

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/config"
+	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 )
 
@@ -47,6 +48,7 @@ type kind struct {
 var (
 	kindOutput = &kind{"output", "an output", "-o"}
 	kindLock   = &kind{"lock file", "a lock file", "--lock"}
+	kindNote   = &kind{"note of what is sent", "the note of what is sent to a server", "output in the configuration"}
 	kindReport = &kind{"report", "the report", "--report"}
 )
 
@@ -81,7 +83,7 @@ func (f *files) inState(place string) bool {
 	in := func(folder string) bool {
 		return strings.HasPrefix(place, filepath.Join(f.state, folder)+string(filepath.Separator))
 	}
-	return f.state != "" && (place == f.state || filepath.Dir(place) == f.state || in(generationsFolder) || in(historyFolder))
+	return f.state != "" && (place == f.state || filepath.Dir(place) == f.state || in(generationsFolder) || in(historyFolder) || in(pulledFolder))
 }
 
 // claim says what a file is. What it was before stands.
@@ -114,6 +116,20 @@ func (f *files) take(k *kind, path, of string) error {
 	return nil
 }
 
+// takeNotes claims the files in which it is noted what servers were sent.
+func (f *files) takeNotes(jobs []*job) error {
+	for _, j := range jobs {
+		output := j.outputPath()
+		if !j.delivery.pushes() || output == "" || output == "-" {
+			continue
+		}
+		if err := f.take(kindNote, output+publish.NoteSuffix, j.path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // apart refuses a run that would write over a file that it reads or writes for another reason,
 // or over what belongs to the state, before anything is opened.
 func (a *app) apart(conf *config.Config, state string, jobs []*job, resolvers []string) (*files, error) {
@@ -124,7 +140,9 @@ func (a *app) apart(conf *config.Config, state string, jobs []*job, resolvers []
 	}
 	f.claim(conf.File, claim{what: "the configuration"})
 	for _, j := range jobs {
-		f.claim(j.path, claim{what: "a source"})
+		if j.pull == nil {
+			f.claim(j.path, claim{what: "a source"})
+		}
 	}
 	for _, text := range resolvers {
 		if u, err := resolve.ParseURL(text); err == nil && u.InMemory() {
@@ -135,6 +153,9 @@ func (a *app) apart(conf *config.Config, state string, jobs []*job, resolvers []
 		if err := f.take(kindOutput, j.outputPath(), j.path); err != nil {
 			return nil, err
 		}
+	}
+	if err := f.takeNotes(jobs); err != nil {
+		return nil, err
 	}
 	for _, j := range jobs {
 		if !strings.Contains(j.against, "://") {

@@ -19,8 +19,9 @@ func newCheckCommand(a *app) *cobra.Command {
 		Use:   "check [SOURCE...]",
 		Short: "Read and check zone files without a network",
 		Long: `check reads zone files as compile does, checks syntax, records, ALIAS rules and
-targets inside the zones of the run, and asks no resolver. It writes nothing but
-its report, to standard output.`,
+targets inside the zones of the run, and asks no resolver. Of a zone that is pulled
+(axfr://) it reads the copy that was kept. It writes nothing but its report, to
+standard output.`,
 		Example: `  aliasflat check example.com.zone
   aliasflat check --for any --fail-on warning zones/*.zone
   aliasflat check --format github zones/*.zone`,
@@ -37,6 +38,9 @@ func (c *checkCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	jobs, err := c.jobs(cmd, conf, args)
 	if err != nil {
+		return err
+	}
+	if err := c.pulls(c.stdout, conf, keptIn(conf), false, jobs); err != nil {
 		return err
 	}
 	files, err := c.apart(conf, "", jobs, nil)

@@ -49,13 +49,15 @@ func newCompileCommand(a *app) *cobra.Command {
 and writes zone files that BIND, NSD and Knot load. All else comes out byte for
 byte as written, but for the SOA serial, which moves when the records change.
 
-SOURCE is a zone file; - is standard input. Without SOURCE every zone of the
+SOURCE is a zone file; - is standard input, and axfr://ADDRESS[:PORT]/ZONE[?key=NAME]
+a zone that is transferred from its primary. Without SOURCE every zone of the
 configuration is compiled. The result goes to standard output, or to what -o or
 the configuration names; what is said about it goes to standard error.`,
 		Example: `  aliasflat compile example.com.zone > flat.zone
   aliasflat compile -o /etc/bind/zones/example.com.db example.com.zone
   aliasflat compile --for nsd --resolver udp://192.0.2.53 -o out/ *.zone
-  aliasflat compile --check -o example.com.db example.com.zone`,
+  aliasflat compile --check -o example.com.db example.com.zone
+  aliasflat compile -o example.com.db axfr://192.0.2.1/example.com`,
 		RunE: interruptible(func(cmd *cobra.Command, args []string) error {
 			if err := checkSum(cmd, c.plan); err != nil {
 				return err
@@ -106,6 +108,9 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
 		return c.finish(w, &report{Diagnostics: problems}, outcomeSource)
 	}
 	defer asked.close()
+	if !c.previews() {
+		makeServed(conf, c.state, jobs)
+	}
 	release, err := c.lock(cmd.Context(), jobs, wait)
 	if err != nil {
 		return err
@@ -121,6 +126,7 @@ func (c *compileCommand) run(cmd *cobra.Command, args []string, w io.Writer,
 		return c.finish(w, &report{Diagnostics: found}, failed)
 	}
 	defer known.close()
+	c.pullOnce(ctx, jobs, !c.previews())
 	sources := make([]compile.Source, 0, len(jobs))
 	text := 0
 	for _, j := range jobs {
@@ -167,7 +173,13 @@ func (c *compileCommand) prepare(cmd *cobra.Command, args []string, w io.Writer)
 	}
 	jobs, err := c.jobs(cmd, conf, args)
 	if err == nil {
+		err = c.pulls(w, conf, c.stateOf(conf), true, jobs)
+	}
+	if err == nil {
 		err = c.settle(conf, jobs)
+	}
+	if err == nil {
+		err = c.pushers(conf, jobs, w)
 	}
 	return conf, jobs, wait, err
 }
@@ -250,7 +262,7 @@ func (c *compileCommand) outputOf(j *job, jobs int, folder bool) error {
 		if j.path == "-" {
 			return usageError{message: "standard input has no name for a file in " + c.output, hint: "name the file with -o FILE"}
 		}
-		j.output = filepath.Join(c.output, filepath.Base(j.path))
+		j.output = filepath.Join(c.output, j.baseName(filepath.Base))
 	case c.output != "" && jobs > 1:
 		return usageError{message: fmt.Sprintf("%d sources go into one folder, not into the file %s", jobs, c.output), hint: "write -o " + c.output + "/"}
 	case c.output != "":

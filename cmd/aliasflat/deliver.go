@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 
 	"github.com/aliasflat/aliasflat/pkg/compile"
 	"github.com/aliasflat/aliasflat/pkg/config"
@@ -18,8 +20,9 @@ import (
 type delivery struct {
 	reload publish.Reload
 	hooks  [][]string
-	config *config.Zone // nil: nothing is
-	owed   publish.Owed // by an earlier run
+	config *config.Zone    // nil: nothing is
+	push   *publish.Pusher // nil: the zone is sent nowhere
+	owed   publish.Owed    // by an earlier run
 }
 
 func deliveryOf(z *config.Zone) delivery {
@@ -28,7 +31,48 @@ func deliveryOf(z *config.Zone) delivery {
 
 // any tells whether there is anything to do.
 func (d *delivery) any() bool {
-	return d.reload.Driver != "" && d.reload.Driver != publish.DriverNone || len(d.hooks) > 0
+	return d.reload.Driver != "" && d.reload.Driver != publish.DriverNone || len(d.hooks) > 0 || d.pushes()
+}
+
+// pushes tells whether the zone is sent to a server.
+func (d *delivery) pushes() bool { return d.config != nil && d.config.Publish.Server != "" }
+
+// pushers makes ready what sends zones to servers. What is wrong with keys is printed to w.
+func (c *compileCommand) pushers(conf *config.Config, jobs []*job, w io.Writer) error {
+	var found diag.List
+	for _, j := range jobs {
+		if !j.delivery.pushes() || c.previews() {
+			continue
+		}
+		if j.output == "-" {
+			return usageError{
+				message: fmt.Sprintf("%s is sent to a server, and nothing says where to keep what was published", j.path),
+				hint:    "give the zone an output, or say where the state is",
+			}
+		}
+		p, wrong := pusherOf(conf, &j.delivery.config.Publish)
+		told := func(d *diag.Diagnostic) bool { return d.Span == wrong[0].Span }
+		if len(wrong) > 0 && !slices.ContainsFunc(found, told) {
+			found = append(found, wrong...)
+		}
+		j.delivery.push = p
+	}
+	if len(found) > 0 {
+		return c.finish(w, &report{Diagnostics: found}, outcomeUsage)
+	}
+	return nil
+}
+
+// pusherOf makes what sends a zone to its server.
+func pusherOf(conf *config.Config, to *config.Publish) (*publish.Pusher, diag.List) {
+	key, found := conf.FindKey(to.Key)
+	if len(found) > 0 {
+		return nil, found
+	}
+	return &publish.Pusher{
+		Server: to.Server, Timeout: to.Timeout,
+		Key: publish.Key{Name: key.Name, Algorithm: key.Algorithm(), Signer: key.Provider()},
+	}, nil
 }
 
 // deliveries settles what is done with the outputs. A server reads the file that
@@ -67,7 +111,7 @@ func (j *job) publish(ctx context.Context, r *compile.Result, verify func(*os.Fi
 	d := publish.Delivery{
 		Zone: r.Name, File: j.output, Reload: j.delivery.reload, Hooks: j.delivery.hooks,
 		New: r.Serial, Moved: true, SelfNumbered: j.source.Serial.Style == zone.SerialKeep, Owed: j.delivery.owed,
-		Reading: j.oldOptions(r.Name), Promise: j.promise, Repeated: j.watched,
+		Reading: j.oldOptions(r.Name), Promise: j.promise, Repeated: j.watched, Push: j.delivery.push,
 	}
 	d.Reading.Lasting = j.source.Lasting
 	if j.delivery.config != nil {
@@ -98,11 +142,11 @@ func (z *ZoneReport) delivered(done *publish.Delivered) outcome {
 	z.Written, z.Changed = done.Changed, done.Changed
 	z.Reload, z.RolledBack, z.Owed = done.Outcome, done.RolledBack, done.Owed
 	z.Diagnostics = append(z.Diagnostics, done.Problems...)
-	z.Forward = done.Forward
+	z.Forward, z.Pushed = done.Forward, done.Pushed
 	if done.RolledBack || done.Forward != nil {
 		z.NewSerial = nil // what was to be published is not
 	}
-	if len(done.Problems) > 0 {
+	if done.Problems.HasErrors() {
 		return outcomeWorld
 	}
 	return 0

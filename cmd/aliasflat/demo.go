@@ -188,9 +188,10 @@ func (s *demoShow) tell(e *watch.Event) {
 		s.print("%s  %s", s.at(), s.paint.err.Sprint(visible(e.Message)))
 	case watch.KindRecovered:
 		s.print("%s  all is well again: %s is %s", s.at(), displayName(e.Zone), e.Message)
-	case watch.KindStarted, watch.KindReady, watch.KindChanged, watch.KindRewritten, watch.KindTarget, watch.KindSource,
+	case watch.KindStarted, watch.KindReady, watch.KindChanged, watch.KindRewritten, watch.KindPushed, watch.KindTarget, watch.KindSource,
 		watch.KindReloaded, watch.KindRefused, watch.KindRefresh, watch.KindStopping,
-		watch.KindTransferred, watch.KindFollows, watch.KindLags, watch.KindDenied:
+		watch.KindTransferred, watch.KindFollows, watch.KindLags, watch.KindDenied,
+		watch.KindPulled, watch.KindPullFails, watch.KindExpired:
 	}
 }
 

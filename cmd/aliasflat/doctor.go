@@ -111,6 +111,9 @@ func (c *doctorCommand) zoneJobs(cmd *cobra.Command, conf *config.Config, args [
 	}
 	jobs, err := c.jobs(cmd, conf, args)
 	if err == nil {
+		err = c.pulls(c.stdout, conf, c.state, true, jobs)
+	}
+	if err == nil {
 		err = c.outputs(jobs)
 	}
 	if err == nil {
@@ -139,13 +142,14 @@ func (c *doctorCommand) all(ctx context.Context, conf *config.Config, jobs []*jo
 	}
 	clock := judgeClock(time.Now(), buildTime(), stamps)
 
-	var resolvers, servers, asked []checked
+	var resolvers, servers, pushed, asked []checked
 	var waiting sync.WaitGroup
 	waiting.Go(func() { resolvers = c.lookAtResolvers(ctx, conf, lookup) })
 	waiting.Go(func() { servers = examineServers(ctx, zones) })
+	waiting.Go(func() { pushed = examinePushes(ctx, conf, zones) })
 	waiting.Go(func() { asked = askSerials(ctx, zones) })
 	waiting.Wait()
-	return slices.Concat(c.lookAtSettings(conf), []checked{{Finding: clock, outcome: outcomeWorld}}, resolvers, kept, slices.Concat(files...), asked, servers)
+	return slices.Concat(c.lookAtSettings(conf), []checked{{Finding: clock, outcome: outcomeWorld}}, resolvers, kept, slices.Concat(files...), asked, servers, pushed)
 }
 
 // fine, doubtful and wrong are checks with their levels.

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 
+	"github.com/aliasflat/aliasflat/pkg/config"
 	"github.com/aliasflat/aliasflat/pkg/publish"
+	"github.com/aliasflat/aliasflat/pkg/pull"
 	"github.com/aliasflat/aliasflat/pkg/state"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -25,7 +28,10 @@ type zoneCheck struct {
 // them.
 func (z *zoneCheck) lookAtFiles() []checked {
 	j := z.job
-	list := []checked{z.lookAtSource()}
+	var list []checked
+	if j.pull == nil {
+		list = append(list, z.lookAtSource())
+	}
 	if j.output == "-" {
 		return list
 	}
@@ -135,33 +141,75 @@ func examineServers(ctx context.Context, zones []*zoneCheck) []checked {
 	return worldly(publish.Examine(ctx, served))
 }
 
-// askSerials asks the servers whose serials count as published.
-func askSerials(ctx context.Context, zones []*zoneCheck) []checked {
+// examinePushes looks whether the servers that zones are sent to take them.
+func examinePushes(ctx context.Context, conf *config.Config, zones []*zoneCheck) []checked {
+	return sideBySide(zones, func(z *zoneCheck) []checked {
+		if !z.job.delivery.pushes() || z.name.IsZero() {
+			return nil
+		}
+		to := &z.job.delivery.config.Publish
+		p, found := pusherOf(conf, to)
+		var list []checked
+		for _, d := range found {
+			list = append(list, wrong("publish "+displayName(z.name)+" at "+to.Server, d.Message, d.Hint))
+		}
+		if p != nil {
+			list = append(list, worldly(p.Examine(ctx, z.name))...)
+		}
+		return list
+	})
+}
+
+// sideBySide looks at some zones at a time, and gives what was found in their order.
+func sideBySide(zones []*zoneCheck, look func(*zoneCheck) []checked) []checked {
 	const atATime = 8
-	list := make([]checked, len(zones))
+	list := make([][]checked, len(zones))
 	turns := make(chan struct{}, atATime)
 	var all sync.WaitGroup
 	for i, z := range zones {
-		if z.job.asked == "" || z.name.IsZero() {
-			continue
-		}
 		all.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			list[i] = z.askSerial(ctx)
+			list[i] = look(z)
 		})
 	}
 	all.Wait()
-	var found []checked
-	for _, l := range list {
-		if l.Subject != "" {
-			found = append(found, l)
-		}
-	}
-	return found
+	return slices.Concat(list...)
 }
 
+// askSerials asks the servers whose serials count as published.
+func askSerials(ctx context.Context, zones []*zoneCheck) []checked {
+	return sideBySide(zones, func(z *zoneCheck) []checked {
+		var found []checked
+		for _, l := range []checked{z.askPrimary(ctx), z.askSerial(ctx)} {
+			if l.Subject != "" {
+				found = append(found, l)
+			}
+		}
+		return found
+	})
+}
+
+// askPrimary asks the primary of a zone that is pulled; nothing is transferred.
+func (z *zoneCheck) askPrimary(ctx context.Context) checked {
+	p := z.job.pull
+	if p == nil {
+		return checked{}
+	}
+	subject := "source " + z.job.path
+	serial, err := p.source.Serial(ctx)
+	if err != nil {
+		d := pull.Problem(&p.source, err, false)
+		return wrong(subject, d.Message, d.Hint)
+	}
+	return fine(subject, fmt.Sprintf("the primary has it with serial %d", serial))
+}
+
+// askSerial asks the server that tells the published serial; without one it is nothing.
 func (z *zoneCheck) askSerial(ctx context.Context) checked {
+	if z.job.asked == "" || z.name.IsZero() {
+		return checked{}
+	}
 	subject := "serial-from " + z.job.asked
 	server, _ := publish.ParseServer(z.job.asked, publish.SchemeDNS) // it was checked where it was written
 	serial, err := publish.ServedSerial(ctx, server.Addr, z.name)

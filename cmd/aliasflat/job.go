@@ -16,6 +16,7 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/config"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/publish"
+	"github.com/aliasflat/aliasflat/pkg/pull"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/state"
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -78,9 +79,10 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 
 // job is one source with what is to be made of it.
 type job struct {
-	path        string // "-" is standard input
-	picked      string // the name by which --zone picked it; empty: it was not
-	output      string // "-" is standard output
+	path        string  // "-" is standard input
+	pull        *pulled // where the source is transferred from, and path is how that is shown; nil: it is a file
+	picked      string  // the name by which --zone picked it; empty: it was not
+	output      string  // "-" is standard output
 	origin      zone.Name
 	view        string
 	settings    config.Settings
@@ -123,16 +125,11 @@ func (f *sourceFlags) jobs(cmd *cobra.Command, c *config.Config, args []string) 
 	}
 	var jobs []*job
 	for _, arg := range args {
-		found := c.Find(sameFile(arg))
-		if arg == "-" {
-			found = nil
+		named, err := sourcesOf(arg, c)
+		if err != nil {
+			return nil, err
 		}
-		for _, z := range found {
-			jobs = append(jobs, configured(z))
-		}
-		if len(found) == 0 {
-			jobs = append(jobs, &job{path: arg, settings: c.Settings})
-		}
+		jobs = append(jobs, named...)
 	}
 	if len(args) == 0 && len(f.zones) == 0 {
 		for i := range c.Zones {
@@ -153,6 +150,35 @@ func (f *sourceFlags) jobs(cmd *cobra.Command, c *config.Config, args []string) 
 		}
 	}
 	return jobs, nil
+}
+
+// sourcesOf finds the sources that an argument names: those of the configuration that are the
+// same file, or are pulled from the same place, or else what it names itself.
+func sourcesOf(arg string, c *config.Config) ([]*job, error) {
+	same := sameFile(arg)
+	var from *config.Pull
+	if config.IsPull(arg) {
+		p, err := config.ParsePull(arg)
+		if err != nil {
+			return nil, usageError{message: err.Error(), hint: config.Hint(err)}
+		}
+		from = &p
+		same = func(source string) bool { return source == p.URL() }
+	}
+	var jobs []*job
+	if arg != "-" {
+		for _, z := range c.Find(same) {
+			jobs = append(jobs, configured(z))
+		}
+	}
+	switch {
+	case len(jobs) > 0:
+		return jobs, nil
+	case from != nil:
+		j, err := pulledJob(from, c)
+		return []*job{j}, err
+	}
+	return []*job{{path: arg, settings: c.Settings}}, nil
 }
 
 // named finds the configured zones that --zone picks, by the name in the
@@ -185,6 +211,9 @@ func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
 func configured(z *config.Zone) *job {
 	j := &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith, delivery: deliveryOf(z), asked: z.SerialFrom, secondaries: z.Secondaries}
 	j.source.Guards = &z.Guards
+	if z.Pull != nil {
+		j.path, j.pull = pull.URL(z.Pull.Primary, z.Pull.Zone), &pulled{Pull: *z.Pull}
+	}
 	if z.Lock != "" {
 		j.lockFor = z.LockFor
 	}
@@ -237,7 +266,7 @@ func (f *sourceFlags) apply(j *job, c *config.Config) error {
 	default:
 		return wordError("--style", s.Style, []string{"source", "canonical"})
 	}
-	src.StripDNSSEC = f.stripDNSSEC
+	src.StripDNSSEC = f.stripDNSSEC || s.Strip
 	src.GenerateLimit = c.GenerateLimit
 	if f.generateLimit < 0 {
 		return usageError{message: fmt.Sprintf("--generate-limit %d is below 0", f.generateLimit)}
@@ -290,6 +319,10 @@ func aliasSettings(s *config.Settings, to *alias.Settings) error {
 // alone.
 func (j *job) load(stdin io.Reader, roots roots) {
 	j.source.Name = j.path
+	if j.pull != nil {
+		j.loadPulled()
+		return
+	}
 	text, err := j.read(stdin)
 	if err != nil {
 		j.outcome |= outcomeSource

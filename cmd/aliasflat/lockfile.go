@@ -44,6 +44,9 @@ func (f *lockFileFlags) locks(jobs []*job) error {
 			if j.path == "-" {
 				return usageError{message: "standard input has no name for a lock file", hint: "name it with --lock FILE"}
 			}
+			if j.pull != nil {
+				return usageError{message: j.path + " is no file beside which a lock file could be", hint: "name it with --lock FILE"}
+			}
 			j.lockFile = j.path + ".lock"
 		}
 	}

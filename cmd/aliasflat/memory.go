@@ -51,13 +51,19 @@ type recollection struct {
 	published map[resolve.Question]bool // by this run; what is known of them is remembered
 }
 
+// stateOf is the folder of the state; empty: there is none.
+func (f *memoryFlags) stateOf(c *config.Config) string {
+	dir := c.State
+	override(&dir, f.state)
+	return dir
+}
+
 // openMemory opens the state, where one was asked for. A preview only reads it, and takes one
 // that is not there for an empty one.
 func (f *memoryFlags) openMemory(c *config.Config, preview bool, wait time.Duration) (*recollection, diag.List, outcome) {
 	now := time.Now()
 	m := &recollection{now: now, clock: now, adopt: f.adopt, preview: preview, published: map[resolve.Question]bool{}}
-	dir := c.State
-	override(&dir, f.state)
+	dir := f.stateOf(c)
 	if dir == "" {
 		return m, nil, 0
 	}

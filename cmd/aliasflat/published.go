@@ -58,7 +58,7 @@ func (f *publishedFlags) compared(jobs []*job, preview bool) error {
 			}
 			j.against = f.against
 		case folder:
-			j.against = filepath.Join(f.against, filepath.Base(j.path))
+			j.against = filepath.Join(f.against, j.baseName(filepath.Base))
 		case f.against != "" && len(jobs) > 1:
 			return usageError{message: fmt.Sprintf("--against names one file for %d sources", len(jobs)), hint: "name a folder with --against DIR/"}
 		default:

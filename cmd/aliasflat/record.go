@@ -167,7 +167,7 @@ func (c *recordCommand) open(cmd *cobra.Command, args []string, least int) (jobs
 			return nil, nil, usageError{message: "several configured zones have this source", hint: "say which one is meant with --zone NAME"}
 		}
 	}
-	return jobs, args, nil
+	return jobs, args, c.pulls(c.stdout, conf, keptIn(conf), false, jobs)
 }
 
 // load reads the source once for all of its zones. It gives the report of a source that cannot
@@ -227,8 +227,11 @@ func (c *recordCommand) edit(cmd *cobra.Command, args []string, kind zonefile.Ch
 	if err != nil || wait < 0 {
 		return usageError{message: fmt.Sprintf("--wait: %q is no time", c.wait), hint: "write it as 10s or 1m30s"}
 	}
-	if jobs[0].path == "-" {
+	switch {
+	case jobs[0].path == "-":
 		return usageError{message: "standard input cannot be edited", hint: "name the file"}
+	case jobs[0].pull != nil:
+		return usageError{message: jobs[0].path + " is pulled from another primary, so it cannot be edited here", hint: "edit it there"}
 	}
 	if _, err := os.Stat(jobs[0].path); err != nil || c.dryRun {
 		return c.editLocked(cmd, jobs, rest, &change) // which tells what is wrong with the file

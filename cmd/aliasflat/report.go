@@ -44,6 +44,7 @@ type ZoneReport struct {
 	Refused bool // its warnings keep it from being written (--fail-on warning)
 
 	Reload     publish.Outcome  // of the name server
+	Pushed     *publish.Pushed  // to the name server; nil: it is not sent what is published
 	RolledBack bool             // Output holds what it held before
 	Forward    *publish.Forward // Output holds that under a later serial; nil: it does not
 	Owed       publish.Owed     // to the name server and hooks
@@ -265,10 +266,25 @@ func (z *ZoneReport) summary() string {
 	if z.Output != "" && z.Output != "-" && !z.Changed {
 		b.WriteString(", unchanged")
 	}
-	if z.Reload == publish.Confirmed {
+	switch {
+	case z.Pushed != nil:
+		b.WriteString(z.pushed())
+	case z.Reload == publish.Confirmed:
 		b.WriteString(", reloaded")
 	}
 	return b.String()
+}
+
+// pushed tells what came of sending the zone to its server.
+func (z *ZoneReport) pushed() string {
+	p := z.Pushed
+	switch {
+	case z.Reload != publish.Confirmed:
+		return "" // problems tell
+	case p.RRsets == 0:
+		return ", " + p.Server + " has it"
+	}
+	return fmt.Sprintf(", %s sent to %s, serial %d -> %d there", plural(p.RRsets, "RRset"), p.Server, p.From, p.To)
 }
 
 // status is the word for machines.
@@ -324,6 +340,7 @@ type jsonZone struct {
 	Serial      jsonSerial       `json:"serial"`
 	Alias       jsonAlias        `json:"alias"`
 	Reload      *jsonReload      `json:"reload,omitempty"` // left out where there was none
+	Push        *jsonPush        `json:"push,omitempty"`   // left out where the zone is sent nowhere
 	Changes     []jsonChange     `json:"changes,omitzero"` // of diff and record
 	ETag        string           `json:"etag,omitempty"`   // of the source that record leaves
 	Text        []string         `json:"text,omitempty"`   // of record --dry-run: a unified difference
@@ -336,6 +353,13 @@ type jsonReload struct {
 	RolledBack bool          `json:"rolledBack"`
 	Forward    *uint32       `json:"forward,omitempty"` // the later serial of what was published before
 	Owed       *publish.Owed `json:"owed,omitempty"`
+}
+
+// jsonPush is what a server was sent; the outcome is that of jsonReload.
+type jsonPush struct {
+	Server string     `json:"server"`
+	RRsets int        `json:"rrsets"` // that were changed there
+	Serial jsonSerial `json:"serial"` // of the server
 }
 
 type jsonSerial struct {
@@ -396,6 +420,7 @@ func (r *report) renderJSON(w io.Writer) error {
 				TTL: z.MinTTL, TTLTarget: z.MinTTLTarget, Stale: z.Stale,
 			},
 			Reload:      z.jsonReload(),
+			Push:        z.jsonPush(),
 			Changes:     z.Changes.json(),
 			ETag:        z.Edit.tag(),
 			Text:        z.Edit.lines(),
@@ -419,6 +444,18 @@ func (z *ZoneReport) jsonReload() *jsonReload {
 	}
 	if z.Forward != nil {
 		out.Forward = new(uint32(z.Forward.Serial))
+	}
+	return out
+}
+
+func (z *ZoneReport) jsonPush() *jsonPush {
+	p := z.Pushed
+	if p == nil {
+		return nil
+	}
+	out := &jsonPush{Server: p.Server, RRsets: p.RRsets}
+	if p.From != 0 {
+		out.Serial = jsonSerial{From: new(uint32(p.From)), To: new(uint32(p.To))}
 	}
 	return out
 }

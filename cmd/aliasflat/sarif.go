@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/aliasflat/aliasflat/pkg/config"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 )
 
@@ -111,8 +112,12 @@ func newSARIFPlace(folder string, s diag.Span, source string) *sarifPlace {
 	return place
 }
 
-// artifact names a file as a URI, with what a URI does not allow as %XX.
+// artifact names a file as a URI, with what a URI does not allow as %XX. A zone of another
+// primary has one already.
 func artifact(folder, file string) sarifArtifact {
+	if config.IsPull(file) {
+		return sarifArtifact{URI: file}
+	}
 	if filepath.IsAbs(file) {
 		rel, err := filepath.Rel(folder, file)
 		if folder == "" || err != nil || !filepath.IsLocal(rel) {

@@ -44,7 +44,8 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	d := daemonOf(ts)
 	d.words, d.feed = args[1:], watch.NewFeed(4)
 	dir := ts.MkAbs(args[0])
-	store, err := state.Open(dir, state.Options{})
+	// A program that is just being started has what this process has open until it runs.
+	store, err := state.Open(dir, state.Options{Wait: 10 * time.Second})
 	ts.Check(err)
 	socket, err := api.Listen(context.Background(), filepath.Join(dir, api.SocketName))
 	ts.Check(err)

@@ -3,7 +3,9 @@ package main
 import (
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/aliasflat/aliasflat/pkg/dnstest"
@@ -52,4 +54,17 @@ func primarySay(ts *testscript.TestScript, neg bool, args []string) {
 		serials[i] = uint32(n)
 	}
 	primaryOf(ts, true).Say(serials...)
+}
+
+// primaryNotify tells a daemon that a zone has changed, as its primary does.
+func primaryNotify(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 2, "primary-notify LOG ZONE")
+	at := (&scriptSecondary{log: ts.MkAbs(args[0])}).primary()
+	if at == "" {
+		ts.Fatalf("the daemon of %s does not listen for DNS", args[0])
+	}
+	client := dns.Client{Timeout: 5 * time.Second}
+	answer, _, err := client.Exchange(new(dns.Msg).SetNotify(dns.Fqdn(args[1])), at)
+	ts.Check(err)
+	ts.Setenv("NOTIFIED", dns.RcodeToString[answer.Rcode])
 }

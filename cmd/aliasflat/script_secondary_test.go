@@ -155,3 +155,28 @@ func hasAll(records []dns.RR, text string, want []string) bool {
 	}
 	return true
 }
+
+// primaryGives waits until the daemon that the secondary follows answers a question that is not
+// signed with a code, and with a text where one is given. Without one there is nothing in the answer.
+func primaryGives(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: primary-gives RCODE NAME TYPE [TEXT]")
+	}
+	s, _ := ts.Value(secondaryKey{}).(*scriptSecondary)
+	m := new(dns.Msg).SetQuestion(dns.Fqdn(args[1]), dns.StringToType[args[2]])
+	client := dns.Client{Timeout: time.Second}
+	if args[2] == "AXFR" {
+		client.Net = "tcp"
+	}
+	var answer *dns.Msg
+	var err error
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if answer, _, err = client.Exchange(m, s.primary()); err != nil || dns.RcodeToString[answer.Rcode] != args[0] {
+			continue
+		}
+		if len(args) == 3 && len(answer.Answer)+len(answer.Ns) == 0 || len(args) == 4 && strings.Contains(answer.String(), args[3]) {
+			return
+		}
+	}
+	ts.Fatalf("the daemon answers %v\n%v", err, answer)
+}

@@ -79,6 +79,14 @@ func somewhatConcurrent(t *testing.T) string {
 //	primary-set ZONE        serve another zone file from here on
 //	primary-say SERIAL...   answer with one serial after the other, and go on with the last; 0 is SERVFAIL
 //	primary-fault KIND      go wrong; KIND as dnstest.ParsePrimaryFault reads it, "-" is right again
+//	primary-notify LOG ZONE send NOTIFY for a zone to the daemon of that log; $NOTIFIED is the code of its answer
+//	updatable ZONE          start a server of one zone that takes updates signed with the key xfr; $UPDATABLE is its host:port
+//	updatable-fault KIND    go wrong; KIND as dnstest.ParseDynamicFault reads it, "-" is right again
+//	updatable-add RECORD    have somebody else add a record there
+//	updatable-remove OWNER  have somebody else remove all of an owner name
+//	updatable-has RECORD... wait until it has records that begin like that; with ! until it has none
+//	updatable-count UPDATES TRANSFERS
+//	                        how many there were must be these
 //	secondary LOG           start a secondary, $SECONDARY, that takes what it is told of from the daemon with that log
 //	secondary-has ZONE [SERIAL [TEXT...]]
 //	                        wait until it has a zone, and those texts in it
@@ -109,6 +117,7 @@ func params(dir string) testscript.Params {
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
 			env.Setenv("ESC", "\x1b")
 			env.Values[serverKey{}] = &server{}
+			env.Values[updatableKey{}] = &scriptUpdatable{}
 			env.Values[secondaryKey{}] = &scriptSecondary{}
 			env.Values[primaryKey{}] = &scriptPrimary{}
 			env.Values[memoryKey{}] = map[string]string{}
@@ -119,33 +128,41 @@ func params(dir string) testscript.Params {
 		},
 		Condition: condition,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"dns-server":     dnsServer,
-			"dns-set":        dnsSet,
-			"dns-fault":      dnsFault,
-			"dns-heal":       dnsHeal,
-			"primary":        startPrimary,
-			"primary-set":    primarySet,
-			"primary-say":    primarySay,
-			"primary-fault":  primaryFault,
-			"secondary":      startSecondary,
-			"secondary-deaf": secondaryDeaf,
-			"secondary-has":  secondaryHas,
-			"exit-status":    exitStatus,
-			"unprivileged":   unprivileged,
-			"interrupt":      interrupt,
-			"remember":       remember,
-			"untouched":      untouched,
-			"hostile":        hostile,
-			"hold-state":     holdState,
-			"free-state":     freeState,
-			"stamp-state":    stampState,
-			"daemon":         startDaemon,
-			"daemon-tells":   daemonTells,
-			"daemon-stop":    stopDaemon,
-			"await":          await,
-			"start":          startProcess,
-			"signal":         signalProcess,
-			"ended":          ended,
+			"dns-server":       dnsServer,
+			"dns-set":          dnsSet,
+			"dns-fault":        dnsFault,
+			"dns-heal":         dnsHeal,
+			"primary":          startPrimary,
+			"primary-set":      primarySet,
+			"primary-say":      primarySay,
+			"primary-fault":    primaryFault,
+			"primary-notify":   primaryNotify,
+			"updatable":        startUpdatable,
+			"updatable-fault":  updatableFault,
+			"updatable-add":    updatableAdd,
+			"updatable-remove": updatableRemove,
+			"updatable-has":    updatableHas,
+			"updatable-count":  updatableCount,
+			"secondary":        startSecondary,
+			"secondary-deaf":   secondaryDeaf,
+			"secondary-has":    secondaryHas,
+			"primary-gives":    primaryGives,
+			"exit-status":      exitStatus,
+			"unprivileged":     unprivileged,
+			"interrupt":        interrupt,
+			"remember":         remember,
+			"untouched":        untouched,
+			"hostile":          hostile,
+			"hold-state":       holdState,
+			"free-state":       freeState,
+			"stamp-state":      stampState,
+			"daemon":           startDaemon,
+			"daemon-tells":     daemonTells,
+			"daemon-stop":      stopDaemon,
+			"await":            await,
+			"start":            startProcess,
+			"signal":           signalProcess,
+			"ended":            ended,
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aliasflat/aliasflat/pkg/compile"
+	"github.com/aliasflat/aliasflat/pkg/config"
 	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -88,6 +89,17 @@ type zoneSerial struct {
 	last   *zone.Serial // the published one: the later of both; nil: none is known
 }
 
+// settleSerials settles where each source is had from, and what is compared with.
+func (c *serialCommand) settleSerials(conf *config.Config, jobs []*job) error {
+	if err := c.pulls(c.stderr, conf, conf.State, true, jobs); err != nil {
+		return err
+	}
+	if err := c.outputs(jobs); err != nil {
+		return err
+	}
+	return c.compared(jobs, false)
+}
+
 // zones reads the sources and hands over what is known of each serial.
 func (c *serialCommand) zones(cmd *cobra.Command, args []string, tell func([]zoneSerial) error) error {
 	if c.format != "text" && c.format != "json" {
@@ -101,10 +113,7 @@ func (c *serialCommand) zones(cmd *cobra.Command, args []string, tell func([]zon
 	if err != nil {
 		return err
 	}
-	if err := c.outputs(jobs); err != nil {
-		return err
-	}
-	if err := c.compared(jobs, false); err != nil {
+	if err := c.settleSerials(conf, jobs); err != nil {
 		return err
 	}
 	files, err := c.apart(conf, "", jobs, nil)
@@ -113,6 +122,7 @@ func (c *serialCommand) zones(cmd *cobra.Command, args []string, tell func([]zon
 	}
 	roots := roots{}
 	defer roots.close()
+	c.pullOnce(cmd.Context(), jobs, false)
 	sources := make([]compile.Source, 0, len(jobs))
 	list := make([]zoneSerial, len(jobs))
 	for i, j := range jobs {

@@ -50,7 +50,8 @@ func newStatusCommand(a *app) *cobra.Command {
 wrong. With ZONE it prints these alone, with their targets: what they answered, and
 when they are asked again.
 
-It exits with 4 if a zone fails, no daemon answers or it hangs, with 5 if a guard holds
+It exits with 4 if a zone fails, the copy of one that is pulled has expired, no daemon
+answers or it hangs, with 5 if a guard holds
 something back, with 7 if addresses are held past max-stale, or, with --fail-on stale,
 held at all, and with 2 if a newer configuration was not taken in.`,
 		Example: `  aliasflat status
@@ -150,7 +151,10 @@ func (c *statusCommand) outcome(s *api.Status) outcome {
 		if z.Stale || z.Held && c.failsOn("stale") {
 			o |= outcomeStale
 		}
-		if len(z.Problems) > 0 && c.failsOn("warning") {
+		if z.Pulled != nil && z.Pulled.Expired {
+			o |= outcomeWorld
+		}
+		if (len(z.Problems) > 0 || z.Pulled != nil && z.Pulled.Problem != nil) && c.failsOn("warning") {
 			o |= outcomeSource
 		}
 	}
@@ -214,6 +218,7 @@ func writeStatus(b *strings.Builder, s *statusDocument, l look, now time.Time) {
 		for _, t := range s.Details {
 			writeTargets(b, t, now)
 		}
+		writePulled(b, s.Zones, now)
 		writeServing(b, s.Serving)
 		fmt.Fprintf(b, "\n%s, %d failing, %d being asked\n", counted(s.Targets.Total, "target"), s.Targets.Failing, s.Targets.InFlight)
 	}
@@ -243,7 +248,41 @@ func writeStatus(b *strings.Builder, s *statusDocument, l look, now time.Time) {
 		for j := range s.Zones[i].Problems {
 			writeProblem(b, zoneLabel(&s.Zones[i]), &s.Zones[i].Problems[j], l, p)
 		}
+		if pulled := s.Zones[i].Pulled; pulled != nil && pulled.Problem != nil && !among(s.Zones[i].Problems, pulled.Problem) {
+			writeProblem(b, zoneLabel(&s.Zones[i]), pulled.Problem, l, p)
+		}
 	}
+}
+
+// among tells whether a problem is one of others, as where a zone fails because of it.
+func among(list []api.Problem, d *api.Problem) bool {
+	return slices.ContainsFunc(list, func(other api.Problem) bool {
+		return other.Code == d.Code && strings.HasPrefix(other.Message, d.Message)
+	})
+}
+
+// writePulled says how sources are transferred.
+func writePulled(b *strings.Builder, zones []api.Zone, now time.Time) {
+	if !slices.ContainsFunc(zones, func(z api.Zone) bool { return z.Pulled != nil }) {
+		return
+	}
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nPULLED\tFROM\tSERIAL\tLAST CHECK\tNEXT CHECK\tEXPIRES")
+	for i := range zones {
+		p := zones[i].Pulled
+		if p == nil {
+			continue
+		}
+		serial, expires := "-", soon(p.Expires, now)
+		if p.Serial != nil {
+			serial = fmt.Sprint(*p.Serial)
+		}
+		if p.Expired {
+			expires = "expired"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", visible(zoneLabel(&zones[i])), visible(zones[i].Source), serial, ago(p.Checked, now), soon(p.Next, now), expires)
+	}
+	_ = w.Flush() // a builder takes everything
 }
 
 // writeServing says how secondaries follow.
@@ -390,7 +429,8 @@ func newRefreshCommand(a *app) *cobra.Command {
 		Use:   "refresh ZONE|TARGET...",
 		Short: "Have the daemon ask again now",
 		Long: `refresh has aliasflat watch ask again what it would ask when the TTL has run out: all
-targets of a zone, or one target. It does not wait for what comes of it; aliasflat
+targets of a zone, or one target. The primary of a zone that is pulled is asked for its
+serial. It does not wait for what comes of it; aliasflat
 events -f tells.`,
 		Example: `  aliasflat refresh example.com
   aliasflat refresh cdn.example.net`,

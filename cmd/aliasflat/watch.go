@@ -37,6 +37,7 @@ type watchCommand struct {
 	supervisor  *supervisor
 	primary     *watch.Primary                  // nil: nothing is served
 	certificate atomic.Pointer[tls.Certificate] // of the primary
+	pulling     atomic.Pointer[pulls]           // nil: every source is a file
 }
 
 func newWatchCommand(a *app) *cobra.Command {
@@ -47,7 +48,8 @@ func newWatchCommand(a *app) *cobra.Command {
 		Long: `watch compiles zones as compile does, and goes on: it asks for each target again
 when its TTL has run out, reads a source again when it changes, and publishes
 what has changed, in this order: file, reload of the name server, hooks. With
-listen.dns it then serves the zone to its secondaries, and tells them.
+listen.dns it then serves the zone to its secondaries, and tells them. A zone with
+source: axfr://... is transferred from its primary as that changes.
 
 What it knows is kept in the state, so that a restart changes nothing. A zone
 that fails keeps what was published last, and is tried again; it stops no other.
@@ -258,7 +260,9 @@ func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection
 		return failed(c.finish(w, &report{Diagnostics: locked}, outcomeLocked))
 	}
 	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]atomic.Pointer[written], len(p.jobs)), primary: c.primary}
+	open.add(c.pullFrom(ctx, p.jobs))
 	c.feedFrom(ctx, p, host)
+	c.firstPulls(ctx)
 	options := compile.Options{Advise: publish.LargePages, Force: c.force, Sightings: c.failsOn("warning")}
 	p.asked.options(&options)
 	known.options(&options)
@@ -270,7 +274,7 @@ func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection
 	}
 	return &watch.Work{
 		Zones: host.zones(), Host: host, Options: options, Floor: p.floor, Now: host.now, Close: open.free, Health: health,
-		Moved: host.Moved, Poll: p.poll, Probe: probe, Primary: c.primary,
+		Moved: host.Moved, Poll: p.poll, Probe: probe, Primary: c.primary, Pulled: c.pulling.Load().status,
 		Files: watch.NewFiles(watch.FilesOptions{Poll: p.poll, OnProblem: func(err error) {
 			c.tell(watch.Event{Time: time.Now(), Kind: watch.KindTrouble, Severity: diag.Warning, Message: err.Error()})
 		}}),

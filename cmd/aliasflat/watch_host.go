@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -55,6 +56,7 @@ func (h *watchHost) collect(by int32) {
 
 // written is a zone that this process has written.
 type written struct {
+	name    zone.Name
 	serial  zone.Serial
 	content zonefile.Content
 	size    int64
@@ -188,10 +190,15 @@ func (j *job) relock(ctx context.Context) {
 	j.lock = l
 }
 
-// Moved tells whether an output is not what this process has written last.
+// Moved tells whether an output is not what this process has written last, or its server has
+// something else than it was sent.
 func (h *watchHost) Moved(i int) bool {
-	w := h.written[i].Load()
-	return w != nil && !w.stands(h.jobs[i].output)
+	w, j := h.written[i].Load(), h.jobs[i]
+	if w == nil {
+		return false
+	}
+	p := j.delivery.push
+	return !w.stands(j.output) || p != nil && p.Moved(context.Background(), w.name)
 }
 
 // stands tells whether a file is still the one that was written.
@@ -262,10 +269,13 @@ func (h *watchHost) Publish(ctx context.Context, i int, r *compile.Result, learn
 		known.remember(j, r, &z)
 	}
 	d := watch.Delivery{Written: z.Written, Problems: z.Diagnostics[min(found, len(z.Diagnostics)):], Retry: kept || z.Owed.Any()}
+	if p := z.Pushed; p != nil && p.RRsets > 0 && z.Reload == publish.Confirmed {
+		d.Pushed = fmt.Sprintf("%s at %s, serial %d -> %d there", plural(p.RRsets, "RRset"), p.Server, p.From, p.To)
+	}
 	if z.NewSerial != nil {
 		d.Serial, d.Known = r.Serial, true
 		if info, err := os.Stat(j.output); err == nil {
-			w := &written{serial: r.Serial, content: r.Content, size: info.Size(), modTime: info.ModTime(), inner: innerOf(r)}
+			w := &written{name: r.Name, serial: r.Serial, content: r.Content, size: info.Size(), modTime: info.ModTime(), inner: innerOf(r)}
 			if z.Written && w.size >= leastVerified {
 				w.text = r.Text
 			}
@@ -297,6 +307,9 @@ func (h *watchHost) zones() []watch.Zone {
 			name = j.zoneName(nil)
 		}
 		zones[i] = watch.Zone{Name: name, View: j.view, Source: j.path, Output: j.output}
+		if j.pull != nil {
+			zones[i].File = j.pull.source.File
+		}
 	}
 	return zones
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,13 +38,27 @@ type feeding struct {
 	clients     *x509.CertPool   // nil: secondaries show no certificates
 }
 
-// servedOutputs gives zones that are only served a place for what is published of them.
+// servedOutputs gives zones that are only served, or sent to a server, a place for what is
+// published of them.
 func servedOutputs(conf *config.Config, state string) {
 	dir := conf.State
 	override(&dir, state)
 	for i := range conf.Zones {
-		if z := &conf.Zones[i]; len(z.Secondaries) > 0 && z.Output == "" && dir != "" {
+		if z := &conf.Zones[i]; (len(z.Secondaries) > 0 || z.Publish.Server != "") && z.Output == "" && dir != "" {
 			z.Output = filepath.Join(dir, servedFolder, "{zone}.db")
+		}
+	}
+}
+
+// makeServed makes the folder of a state in which outputs are, where it is not there yet. What
+// keeps it from that keeps the outputs from being locked too, which is told.
+func makeServed(conf *config.Config, state string, jobs []*job) {
+	dir := conf.State
+	override(&dir, state)
+	for _, j := range jobs {
+		if dir != "" && filepath.Dir(j.output) == filepath.Join(dir, servedFolder) {
+			_ = os.MkdirAll(dir, 0o700)
+			return
 		}
 	}
 }
@@ -58,7 +73,7 @@ func (c *watchCommand) feeding(conf *config.Config, jobs []*job, w io.Writer) (*
 	if found.HasErrors() {
 		return nil, c.finish(w, &report{Diagnostics: found}, outcomeUsage)
 	}
-	f := &feeding{setup: primary.Setup{Keys: keys, Shrink: c.force}}
+	f := &feeding{setup: primary.Setup{Keys: keys, Sources: sourcesOfNotify(jobs), Shrink: c.force}}
 	named := map[zone.Name]*job{}
 	for _, j := range jobs {
 		if len(j.secondaries) == 0 {
@@ -75,7 +90,7 @@ func (c *watchCommand) feeding(conf *config.Config, jobs []*job, w io.Writer) (*
 		}
 		named[name] = j
 		j.feeds = name
-		f.setup.Zones = append(f.setup.Zones, primary.ZoneSetup{Name: name, Secondaries: followersOf(j.secondaries)})
+		f.setup.Zones = append(f.setup.Zones, primary.ZoneSetup{Name: name, Secondaries: followersOf(j.secondaries), Access: askers(conf.AllowQuery)})
 	}
 	if !conf.Catalog.IsZero() {
 		var followers []config.Secondary
@@ -87,6 +102,15 @@ func (c *watchCommand) feeding(conf *config.Config, jobs []*job, w io.Writer) (*
 		f.setup.Catalog = primary.ZoneSetup{Name: conf.Catalog, Secondaries: followersOf(followers)}
 	}
 	return f, f.certify(&conf.TLS)
+}
+
+// askers lets networks look up, and not transfer.
+func askers(networks []netip.Prefix) []primary.Access {
+	var list []primary.Access
+	for _, network := range networks {
+		list = append(list, primary.Access{From: network, Unsigned: true, Lookup: true})
+	}
+	return list
 }
 
 func followersOf(list []config.Secondary) []primary.Secondary {
@@ -131,6 +155,7 @@ func (c *watchCommand) listenDNS(ctx context.Context, p *watched, known *recolle
 		return nil, err
 	}
 	o := primary.Options{History: history}
+	o.Observer.Notified = func(name zone.Name, _ netip.AddrPort) { c.checkPulls(name) }
 	if at := p.conf.Listen.DNS; at != "" {
 		o.Listen = []string{at}
 	}
@@ -224,7 +249,7 @@ func (h *watchHost) hand(j *job, r *compile.Result, z *ZoneReport) *diag.Diagnos
 	}
 	err := fmt.Errorf("it is served as %s, and its source is %s by now", displayName(j.feeds), displayName(r.Name))
 	if r.Name == j.feeds {
-		err = p.Publish(zonefile.Summarize(j.output, r.Text.Bytes(), j.oldOptions(r.Name)))
+		err = p.PublishResult(r, func() *zonefile.Zone { return zonefile.Summarize(j.output, r.Text.Bytes(), j.oldOptions(r.Name)) })
 	}
 	if err == nil {
 		return nil

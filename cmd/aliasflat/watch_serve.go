@@ -123,6 +123,7 @@ func (a *asDaemon) Targets(i int) []watch.Target {
 func (a *asDaemon) Refresh(name zone.Name) (zones, targets int) {
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
 	defer cancel()
+	a.command.checkPulls(name)
 	zones, targets, _ = a.daemon.Refresh(ctx, name)
 	return zones, targets
 }

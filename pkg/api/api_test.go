@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/pull"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/state"
 	"github.com/aliasflat/aliasflat/pkg/watch"
@@ -56,7 +57,14 @@ func (d *fakeDaemon) Snapshot() *watch.Snapshot {
 					Span: diag.Span{Pos: diag.Pos{File: "example.com.zone", Line: 4, Column: 1}},
 				}},
 			},
-			{Name: apex, View: "inside", Source: "inside.zone"},
+			{
+				Name: apex, View: "inside", Source: "axfr://192.0.2.1/example.com",
+				Pulled: &pull.Status{
+					Serial: 7, Known: true, Attempted: noon, Checked: noon.Add(-time.Hour), Next: noon.Add(time.Minute), Expires: noon.Add(-time.Minute), Expired: true,
+					Failed: 3, Checks: 9, Failures: 4, Whole: 2, Incremental: 1,
+					Problem: &diag.Diagnostic{Severity: diag.Error, Code: diag.CodePullExpired, Message: "too old"},
+				},
+			},
 		},
 	}
 }
@@ -177,6 +185,10 @@ func TestStatusDocument(t *testing.T) {
 	if z.Name != "example.com" || z.Phase != "holding" || *z.Serial != 7 || !z.Held || !z.NextRefresh.Equal(noon.Add(time.Minute)) ||
 		z.Failures[diag.CodeTargetServfail] != 2 || len(z.Problems) != 1 || z.Problems[0].Line != 4 {
 		t.Errorf("zone: %+v", z)
+	}
+	if p := s.Zones[1].Pulled; z.Pulled != nil || p == nil || *p.Serial != 7 || !p.Checked.Equal(noon.Add(-time.Hour)) || !p.Attempted.Equal(noon) || !p.Next.Equal(noon.Add(time.Minute)) ||
+		!p.Expired || p.Failed != 3 || p.Checks != 9 || p.Failures != 4 || p.Whole != 2 || p.Incremental != 1 || p.Problem.Code != diag.CodePullExpired || !p.Transferred.IsZero() {
+		t.Errorf("pulled: %+v", p)
 	}
 	if z := s.Zones[1]; z.View != "inside" || z.Phase != "starting" || z.Serial != nil || !z.LastAttempt.IsZero() {
 		t.Errorf("zone that was not tried: %+v", z)

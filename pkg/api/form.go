@@ -120,6 +120,24 @@ type Zone struct {
 	Stale       bool                 `json:"stale"`
 	Guarded     bool                 `json:"guarded"`
 	Problems    []Problem            `json:"problems,omitempty"`
+	Pulled      *Pulled              `json:"pulled,omitempty"` // absent: the source is a file
+}
+
+// Pulled is how the source of a zone is transferred from its primary.
+type Pulled struct {
+	Serial      *uint32   `json:"serial,omitempty"`     // of the copy; absent: there is none
+	Attempted   time.Time `json:"attempted,omitzero"`   // when the primary was asked last
+	Checked     time.Time `json:"checked,omitzero"`     // when it last was known to have what is kept
+	Transferred time.Time `json:"transferred,omitzero"` // when it was transferred last by this daemon
+	Next        time.Time `json:"next,omitzero"`        // left out while it is being asked
+	Expires     time.Time `json:"expires,omitzero"`     // when the copy is too old
+	Expired     bool      `json:"expired"`              // it is; what is published stands
+	Failed      int       `json:"failed"`               // attempts running
+	Checks      uint64    `json:"checks"`               // since the start
+	Failures    uint64    `json:"failures"`             // of those
+	Whole       uint64    `json:"whole"`                // transfers of all of it
+	Incremental uint64    `json:"incremental"`          // transfers of what has changed
+	Problem     *Problem  `json:"problem,omitempty"`
 }
 
 // Problem is a diagnostic.
@@ -271,6 +289,16 @@ func zoneForm(z *watch.Zone) Zone {
 	}
 	for _, d := range z.Problems.Sorted() {
 		out.Problems = append(out.Problems, *problemForm(d))
+	}
+	if p := z.Pulled; p != nil {
+		out.Pulled = &Pulled{
+			Attempted: p.Attempted.UTC(), Checked: p.Checked.UTC(), Transferred: p.Transferred.UTC(), Next: p.Next.UTC(), Expires: p.Expires.UTC(),
+			Expired: p.Expired, Failed: p.Failed, Checks: p.Checks, Failures: p.Failures, Whole: p.Whole, Incremental: p.Incremental,
+			Problem: problemForm(p.Problem),
+		}
+		if p.Known {
+			out.Pulled.Serial = serial(p.Serial)
+		}
 	}
 	return out
 }

@@ -188,6 +188,8 @@ type Result struct {
 	// [Options.Answered], also where there is no text.
 	Depends Dependence
 	Recheck time.Time // when the zone becomes another one by the passing of time alone; zero: never
+
+	reading uint64 // of the source: another number each time
 }
 
 // Dependence is what a zone hangs on, beside its own text.

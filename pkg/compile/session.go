@@ -47,7 +47,7 @@ func (s *Session) Read(zones []int, sources []Source, advise func([]byte)) {
 		wg.Go(func() {
 			for k := int(next.Add(1)) - 1; k < len(zones); k = int(next.Add(1)) - 1 {
 				i := zones[k]
-				s.sources[i], s.read[i] = sources[k], Result{}
+				s.sources[i], s.read[i] = sources[k], Result{reading: readings.Add(1)}
 				s.members[i] = read(&s.sources[i], &s.read[i], advise)
 				if s.Compact {
 					s.members[i].File.Compact()

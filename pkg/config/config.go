@@ -55,6 +55,8 @@ type Config struct {
 	Secondaries   []Secondary // of the zones that list none, and of the catalog
 	Catalog       zone.Name   // that lists the zones that are served; the zero Name: none does
 
+	AllowQuery []netip.Prefix // who may ask for the data of the zones that are served, and transfer none
+
 	Settings Settings // of sources that are no configured zone
 	Zones    []Zone   // patterns expanded, in the order of the file
 }
@@ -73,6 +75,7 @@ type Settings struct {
 	For       string         // bind, nsd, knot or any
 	CheckName CheckNamesMode // what a bad host name is
 	ECS       netip.Prefix   // for whom targets are looked up; the zero Prefix: nobody in particular
+	Strip     bool           // DNSSEC records of a signed source are taken out
 	Keep      int            // how many earlier generations of the output are kept with the state
 }
 
@@ -87,9 +90,10 @@ const (
 
 // Zone is one source with what is to be made of it.
 type Zone struct {
-	Name        zone.Name // the zero Name: the source tells
-	View        string    // zones of one name are told apart by it
-	Source      string
+	Name        zone.Name  // the zero Name: the source tells
+	View        string     // zones of one name are told apart by it
+	Source      string     // a file, or with Pull its URL
+	Pull        *Pull      // where the source is transferred from; nil: it is a file
 	Output      string     // may hold {zone}: use OutputFor; empty: none
 	Lock        string     // the lock file, which may hold {zone}: use LockFor; empty: none
 	VerifyWith  [][]string // argument lists of external checkers, which may hold {zone} and {file}
@@ -97,8 +101,9 @@ type Zone struct {
 	Guards      flatten.Guards
 	Hooks       [][]string    // argument lists, run behind a verified reload
 	HookTimeout time.Duration // of each hook
-	SerialFrom  string        // the server whose serial counts as published, as dns://192.0.2.1; empty: none
-	Secondaries []Secondary   // that are fed from here; nil: the zone is not served
+	Publish     Publish
+	SerialFrom  string      // the server whose serial counts as published, as dns://192.0.2.1; empty: none
+	Secondaries []Secondary // that are fed from here; nil: the zone is not served
 	Settings    Settings
 	Span        diag.Span // the entry in the file
 }

@@ -48,6 +48,7 @@ type written struct {
 	Keys            []writtenKey       `mapstructure:"keys"`
 	Secondaries     []writtenSecondary `mapstructure:"secondaries"`
 	Catalog         string             `mapstructure:"catalog"`
+	AllowQuery      []string           `mapstructure:"allow-query"`
 	writtenSettings `mapstructure:",squash"`
 	Zones           []writtenZone `mapstructure:"zones"`
 }
@@ -65,6 +66,7 @@ type writtenSettings struct {
 	For        string   `mapstructure:"for"`
 	CheckNames string   `mapstructure:"check-names"`
 	ECS        string   `mapstructure:"ecs"`
+	Strip      string   `mapstructure:"strip-dnssec"`
 	Keep       string   `mapstructure:"keep"`
 }
 
@@ -79,6 +81,7 @@ type writtenZone struct {
 	Guard           writtenGuard       `mapstructure:"guard"`
 	Hooks           [][]string         `mapstructure:"hooks"`
 	HookTimeout     string             `mapstructure:"hook-timeout"`
+	Publish         writtenPublish     `mapstructure:"publish"`
 	SerialFrom      string             `mapstructure:"serial-from"`
 	Secondaries     []writtenSecondary `mapstructure:"secondaries"`
 	writtenSettings `mapstructure:",squash"`
@@ -239,7 +242,7 @@ func (in *inspector) build(path string, w *written) *Config {
 	c.Secondaries = in.secondaries("secondaries", w.Secondaries, c.Keys)
 	named := map[string]bool{}
 	for i := range w.Zones {
-		if !isPattern(w.Zones[i].Source) {
+		if !isPattern(w.Zones[i].Source) && !IsPull(w.Zones[i].Source) {
 			named[beside(path, w.Zones[i].Source)] = true
 		}
 	}
@@ -247,7 +250,9 @@ func (in *inspector) build(path string, w *written) *Config {
 		c.Zones = append(c.Zones, in.zone(path, i, &w.Zones[i], w.settings(defaults()), named, c)...)
 	}
 	in.clashes(c.Zones)
+	in.pushedOnce(c.Zones)
 	in.serving(c, w)
+	in.queries(c, w)
 	return c
 }
 
@@ -294,6 +299,9 @@ func (w *writtenSettings) settings(base Settings) Settings {
 	if w.ECS != "" {
 		s.ECS, _ = ParseSubnet(w.ECS)
 	}
+	if w.Strip != "" {
+		s.Strip = w.Strip == boolWords[0]
+	}
 	s.Keep = number(w.Keep, s.Keep)
 	return s
 }
@@ -316,6 +324,7 @@ func (w writtenSettings) overridden() writtenSettings {
 		{"for", &w.For},
 		{"check-names", &w.CheckNames},
 		{"ecs", &w.ECS},
+		{"strip-dnssec", &w.Strip},
 		{"keep", &w.Keep},
 	} {
 		if os.Getenv(envName(f.key)) != "" {
@@ -351,13 +360,17 @@ func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, nam
 		in.add(diag.CodeConfigZone, z.Span, "the zone has no source", "")
 		return nil
 	}
+	if IsPull(w.Source) && !in.pulled(prefix, &z, w, c.Keys) {
+		return nil
+	}
 	in.deliver(prefix, &z, w)
+	in.publish(prefix, &z, w, c)
 	in.feed(prefix, &z, w, c)
 	in.bounds(prefix+".", z.Settings)
 	if own.ECS != "" {
 		in.privacy(prefix+".", z.Settings)
 	}
-	if !isPattern(w.Source) {
+	if z.Pull != nil || !isPattern(w.Source) {
 		return []Zone{z}
 	}
 	at := in.places[prefix+".source"]

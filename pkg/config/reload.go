@@ -85,7 +85,7 @@ func (in *inspector) deliver(prefix string, z *Zone, w *writtenZone) {
 	if written && driver != publish.DriverNone {
 		refuse(at, "reload needs an output, a file that the server reads", "")
 	}
-	if len(z.Hooks) > 0 {
+	if len(z.Hooks) > 0 && !w.Publish.any() {
 		refuse(in.places[prefix+".hooks"], "hooks need an output, a file that was written", "")
 	}
 }

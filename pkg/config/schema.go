@@ -20,6 +20,7 @@ const (
 	lists             // of argument lists
 	zones             // of zone entries
 	reload            // a driver, or keys with values
+	push              // a server, or keys with values
 	guard             // keys with values
 	listen            // keys with values
 	tlsFiles          // keys with values
@@ -47,6 +48,8 @@ func (s shape) inner() []key {
 		return zoneKeys()
 	case reload:
 		return reloadKeys()
+	case push:
+		return pushKeys()
 	case scalar, list, lists:
 	}
 	return nil
@@ -74,6 +77,7 @@ func settingKeys() []key {
 		{"for", scalar, oneOf(forWords)},
 		{"check-names", scalar, oneOf(checkNamesWords)},
 		{"ecs", scalar, checkSubnet},
+		{"strip-dnssec", scalar, oneOf(boolWords)},
 		{"keep", scalar, count(0, maxKeep)},
 	}
 }
@@ -100,6 +104,7 @@ func topKeys() []key {
 		{"keys", tsigKeys, nil},
 		{"secondaries", secondaries, nil},
 		{"catalog", scalar, checkCatalog},
+		{"allow-query", list, checkPrefix},
 		{"zones", zones, nil},
 	}, settingKeys()...)
 }
@@ -116,6 +121,7 @@ func zoneKeys() []key {
 		{"hooks", lists, checkFilled},
 		{"hook-timeout", scalar, checkWait},
 		{"guard", guard, nil},
+		{"publish", push, nil},
 		{"serial-from", scalar, checkSerialFrom},
 		{"secondaries", secondaries, nil},
 	}, settingKeys()...)
@@ -270,8 +276,8 @@ func (in *inspector) value(path string, k key, node *yaml.Node) {
 		// A key without value is as good as left out.
 	case k.shape == scalar || k.shape == list && node.Kind == yaml.ScalarNode:
 		in.scalar(k, node)
-	case k.shape == reload:
-		in.reload(path, node)
+	case k.shape == reload || k.shape == push:
+		in.short(path, k.shape.inner(), node)
 	case k.shape.isMapping():
 		in.mapping(path+".", node, k.shape.inner())
 	case node.Kind != yaml.SequenceNode:
@@ -293,14 +299,14 @@ func (in *inspector) value(path string, k key, node *yaml.Node) {
 	}
 }
 
-// reload takes a driver alone for a mapping of one key.
-func (in *inspector) reload(path string, node *yaml.Node) {
+// short takes a value alone for a mapping of the first key, as a driver or a server.
+func (in *inspector) short(path string, keys []key, node *yaml.Node) {
 	if node.Kind == yaml.ScalarNode {
-		name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "driver", Line: node.Line, Column: node.Column}
-		driver := *node
-		*node = yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: node.Line, Column: node.Column, Content: []*yaml.Node{name, &driver}}
+		name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: keys[0].name, Line: node.Line, Column: node.Column}
+		value := *node
+		*node = yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: node.Line, Column: node.Column, Content: []*yaml.Node{name, &value}}
 	}
-	in.mapping(path+".", node, reloadKeys())
+	in.mapping(path+".", node, keys)
 }
 
 func (in *inspector) arguments(k key, node *yaml.Node) {

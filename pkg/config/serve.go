@@ -175,21 +175,17 @@ func (in *inspector) keyOf(prefix string, w *writtenSecondary, keys []Key) zone.
 			"name one of keys, or say key: none where its address is proof enough")
 		return zone.Name{}
 	}
-	name, err := parseName(w.Key)
-	var names []string
-	for i := range keys {
-		if err == nil && keys[i].Name == name {
-			return name
-		}
-		names = append(names, strings.TrimSuffix(keys[i].Name.String(), "."))
+	return in.keyNamed(in.places[prefix+".key"], w.Key, keys)
+}
+
+// keyNamed finds a key that is named at a place.
+func (in *inspector) keyNamed(at diag.Span, word string, keys []Key) zone.Name {
+	name, err := parseName(word)
+	found, hint := findKeyNamed(name, word, keys)
+	if found && err == nil {
+		return name
 	}
-	hint := "keys lists none"
-	if near := diag.Near(w.Key, names); near != "" {
-		hint = fmt.Sprintf("did you mean %s?", near)
-	} else if len(names) > 0 {
-		hint = "keys lists " + strings.Join(names, ", ")
-	}
-	in.add(diag.CodeConfigServe, in.places[prefix+".key"], fmt.Sprintf("there is no key %q", w.Key), hint)
+	in.add(diag.CodeConfigServe, at, fmt.Sprintf("there is no key %q", word), hint)
 	return zone.Name{}
 }
 
@@ -222,16 +218,16 @@ func (in *inspector) serving(c *Config, w *written) {
 	refuse := func(key, message, hint string) { in.add(diag.CodeConfigServe, in.place(key), message, hint) }
 	c.Catalog, _ = parseCatalog(w.Catalog)
 	in.servedOnce(c)
-	fed := false
+	fed, pulls := false, false // NOTIFY of a primary is something to listen for too
 	for i := range c.Zones {
-		fed = fed || len(c.Zones[i].Secondaries) > 0
+		fed, pulls = fed || len(c.Zones[i].Secondaries) > 0, pulls || c.Zones[i].Pull != nil
 	}
 	switch {
 	case !c.Listen.Serves() && len(c.Secondaries) > 0:
 		refuse("secondaries", "nothing says where zones are served", "listen: {dns: \"192.0.2.1:53\"} does, with an address of this machine")
 	case !c.Listen.Serves() && !c.Catalog.IsZero():
 		refuse("catalog", "nothing says where the catalog is served", "listen: {dns: \"192.0.2.1:53\"} does, with an address of this machine")
-	case c.Listen.Serves() && !fed && !in.found.HasErrors():
+	case c.Listen.Serves() && !fed && !pulls && !in.found.HasErrors():
 		refuse("listen", "no zone has secondaries, so that nobody may ask for anything", "list them: secondaries: [{address: \"192.0.2.54:53\", key: xfr}]")
 	}
 	if !c.Catalog.IsZero() && c.Listen.Serves() && !anyCatalog(c.Secondaries) {
@@ -246,6 +242,26 @@ func (in *inspector) serving(c *Config, w *written) {
 		refuse("tls", "there is no certificate", "tls: {certificate: primary.pem, key: primary.key}")
 	case t.Certificate != "" && c.Listen.DNSTLS == "":
 		refuse("tls", "nothing is served over TLS", "listen: {dns-tls: \"192.0.2.1:853\"} says where")
+	}
+}
+
+// loopback is who may ask where nobody says otherwise: those on the machine itself.
+var loopback = []string{"127.0.0.0/8", "::1/128"}
+
+// queries settles who may ask for the data of the zones that are served.
+func (in *inspector) queries(c *Config, w *written) {
+	const name = "allow-query"
+	list := w.AllowQuery
+	switch _, written := in.places[name]; {
+	case len(list) == 0 && !written && c.Listen.Serves():
+		list = loopback
+	case len(list) > 0 && !c.Listen.Serves():
+		in.add(diag.CodeConfigServe, in.place(name), "nothing says where zones are served", "listen: {dns: \"192.0.2.1:53\"} does, with an address of this machine")
+		return
+	}
+	for _, text := range list {
+		network, _ := parsePrefix(text) // it was checked where it was written
+		c.AllowQuery = append(c.AllowQuery, network)
 	}
 }
 

@@ -69,6 +69,27 @@ zones:
 	}
 }
 
+// Those on the machine itself may ask, unless others are listed, or nobody.
+func TestAllowQuery(t *testing.T) {
+	const fed = "listen: {dns: \"127.0.0.1:5353\"}\nsecondaries: [{address: 192.0.2.54, key: none}]\nzones: [{source: a.zone}]\n"
+	for text, want := range map[string]string{
+		fed:                       "[127.0.0.0/8 ::1/128]",
+		fed + "allow-query: []\n": "[]",
+		fed + "allow-query: [192.0.2.0/24, \"2001:db8::1\"]\n": "[192.0.2.0/24 2001:db8::1/128]",
+		"zones: [{source: a.zone, output: a.db}]\n":            "[]",
+	} {
+		setUp(t, text)
+		if got := fmt.Sprint(mustLoad(t, "").AllowQuery); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+	setUp(t, fed)
+	t.Setenv("ALIASFLAT_ALLOW_QUERY", "192.0.2.0/24,198.51.100.1")
+	if got := fmt.Sprint(mustLoad(t, "").AllowQuery); got != "[192.0.2.0/24 198.51.100.1/32]" {
+		t.Errorf("by a variable: %s", got)
+	}
+}
+
 // A variable says where zones are served, and nothing else has to change.
 func TestServeByVariable(t *testing.T) {
 	setUp(t, "keys: [{name: xfr, secret-file: xfr.key}]\nzones: [{source: a.zone, output: a.db, secondaries: [{address: 192.0.2.54, key: xfr}]}]\n")
@@ -113,6 +134,8 @@ func TestServeMistakes(t *testing.T) {
 		{"two views", fed + "zones:\n- {name: a.example, view: a, source: a.zone, output: a.db}\n- {name: a.example, view: b, source: b.zone, output: b.db}\n", `6:3 config-serve zone a.example. would be served twice (say secondaries: [] for all but one of its views)`},
 		{"serial keep", fed + "zones: [{source: a.zone, serial: keep}]\n", `4:34 config-serve serial: keep does not go with secondaries, which take a change under a later serial only (leave it out, or say secondaries: [] for this zone)`},
 		{"serial keep of all", "serial: keep\n" + fed + zoned, `5:9 config-serve serial: keep does not go with secondaries, which take a change under a later serial only (leave it out, or say secondaries: [] for this zone)`},
+		{"questions nowhere", "allow-query: [192.0.2.0/24]\nzones: [{source: a.zone, output: a.db}]\n", `1:14 config-serve nothing says where zones are served (listen: {dns: "192.0.2.1:53"} does, with an address of this machine)`},
+		{"questions of a name", fed + zoned + "allow-query: [192.0.2.0/24@example.com]\n", `5:15 config-value allow-query: "192.0.2.0/24@example.com" is no network (write an address and the length of its prefix, as in 198.51.100.0/24)`},
 		{"no certificate", strings.Replace(fed, "dns:", "dns-tls:", 1) + zoned, `1:19 config-serve dns-tls needs a certificate (tls: {certificate: primary.pem, key: primary.key})`},
 		{"certificate alone", fed + "tls: {certificate: a.pem}\n" + zoned, `4:20 config-serve the certificate has no key (tls: {certificate: primary.pem, key: primary.key})`},
 		{"no certificate for a key", fed + "tls: {key: a.key}\n" + zoned, `4:6 config-serve there is no certificate (tls: {certificate: primary.pem, key: primary.key})`},

@@ -111,8 +111,11 @@ func checkSource(text string) error {
 		return valueError{message: "the value is empty"}
 	case text == "-":
 		return valueError{message: "a configured source is a file, not standard input"}
+	case IsPull(text):
+		_, err := ParsePull(text)
+		return err
 	case strings.Contains(text, "://"):
-		return valueError{message: fmt.Sprintf("%q is no file", text), hint: "a source is a zone file, or a pattern such as zones/*.zone"}
+		return valueError{message: fmt.Sprintf("%q is no file", text), hint: "a source is a zone file, a pattern such as zones/*.zone, or a zone of another primary as in " + pullForm}
 	default:
 		return nil
 	}
@@ -284,6 +287,11 @@ func parsePrefix(text string) (netip.Prefix, error) {
 		err = valueError{message: fmt.Sprintf("%q is no network", text), hint: "write an address and the length of its prefix, as in 198.51.100.0/24"}
 	}
 	return rule.Prefix, err
+}
+
+func checkPrefix(text string) error {
+	_, err := parsePrefix(text)
+	return err
 }
 
 func parseNet(text string) (resolve.NetRule, error) {

@@ -196,13 +196,17 @@ const (
 	CodePlanDiffers            Code = "plan-differs"
 )
 
-// Reload: what the name server made of a new file.
+// Reload and push: what the name server made of a new file, or of what it was sent.
 const (
 	CodeReloadDynamic     Code = "reload-dynamic"
 	CodeReloadSerial      Code = "reload-serial"
 	CodeReloadUnconfirmed Code = "reload-unconfirmed"
 	CodeReloadFailed      Code = "reload-failed"
 	CodeReloadWithdrawn   Code = "reload-withdrawn"
+	CodePushFailed        Code = "push-failed"
+	CodePushUnconfirmed   Code = "push-unconfirmed"
+	CodePushConflict      Code = "push-conflict"
+	CodePushOthers        Code = "push-others"
 	CodeHookFailed        Code = "hook-failed"
 	CodeServeFailed       Code = "serve-failed"
 )
@@ -215,6 +219,17 @@ const (
 	CodeEditMeaning  Code = "edit-meaning"
 	CodeEditChanged  Code = "edit-changed"
 	CodeEditCheck    Code = "edit-check"
+)
+
+// Pull: zones that are transferred from other primaries.
+const (
+	CodePullUnreachable Code = "pull-unreachable"
+	CodePullRefused     Code = "pull-refused"
+	CodePullSignature   Code = "pull-signature"
+	CodePullBroken      Code = "pull-broken"
+	CodePullSerial      Code = "pull-serial"
+	CodePullExpired     Code = "pull-expired"
+	CodePullPending     Code = "pull-pending"
 )
 
 // Configuration: mistakes in aliasflat.yaml.

@@ -411,7 +411,8 @@ those written beside it. Remove some.
 Flattening changes records, and the signatures (RRSIG) and denial chains (NSEC,
 NSEC3) over them would no longer hold. Flatten first and sign the result, or let the
 name server sign. --strip-dnssec takes RRSIG, NSEC, NSEC3 and NSEC3PARAM out and
-keeps DS, DNSKEY, CDS and CDNSKEY.
+keeps DS, DNSKEY, CDS and CDNSKEY; strip-dnssec of the configuration does so for one zone
+or for all, such as those that are pulled from a primary that signs.
 
     aliasflat compile --strip-dnssec signed.zone`},
 	{CodeZONEMDDropped, Warning, "the ZONEMD record was left out", `
@@ -919,7 +920,7 @@ lost. Look at them with diff --adopt and bring into the source what shall stay. 
 More than 30 % of a zone's targets, of at least 10, have addresses at once that none of
 them ever had. That looks like a resolver that lies rather than like their owners'
 work. Only these RRsets are held at their last good addresses. They pass once they were
-seen three times, a TTL apart, when they are accepted, or with --force.
+seen three times, a TTL and at least 30 s apart, when they are accepted, or with --force.
 
     aliasflat accept example.com`},
 	{CodeGuardConvergence, Error, "unrelated targets came to share an address", `
@@ -1029,6 +1030,34 @@ later serial, and the server is asked for that. The next run tries the change ag
 Where there is no earlier file the old source has to be compiled.
 
     git checkout HEAD~1 example.com.zone && aliasflat compile`},
+	{CodePushFailed, Error, "the server does not take what it is sent", `
+The zone goes to a server that is updated (publish: update://), and the server cannot be
+reached, does not know the key, or does not allow it to transfer the zone or to change
+it. The message says which. The file stands, the server keeps what it had, and it is
+tried again. BIND takes this much in the zone, and Knot an acl with the same.
+
+    allow-transfer { key xfr; }; allow-update { key xfr; };`},
+	{CodePushUnconfirmed, Error, "nobody knows whether the server serves what it was sent", `
+The server was sent an update and gave no answer, or it said that all was well and was
+not seen to serve what was sent before the time was up. It may be slow, or change what
+it is sent: max-zone-ttl of BIND lowers TTLs. Nothing is taken back. The next run
+compares the whole zone and goes on from there.
+
+    publish: {to: "update://192.0.2.1?key=xfr", timeout: 60s}`},
+	{CodePushConflict, Error, "somebody else changes the same records at the server", `
+Every change is sent on condition that the RRset still is what it was seen to be. It was
+another one again and again, or somebody else's records stand at a name for which the
+source has a CNAME, or a CNAME of somebody else's at a name of the source. Let one
+program alone change what the source has.
+
+    nsupdate -k other.key       ; delete www.example.com. TXT`},
+	{CodePushOthers, Warning, "the server has records that were never published from here", `
+A zone that is updated may have records of others, such as the TXT records of ACME
+clients. Only what was published from here before is ever deleted at the server; the
+rest is left alone, and told once. Which RRsets were given to the server is noted in a
+file beside the output, with the suffix .pushed.
+
+    _acme-challenge.example.com. TXT "..."`},
 	{CodeHookFailed, Error, "a hook failed, and the zone is published", `
 A hook did not end with 0, or not in time. The zone stays published. A hook is an
 argument list without a shell; it runs in a process group of its own that ends with it,
@@ -1084,6 +1113,54 @@ records that were asked for and in no other. This one did not, so nothing was wr
 It is a mistake of the program: please report it with the source.
 
     aliasflat record set --dry-run example.com.zone www A 192.0.2.1`},
+
+	// Pull.
+	{CodePullUnreachable, Warning, "the primary of a pulled zone does not answer", `
+A zone with source: axfr://... is asked for at its primary, over UDP and TCP, and no
+answer came. The copy in the folder pulled of the state is used on, and the primary is
+asked again after the RETRY of the SOA. It is an error where there is no copy.
+
+    dig @192.0.2.1 example.com SOA +norecurse`},
+	{CodePullRefused, Warning, "the primary of a pulled zone does not give it", `
+The primary answers with an error, is no authority for the zone, or has no SOA of it.
+Most often it does not let this machine transfer, or has the zone under another view. The
+copy is used on; it is an error where there is none.
+
+    allow-transfer { key xfr; };     // BIND
+    allow-axfr-ips=192.0.2.54        # PowerDNS`},
+	{CodePullSignature, Warning, "an answer of a primary has no right signature", `
+With ?key= in the source every answer has to be signed with that key (RFC 8945), the
+first and the last message of a transfer too. Of one that is not nothing is taken over.
+Names, algorithms and secrets have to be the same on both sides, and the clocks close.
+
+    keys:
+      - {name: xfr, algorithm: hmac-sha256, secret-file: xfr.key}
+    zones:
+      - source: axfr://192.0.2.1/example.com?key=xfr`},
+	{CodePullBroken, Warning, "what a primary has sent is no whole zone", `
+A transfer begins and ends with the same SOA and has only records of its zone. This one
+ended early, stood still, was too large or took too long (10,000,000 records, 512 MiB, 1
+hour), or cannot be read. Nothing of it is taken over, and the copy is used on.
+
+    dig @192.0.2.1 example.com AXFR`},
+	{CodePullSerial, Warning, "the serial of a primary went back", `
+The primary has an earlier serial (RFC 1982) than the copy that was transferred from it.
+No secondary takes such a zone, and it may be one that was restored from a backup, so
+that the copy is used on. Raise the serial at the primary, or remove the copy by hand.
+
+    rm /var/lib/aliasflat/pulled/example.com@192.0.2.1.zone`},
+	{CodePullExpired, Error, "a pulled zone was not checked for longer than its EXPIRE", `
+The primary has not told for the EXPIRE of the SOA that its zone is as it is kept. Other
+secondaries stop answering then; here what is published stands, is kept up to date as its
+targets move, and is served on, for an old zone is better than none. Have the primary
+answer. aliasflat compile does not use a copy that has expired.
+
+    aliasflat status example.com`},
+	{CodePullPending, Error, "nothing of a pulled zone was transferred yet", `
+The source is a zone of another primary, and there is no copy of it in the folder pulled
+of the state. Commands that ask no network read that copy alone.
+
+    aliasflat compile axfr://192.0.2.1/example.com`},
 
 	// Configuration.
 	{CodeConfigSyntax, Error, "the configuration is no YAML", `

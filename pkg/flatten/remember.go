@@ -87,7 +87,7 @@ func (f *Run) remember(s *settlement, of *ofType) *resolve.Known {
 		known.Resolver, known.Seen = a.Resolver, now
 		known.Missing, known.Held, known.Gone, known.Dropped = resolve.Missing{}, resolve.Held{}, false, false
 	case (a.Outcome == resolve.NoData || a.Outcome == resolve.NXDomain) && of.known != nil:
-		f.missed(&known, of)
+		f.missed(&known, s, of)
 		if f.ours == "" {
 			known.Gone = known.Gone || s.negative && known.Missing.Confirmed
 		}
@@ -107,14 +107,17 @@ func (f *Run) remember(s *settlement, of *ofType) *resolve.Known {
 }
 
 // missed adds a negative answer to what is known.
-func (f *Run) missed(known *resolve.Known, of *ofType) {
+func (f *Run) missed(known *resolve.Known, s *settlement, of *ofType) {
 	a, now := of.found.answer, f.memory.Now
+	if s.isBack(of) {
+		known.Missing, known.Gone = resolve.Missing{}, false
+	}
 	if known.Missing.Outcome != a.Outcome {
 		known.Missing = resolve.Missing{Outcome: a.Outcome, First: now, NegativeTTL: a.NegativeTTL, Resolver: a.Resolver}
 	}
 	known.Missing.Last, known.Held = now, resolve.Held{}
 	if f.ours == "" { // where the fault may be on this side, nothing is learned
-		known.Missing.Confirmed = f.confirmed(of)
+		known.Missing.Confirmed = f.confirmed(s, of)
 	}
 }
 
@@ -123,11 +126,11 @@ func (f *Run) missed(known *resolve.Known, of *ofType) {
 // addresses stay those that are published.
 func (f *Run) Sightings(m *alias.Member) map[resolve.Question]*resolve.Known {
 	all := map[resolve.Question]*resolve.Known{}
-	f.each(m, func(_ *settlement, of *ofType) {
+	f.each(m, func(s *settlement, of *ofType) {
 		if of.known == nil {
 			return
 		}
-		q, known := of.found.question, f.sighted(of)
+		q, known := of.found.question, f.sighted(s, of)
 		if other := all[q]; other != nil {
 			known = joined(other, known)
 		}
@@ -139,7 +142,7 @@ func (f *Run) Sightings(m *alias.Member) map[resolve.Question]*resolve.Known {
 }
 
 // sighted is remember for an answer that is not published.
-func (f *Run) sighted(of *ofType) *resolve.Known {
+func (f *Run) sighted(s *settlement, of *ofType) *resolve.Known {
 	known := *of.known
 	a := of.found.answer
 	switch {
@@ -151,7 +154,7 @@ func (f *Run) sighted(of *ofType) *resolve.Known {
 			known.Held, known.Resolver, known.Seen = resolve.Held{}, a.Resolver, f.memory.Now
 		}
 	case a.Outcome == resolve.NoData || a.Outcome == resolve.NXDomain:
-		f.missed(&known, of)
+		f.missed(&known, s, of)
 	}
 	return &known
 }
@@ -177,8 +180,8 @@ func (f *Run) Doubtful() []resolve.Question {
 	var list []resolve.Question
 	seen := map[resolve.Question]bool{}
 	for _, m := range f.members {
-		f.each(m, func(_ *settlement, of *ofType) {
-			if of.isNegative() && of.has() && !f.confirmed(of) && !seen[of.found.question] {
+		f.each(m, func(s *settlement, of *ofType) {
+			if of.isNegative() && of.has() && !f.confirmed(s, of) && !seen[of.found.question] {
 				seen[of.found.question] = true
 				list = append(list, of.found.question)
 			}

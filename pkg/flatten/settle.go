@@ -173,7 +173,7 @@ func (f *Run) judge(r *alias.Rule, s *settlement, of *ofType) {
 		}
 	case resolve.NoData, resolve.NXDomain:
 		// What has gone does not come back because somebody has doubts again.
-		f.judgeNegative(r, s, of, of.isDropped() || f.confirmed(of), !of.isDropped() && f.otherFails(s, of))
+		f.judgeNegative(r, s, of, of.isDropped() || f.confirmed(s, of), !of.isDropped() && f.otherFails(s, of))
 	case resolve.WeakNoData:
 		if s.fresh && !of.has() {
 			of.verdict = verdictEmpty
@@ -196,14 +196,20 @@ func (f *Run) otherFails(s *settlement, than *ofType) bool {
 	})
 }
 
+// isBack tells whether a type that is said to have no addresses was gone together with all of the
+// target, which is back: what was confirmed was said of both.
+func (s *settlement) isBack(of *ofType) bool {
+	return s.fresh && of.known != nil && of.known.Gone && !of.known.Dropped
+}
+
 // confirmed tells whether a negative answer is confirmed: by a second resolver, or because
 // the same was answered before and is still so after the negative TTL (RFC 2308 §5).
-func (f *Run) confirmed(of *ofType) bool {
+func (f *Run) confirmed(s *settlement, of *ofType) bool {
 	a := of.found.answer
 	if a == nil || a.Confirmed {
 		return true // the zones of the run need no second opinion
 	}
-	if of.known == nil {
+	if of.known == nil || s.isBack(of) {
 		return false
 	}
 	missing := &of.known.Missing

@@ -149,8 +149,8 @@ func BenchmarkIncremental(b *testing.B) {
 	for name, text := range map[string][]byte{"large": text, "small": small} {
 		z := benchZone(b, text)
 		next := func(z *Zone, i int) *Zone {
-			set := zone.RRset{Owner: zone.MustParseName("www.example.com"), Type: dns.TypeA, TTL: 60, RDATA: []zone.RDATA{{Wire: "\xc0\x00\x02" + string(rune(i%100))}}}
-			latest, err := z.Replace(z.Serial().Next(), []zone.RRset{set})
+			set := RRset{Owner: []byte(zone.MustParseName("www.example.com").Wire()), Type: dns.TypeA, TTL: 60, RDATA: [][]byte{[]byte("\xc0\x00\x02" + string(rune(i%100)))}}
+			latest, err := z.Replace(z.Serial().Next(), []RRset{set})
 			if err != nil {
 				b.Fatal(err)
 			}

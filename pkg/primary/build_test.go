@@ -126,13 +126,14 @@ func TestBuilderRefuses(t *testing.T) {
 	if z.Name() != example || z.Size() < 80 {
 		t.Errorf("%s, %d octets", z.Name(), z.Size())
 	}
-	for want, set := range map[string]zone.RRset{
-		"a.test. A: an owner name outside of the zone":       {Owner: zone.MustParseName("a.test"), Type: dns.TypeA},
-		"a.example.com. A: RDATA that does not fit the type": {Owner: zone.MustParseName("a.example.com"), Type: dns.TypeA, RDATA: []zone.RDATA{{Wire: "x"}}},
-		"example.com. SOA: RDATA that does not fit the type": {Owner: example, Type: dns.TypeSOA, RDATA: []zone.RDATA{{Text: "odd"}}},
-		"a.example.com. OPT: a type that no zone can have":   {Owner: zone.MustParseName("a.example.com"), Type: dns.TypeOPT, RDATA: []zone.RDATA{{}}},
+	for want, set := range map[string]RRset{
+		" A: name in wire form is cut short":                 {Owner: []byte("\x05ab"), Type: dns.TypeA},
+		"a.test. A: an owner name outside of the zone":       {Owner: []byte(zone.MustParseName("a.test").Wire()), Type: dns.TypeA},
+		"a.example.com. A: RDATA that does not fit the type": {Owner: []byte(zone.MustParseName("a.example.com").Wire()), Type: dns.TypeA, RDATA: [][]byte{[]byte("x")}},
+		"example.com. SOA: RDATA that does not fit the type": {Owner: []byte(example.Wire()), Type: dns.TypeSOA, RDATA: [][]byte{nil}},
+		"a.example.com. OPT: a type that no zone can have":   {Owner: []byte(zone.MustParseName("a.example.com").Wire()), Type: dns.TypeOPT, RDATA: [][]byte{nil}},
 	} {
-		_, err := z.Replace(2, []zone.RRset{set})
+		_, err := z.Replace(2, []RRset{set})
 		var re *RecordError
 		if !errors.As(err, &re) || err.Error() != want || !errors.Is(err, re.Err) {
 			t.Errorf("%q: %v", want, err)
@@ -142,7 +143,7 @@ func TestBuilderRefuses(t *testing.T) {
 	soa := z.soa
 	soa.rdata = withSerial(soa.rdata, 99)
 	soa.rdata[len(soa.rdata)-1] = 77
-	next, err := z.Replace(5, []zone.RRset{{Owner: example, Type: dns.TypeSOA, TTL: 9, RDATA: []zone.RDATA{{Wire: string(soa.rdata)}}}})
+	next, err := z.Replace(5, []RRset{{Owner: []byte(example.Wire()), Type: dns.TypeSOA, TTL: 9, RDATA: [][]byte{soa.rdata}}})
 	if err != nil || next.Serial() != 5 || next.soa.ttl != 9 || soaMinimum(next.soa.rdata) != 77 || next.records != 2 {
 		t.Errorf("%+v, %v", next, err)
 	}
@@ -190,11 +191,11 @@ func TestLongMessages(t *testing.T) {
 		t.Errorf("%d records", len(rrs))
 	}
 	// As many changes as may be, in several messages.
-	var sets []zone.RRset
+	var sets []RRset
 	for i := range 150 {
-		sets = append(sets, zone.RRset{
-			Owner: zone.MustParseName(fmt.Sprintf("n%d.example.com", i)), Type: dns.TypeTXT, TTL: 60,
-			RDATA: []zone.RDATA{{Wire: "\xc8" + strings.Repeat("n", 200)}},
+		sets = append(sets, RRset{
+			Owner: []byte(zone.MustParseName(fmt.Sprintf("n%d.example.com", i)).Wire()), Type: dns.TypeTXT, TTL: 60,
+			RDATA: [][]byte{[]byte("\xc8" + strings.Repeat("n", 200))},
 		})
 	}
 	next, err := z.Replace(3, sets)

@@ -135,7 +135,14 @@ func TestTransferCut(t *testing.T) {
 				t.Fatal(err)
 			}
 			server.WaitServes(t, "example.com", uint32(serial))
-			for _, after := range []int{0, 1, messages - 1} {
+			places := []int{0, 1, messages - 1}
+			if judge.Deep() {
+				places = places[:0]
+				for after := range messages {
+					places = append(places, after)
+				}
+			}
+			for _, after := range places {
 				old := text(serial)
 				serial++
 				c.set(after)

@@ -81,7 +81,7 @@ func (r *request) read(rules *rules) *problem {
 		}
 	}
 	switch {
-	case m.Opcode != dns.OpcodeQuery:
+	case m.Opcode != dns.OpcodeQuery && (m.Opcode != dns.OpcodeNotify || len(rules.sources) == 0):
 		return &problem{rcode: dns.RcodeNotImplemented, reason: "opcode " + dns.OpcodeToString[m.Opcode] + " is not served"}
 	case len(m.Question) != 1:
 		return &problem{rcode: dns.RcodeFormatError, reason: "it has not one question"}
@@ -119,7 +119,6 @@ func (r *request) verified(rules *rules, status error) *problem {
 // answer gives a request of the right form what it asks for.
 func (r *request) answer(rules *rules) *problem {
 	q := r.msg.Question[0]
-	refused := func(reason string) *problem { return &problem{rcode: dns.RcodeRefused, reason: reason} }
 	if q.Qclass != dns.ClassINET {
 		return refused("its class is not IN")
 	}
@@ -129,6 +128,9 @@ func (r *request) answer(rules *rules) *problem {
 	name, err := zone.ParseName(q.Name, zone.Root)
 	if err != nil {
 		return &problem{rcode: dns.RcodeFormatError, reason: "its name is none"}
+	}
+	if r.msg.Opcode == dns.OpcodeNotify {
+		return r.notified(rules, name)
 	}
 	transfers := q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR
 	served, zr := rules.enclosing(name)
@@ -150,6 +152,34 @@ func (r *request) answer(rules *rules) *problem {
 	return nil
 }
 
+func refused(reason string) *problem { return &problem{rcode: dns.RcodeRefused, reason: reason} }
+
+// notified takes NOTIFY for a zone from its primary (RFC 1996 §3.11), which is only a hint to ask
+// that: what it says of the serial is not looked at.
+func (r *request) notified(rules *rules, name zone.Name) *problem {
+	list := rules.sources[name]
+	switch {
+	case len(list) == 0:
+		return &problem{rcode: dns.RcodeNotAuth, reason: "the zone is not pulled from anywhere"}
+	case r.msg.Question[0].Qtype != dns.TypeSOA:
+		return refused("it tells of another type than SOA")
+	}
+	z := zoneRules{access: list}
+	if told, _ := z.may(r.client.Addr(), r.key); !told {
+		for i := range list {
+			if list[i].From.Contains(r.client.Addr().WithZone("")) {
+				return refused(r.unwelcome(false, false))
+			}
+		}
+		return refused("its address is not that of the primary of the zone")
+	}
+	r.server.options.Observer.notified(name, r.client)
+	m := new(dns.Msg).SetReply(r.msg)
+	m.Authoritative = true
+	r.reply(m, 0)
+	return nil
+}
+
 // unwelcome says why nobody with this address and key may have what is asked for.
 func (r *request) unwelcome(transfers, lookup bool) string {
 	switch {
@@ -163,8 +193,14 @@ func (r *request) unwelcome(transfers, lookup bool) string {
 
 // refuse answers with an error, and tells of it.
 func (r *request) refuse(p *problem) {
+	r.tell(p)
 	m := new(dns.Msg).SetReply(r.msg)
 	m.Rcode = p.rcode
+	r.reply(m, p.code)
+}
+
+// tell tells of a request that does not get what it asks for.
+func (r *request) tell(p *problem) {
 	refusal := Refusal{Client: r.client, Network: r.network, Rcode: p.rcode, Error: p.code, Reason: p.reason}
 	if len(r.msg.Question) > 0 {
 		refusal.Name, refusal.Type = r.msg.Question[0].Name, r.msg.Question[0].Qtype
@@ -173,7 +209,6 @@ func (r *request) refuse(p *problem) {
 		refusal.Key = r.tsig.Hdr.Name
 	}
 	r.server.options.Observer.refused(refusal)
-	r.reply(m, p.code)
 }
 
 // Octets of answers over UDP. One that is not signed is never much longer than its question

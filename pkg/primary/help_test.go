@@ -171,7 +171,9 @@ func setup(tb testing.TB, names ...zone.Name) Setup {
 func start(tb testing.TB, o Options, s Setup) *running {
 	tb.Helper()
 	w := newWitness()
+	notified := o.Observer.Notified
 	o.Observer = w.observer()
+	o.Observer.Notified = notified
 	if o.Listen == nil {
 		o.Listen = []string{"127.0.0.1:0"}
 	}
@@ -222,7 +224,7 @@ func (s *running) pull(tb testing.TB, m *dns.Msg) []dns.RR {
 
 func (s *running) tryPull(tb testing.TB, m *dns.Msg) ([]dns.RR, error) {
 	tb.Helper()
-	transfer := dns.Transfer{TsigProvider: ring(tb)}
+	transfer := dns.Transfer{TsigProvider: ring(tb), ReadTimeout: 20 * time.Second}
 	envelopes, err := transfer.In(sign(m), s.addr)
 	if err != nil {
 		return nil, err

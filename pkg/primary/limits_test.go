@@ -154,6 +154,53 @@ func TestSlowClients(t *testing.T) {
 	})
 }
 
+// TestManyConnections: hundreds of connections at once that ask for everything and take nothing
+// leave others as they are.
+func TestManyConnections(t *testing.T) {
+	st := setup(t, example)
+	st.Zones[0].Access[0].From = netip.MustParsePrefix("127.0.0.0/28")
+	s := start(t, Options{}, st)
+	s.publish(t, bigZone(t, 1))
+	request := signedRaw(t, testKey(t), axfr(example), time.Now())
+	framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(request))), request...)
+	var open []net.Conn
+	connect := func(from string, n int) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		for range n {
+			c, err := d.DialContext(t.Context(), "tcp", s.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			if err := c.(*net.TCPConn).SetReadBuffer(4096); err != nil { //nolint:errcheck // It is one.
+				t.Fatal(err)
+			}
+			_, _ = c.Write(framed) // it may be turned away already
+			open = append(open, c)
+		}
+	}
+	took := func() time.Duration {
+		begun := time.Now()
+		if rrs := s.pull(t, axfr(example)); len(rrs) != 20_003 {
+			t.Errorf("%d records", len(rrs))
+		}
+		if answer := s.ask(t, "udp", sign(new(dns.Msg).SetQuestion("example.com.", dns.TypeSOA))); len(answer.Answer) != 1 {
+			t.Errorf("answered:\n%v", answer)
+		}
+		return time.Since(begun)
+	}
+	alone := took()
+	for i := range 4 { // 396 that may, and 200 strangers, who get 50 places
+		connect(fmt.Sprint("127.0.0.", 2+i), 99)
+		connect(fmt.Sprint("127.0.0.", 20+i), 50)
+	}
+	beside := took()
+	t.Logf("%d connections: a transfer takes %v, and %v without them", len(open), beside, alone)
+	if beside > 10*time.Second {
+		t.Errorf("a transfer takes %v", beside)
+	}
+}
+
 // TestTransferTooLong ends a transfer that takes more time than it may.
 func TestTransferTooLong(t *testing.T) {
 	s := start(t, Options{Limits: Limits{Transfer: time.Nanosecond}}, setup(t, example))

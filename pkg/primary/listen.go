@@ -179,10 +179,16 @@ type gate struct {
 	conns     map[*conn]bool
 	byAddress map[netip.Addr]int
 	strangers int
+
+	answers, refusals *rate
 }
 
 func newGate(s *Server) *gate {
-	return &gate{server: s, conns: map[*conn]bool{}, byAddress: map[netip.Addr]int{}}
+	l, now := &s.options.Limits, s.options.Now()
+	return &gate{
+		server: s, conns: map[*conn]bool{}, byAddress: map[netip.Addr]int{},
+		answers: newRate(l.Answers, now), refusals: newRate(l.Refusals, now),
+	}
 }
 
 // limited is a TCP listener whose connections the gate counts.
@@ -212,6 +218,10 @@ type conn struct {
 	stranger bool
 }
 
+// sendBuffer is how many octets the system keeps of what a client has not taken. Of itself it would
+// keep megabytes, and hundreds of slow clients would leave nothing to others.
+const sendBuffer = 256 << 10
+
 // admit counts a connection, or closes it.
 func (g *gate) admit(raw net.Conn) *conn {
 	client := addrPort(raw.RemoteAddr())
@@ -238,6 +248,9 @@ func (g *gate) admit(raw net.Conn) *conn {
 		raw.Close()
 		g.server.options.Observer.refused(Refusal{Client: client, Network: "tcp", Rcode: -1, Reason: full})
 		return nil
+	}
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer) // without it the connection is as good
 	}
 	return c
 }
@@ -319,13 +332,31 @@ func (r gateReader) ReadUDP(c *net.UDPConn, timeout time.Duration) ([]byte, *dns
 		if err != nil {
 			return nil, nil, err
 		}
-		switch refusal := r.gate.refusal(m, addrPort(session.RemoteAddr()), networkName(true, false)); {
+		client := addrPort(session.RemoteAddr())
+		if !r.gate.mayAsk(client) {
+			continue
+		}
+		switch refusal := r.gate.refusal(m, client, networkName(true, false)); {
 		case refusal == nil:
 			return m, session, nil
 		case len(refusal) > 0:
 			_, _ = dns.WriteToSessionUDP(c, refusal, session) // whoever it is, it is no concern of ours
 		}
 	}
+}
+
+// mayAsk tells whether a client over UDP is answered at all: else nobody could be kept from having
+// answers sent to addresses that are not his.
+func (g *gate) mayAsk(client netip.AddrPort) bool {
+	of := g.refusals
+	if g.server.rules.Load().knows(client.Addr()) {
+		of = g.answers
+	}
+	if of.take(client.Addr(), g.server.options.Now()) {
+		return true
+	}
+	g.server.options.Observer.refused(Refusal{Client: client, Network: networkName(true, false), Rcode: -1, Reason: "too many questions over UDP from its network"})
+	return false
 }
 
 // refusal gives the answer to a stranger, and an empty one for what is no request. For all

@@ -10,12 +10,15 @@ import (
 // Observer is told what happens. Each function may be nil, and may be called by several
 // goroutines at once; it must not block, and must not call the server.
 type Observer struct {
-	// Refused is told of each request that did not get what it asked for.
+	// Refused is told of each request that did not get what it asked for, one for the changes
+	// since a serial that is not reached here among them.
 	Refused func(Refusal)
 	// Transferred is told of each transfer that has ended.
 	Transferred func(Transfer)
 	// Followed is told how secondaries follow.
 	Followed func(Follow)
+	// Notified is told of each NOTIFY that was taken for a zone of [Setup.Sources].
+	Notified func(name zone.Name, client netip.AddrPort)
 	// Problem is told what goes wrong without keeping a zone from being served: history that
 	// is not kept, a socket that fails.
 	Problem func(error)
@@ -39,6 +42,12 @@ func (o *Observer) followed(f Follow) {
 	}
 }
 
+func (o *Observer) notified(name zone.Name, client netip.AddrPort) {
+	if o.Notified != nil {
+		o.Notified(name, client)
+	}
+}
+
 func (o *Observer) problem(err error) {
 	if o.Problem != nil {
 		o.Problem(err)
@@ -52,7 +61,7 @@ type Refusal struct {
 	Name    string         // that it asked for, in presentation format; empty: that was not read
 	Type    uint16
 	Key     string // the name of the key that it was signed with, whether it is right or not
-	Rcode   int    // that was answered; -1: nothing was
+	Rcode   int    // that was answered; 0: the SOA alone was; -1: nothing was
 	Error   uint16 // that of the TSIG record in the answer; 0: none
 	Reason  string // in a clause
 }

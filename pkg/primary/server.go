@@ -32,6 +32,8 @@ type Limits struct {
 	Connections  int           // at once over TCP and TLS; 0 means 500
 	PerAddress   int           // of those, from one address; 0 means 100
 	Strangers    int           // of those, from addresses that no rule knows; 0 means 50
+	Answers      int           // a second over UDP to one network, a /24 or a /56, and twice that at once; 0 means 500
+	Refusals     int           // of those, to networks of addresses that no rule knows; 0 means 10
 	Idle         time.Duration // until a request is there; 0 means 10 s
 	Write        time.Duration // for one message of at most 64 KiB; 0 means 60 s
 	Transfer     time.Duration // for a whole transfer; 0 means 2 h
@@ -45,6 +47,8 @@ func (l Limits) filled() Limits {
 	fill(&l.Connections, 500)
 	fill(&l.PerAddress, 100)
 	fill(&l.Strangers, 50)
+	fill(&l.Answers, 500)
+	fill(&l.Refusals, 10)
 	fill(&l.Idle, 10*time.Second)
 	fill(&l.Write, 60*time.Second)
 	fill(&l.Transfer, 2*time.Hour)

@@ -14,6 +14,8 @@ import (
 type Setup struct {
 	Keys  []Key
 	Zones []ZoneSetup // each name once
+	// Sources are zones of other primaries, whose NOTIFY is taken; a name may stand several times.
+	Sources []Source
 	// Catalog is the zone that lists Zones (RFC 9432); with the zero Name there is none.
 	Catalog ZoneSetup
 	// Shrink lets the catalog lose any number of members at once. Without it one may go, or a
@@ -50,11 +52,22 @@ type Access struct {
 	Lookup bool
 }
 
+// Source is a zone that somebody else is the primary of.
+type Source struct {
+	Name zone.Name
+	From netip.Addr
+	// Key is the name of the key that NOTIFY is signed with.
+	Key zone.Name
+	// Unsigned says that the address alone is enough, and Key is the zero Name.
+	Unsigned bool
+}
+
 // rules are a setup as requests are judged by it. They never change.
 type rules struct {
 	ring    keyring
 	zones   map[zone.Name]*zoneRules
-	known   map[netip.Prefix]bool // every address that may do anything
+	sources map[zone.Name][]Access // whose NOTIFY is taken
+	known   map[netip.Prefix]bool  // every address that may do anything
 	catalog zone.Name
 	members []zone.Name // of the catalog, in canonical order
 	shrink  bool
@@ -69,7 +82,7 @@ type zoneRules struct {
 
 // newRules makes sure that a setup is one. Errors are joined.
 func newRules(setup *Setup) (*rules, error) {
-	r := &rules{ring: keyring{}, zones: map[zone.Name]*zoneRules{}, known: map[netip.Prefix]bool{}, catalog: setup.Catalog.Name, shrink: setup.Shrink}
+	r := &rules{ring: keyring{}, zones: map[zone.Name]*zoneRules{}, sources: map[zone.Name][]Access{}, known: map[netip.Prefix]bool{}, catalog: setup.Catalog.Name, shrink: setup.Shrink}
 	var problems []error
 	for i := range setup.Keys {
 		k := &setup.Keys[i]
@@ -85,6 +98,9 @@ func newRules(setup *Setup) (*rules, error) {
 	for i := range setup.Zones {
 		problems = append(problems, r.add(&setup.Zones[i]))
 		r.members = append(r.members, setup.Zones[i].Name)
+	}
+	for i := range setup.Sources {
+		problems = append(problems, r.follow(&setup.Sources[i]))
 	}
 	slices.SortFunc(r.members, zone.Name.Compare)
 	if !r.catalog.IsZero() {
@@ -122,8 +138,31 @@ func (r *rules) add(z *ZoneSetup) error {
 	return errors.Join(problems...)
 }
 
+// follow adds a zone whose NOTIFY is taken.
+func (r *rules) follow(s *Source) error {
+	from := s.From.Unmap().WithZone("")
+	a := Access{From: netip.PrefixFrom(from, from.BitLen()), Key: s.Key, Unsigned: s.Unsigned}
+	if err := r.judge(s.Name, a); err != nil {
+		return err
+	}
+	r.sources[s.Name] = append(r.sources[s.Name], a)
+	r.known[a.From] = true
+	return nil
+}
+
 // allow adds one rule.
 func (r *rules) allow(zr *zoneRules, name zone.Name, a Access) error {
+	if err := r.judge(name, a); err != nil {
+		return err
+	}
+	a.From = a.From.Masked()
+	zr.access = append(zr.access, a)
+	r.known[a.From] = true
+	return nil
+}
+
+// judge makes sure that a rule is one.
+func (r *rules) judge(name zone.Name, a Access) error {
 	switch {
 	case !a.From.IsValid():
 		return fmt.Errorf("zone %s: who may ask is no range of addresses", name)
@@ -134,9 +173,6 @@ func (r *rules) allow(zr *zoneRules, name zone.Name, a Access) error {
 	case !a.Key.IsZero() && r.ring[a.Key] == nil:
 		return fmt.Errorf("zone %s: there is no key %s", name, a.Key)
 	}
-	a.From = a.From.Masked()
-	zr.access = append(zr.access, a)
-	r.known[a.From] = true
 	return nil
 }
 

@@ -3,6 +3,7 @@ package primary
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -23,6 +24,9 @@ func (r *request) transfer(g *generation) *problem {
 	from, ok := r.clientSerial(g.zone.name)
 	if !ok {
 		return &problem{rcode: dns.RcodeFormatError, reason: "its IXFR has no SOA of the zone"}
+	}
+	if from.After(g.zone.serial) {
+		r.tell(&problem{reason: fmt.Sprintf("it has serial %d, which is later than the %d that is served", from, g.zone.serial)})
 	}
 	// RFC 1995 §2: over UDP, where nothing else may fit, and to a client that is not behind.
 	if r.overUDP() || !g.zone.serial.After(from) {

@@ -206,9 +206,22 @@ func TestIncrementalNothingNew(t *testing.T) {
 	s := start(t, Options{}, setup(t, example))
 	s.publish(t, zoneOf(t, example, soaLine(10)+"a A 192.0.2.1\n"))
 	s.publish(t, zoneOf(t, example, soaLine(11)+"a A 192.0.2.2\n"))
-	for _, serial := range []uint32{11, 12, 11 + 1<<31} {
+	for serial, reason := range map[uint32]string{
+		11: "", 11 + 1<<31: "", // as late, and neither later nor earlier
+		12: "it has serial 12, which is later than the 11 that is served",
+	} {
 		if rrs := s.pull(t, ixfr(example, serial)); len(rrs) != 1 || rrs[0].Header().Rrtype != dns.TypeSOA {
 			t.Errorf("from %d: %v", serial, rrs)
+		}
+		told := ""
+		for _, r := range s.seen.takeRefusals() {
+			told += r.Reason
+			if r.Rcode != dns.RcodeSuccess || r.Type != dns.TypeIXFR {
+				t.Errorf("from %d: %+v", serial, r)
+			}
+		}
+		if told != reason {
+			t.Errorf("from %d: told %q, want %q", serial, told, reason)
 		}
 	}
 	answer := s.ask(t, "udp", sign(ixfr(example, 10)))
@@ -230,7 +243,7 @@ func TestReplace(t *testing.T) {
 			rz.change()
 		}
 		serial = serial.Next()
-		var sets []zone.RRset
+		var sets []RRset
 		for owner, set := range rz.sets {
 			if before[owner] != set {
 				sets = append(sets, setsOf(t, owner, set)...)
@@ -262,13 +275,13 @@ func TestReplace(t *testing.T) {
 
 // setsOf gives the address and text RRsets of an owner name; those that are not in the text are
 // empty.
-func setsOf(t *testing.T, owner, text string) []zone.RRset {
+func setsOf(t *testing.T, owner, text string) []RRset {
 	t.Helper()
 	name, err := zone.ParseName(owner, example)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sets := []zone.RRset{{Owner: name, Type: dns.TypeA}, {Owner: name, Type: dns.TypeTXT}}
+	sets := []RRset{{Owner: []byte(name.Wire()), Type: dns.TypeA}, {Owner: []byte(name.Wire()), Type: dns.TypeTXT}}
 	if text == "" {
 		return sets
 	}
@@ -283,7 +296,7 @@ func setsOf(t *testing.T, owner, text string) []zone.RRset {
 			set = &sets[1]
 		}
 		set.TTL = rr.Header().Ttl
-		set.RDATA = append(set.RDATA, zone.RDATA{Wire: string(wire[zone.WireNameLen(wire)+recordFixed : n])})
+		set.RDATA = append(set.RDATA, wire[zone.WireNameLen(wire)+recordFixed:n])
 	}
 	return sets
 }

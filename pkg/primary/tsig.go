@@ -86,6 +86,9 @@ func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
 // MarshalText is as String.
 func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
+// Provider signs and verifies messages with the key alone.
+func (k Key) Provider() dns.TsigProvider { return keyring{k.Name: &k} }
+
 // keyring is keys by their names. It verifies requests, and signs and verifies what followers
 // are asked.
 type keyring map[zone.Name]*Key

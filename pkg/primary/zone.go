@@ -153,10 +153,18 @@ func (c *cursor) skip() {
 	}
 }
 
-// Replace gives the generation behind z in which RRsets are others: each set takes the place of
-// the one of its owner name and type, and one without RDATA removes it. The SOA is that of z, or
-// of the sets, with the serial. It costs what has changed: all else is shared with z.
-func (z *Zone) Replace(serial zone.Serial, sets []zone.RRset) (*Zone, error) {
+// RRset is what takes the place of the RRset of an owner name and a type.
+type RRset struct {
+	Owner []byte // in wire form, letter case as it is to be served
+	Type  uint16
+	TTL   uint32
+	RDATA [][]byte // in wire form, uncompressed; none: the RRset goes
+}
+
+// Replace gives the generation behind z in which RRsets are others. The SOA is that of z, or of
+// the sets, with the serial. It costs what has changed: all else is shared with z. An error is a
+// [*RecordError].
+func (z *Zone) Replace(serial zone.Serial, sets []RRset) (*Zone, error) {
 	changes, err := z.changes(sets)
 	if err != nil {
 		return nil, err
@@ -180,18 +188,22 @@ func (z *Zone) Replace(serial zone.Serial, sets []zone.RRset) (*Zone, error) {
 // change is an RRset that takes the place of another.
 type change struct {
 	key []byte
-	set *zone.RRset
+	set *RRset
 }
 
 // changes gives RRsets in the order of the zone; one without a set, for the SOA, is first.
-func (z *Zone) changes(sets []zone.RRset) ([]change, error) {
+func (z *Zone) changes(sets []RRset) ([]change, error) {
 	changes := make([]change, 1, len(sets)+1)
 	for i := range sets {
 		set := &sets[i]
-		if !set.Owner.IsIn(z.name) {
-			return nil, recordError(set.Owner, set.Type, errNotInZone)
+		owner, err := zone.NameFromWire(set.Owner)
+		if err == nil && !owner.IsIn(z.name) {
+			err = errNotInZone
 		}
-		changes = append(changes, change{appendKey(nil, []byte(set.Owner.Wire()), len(z.name.Wire())), set})
+		if err != nil {
+			return nil, &RecordError{Owner: owner, Type: set.Type, Err: err}
+		}
+		changes = append(changes, change{appendKey(nil, set.Owner, len(z.name.Wire())), set})
 	}
 	slices.SortStableFunc(changes[1:], func(a, b change) int { return bytes.Compare(a.key, b.key) })
 	return changes, nil
@@ -231,12 +243,13 @@ func (z *Zone) rewrite(old []*message, changes []change, serial zone.Serial) ([]
 			continue
 		}
 		for _, d := range ch.set.RDATA {
-			r := record{owner: []byte(ch.set.Owner.Wire()), typ: ch.set.Type, ttl: ch.set.TTL, rdata: []byte(d.Wire)}
+			r := record{owner: ch.set.Owner, typ: ch.set.Type, ttl: ch.set.TTL, rdata: d}
 			if r.typ == dns.TypeSOA && len(r.rdata) >= soaFixed {
 				r.rdata = withSerial(r.rdata, serial)
 			}
 			if err := c.check(&r); err != nil {
-				return nil, recordError(ch.set.Owner, r.typ, err)
+				owner, _ := zone.NameFromWire(r.owner) // it was read before
+				return nil, &RecordError{Owner: owner, Type: r.typ, Err: err}
 			}
 			c.add(&r)
 		}
@@ -253,10 +266,6 @@ func (z *Zone) rewrite(old []*message, changes []change, serial zone.Serial) ([]
 		c.add(&r)
 	}
 	return c.pack(), nil
-}
-
-func recordError(owner zone.Name, typ uint16, err error) error {
-	return &RecordError{Owner: owner, Type: typ, Err: err}
 }
 
 // RecordError says which record cannot be served.

@@ -101,7 +101,7 @@ ok zone ixfr.test: ixfr-from-differences is on: secondaries transfer what change
 ok zone ixfr.test: SERVER serves serial 10, as the file has
 ok zone inline.test: BIND signs it inline under serials of its own; that of the file counts here
 ok zone inline.test: SERVER serves serial 10, as the file has
-error zone dynamic.test: dynamic.test is a dynamic zone of BIND, whose file only named may write | take allow-update and update-policy away from the zone, let it have inline-signing yes, or send it updates: publish: update://SERVER
+error zone dynamic.test: dynamic.test is a dynamic zone of BIND, whose file only named may write | take allow-update and update-policy away from the zone, let it have inline-signing yes, or send it updates: publish: update://SERVER?key=NAME
 ok zone dynamic.test: SERVER serves serial 10, as the file has
 error zone stranger.test: TOOL zonestatus stranger.test: exit status 1: rndc: 'zonestatus' failed: not found; no matching zone 'stranger.test' in any view | write zone "stranger.test" { type primary; file "DIR/plain.test.db"; ixfr-from-differences yes; }; into named.conf
 error zone plain.test: BIND reads DIR/plain.test.db, which is not the output `+moved.File+` | let it read the output, or write output: DIR/plain.test.db

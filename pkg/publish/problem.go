@@ -26,7 +26,7 @@ func (d *Delivery) makeUp() string {
 func problemDynamic(r *reloading) *diag.Diagnostic {
 	return problem(diag.CodeReloadDynamic,
 		fmt.Sprintf("%s is a dynamic zone of BIND, whose file only named may write", displayName(r.Zone.String())),
-		"take allow-update and update-policy away from the zone, let it have inline-signing yes, or send it updates: publish: update://"+r.Reload.Server)
+		"take allow-update and update-policy away from the zone, let it have inline-signing yes, or send it updates: publish: update://"+r.Reload.Server+"?key=NAME")
 }
 
 func problemServedSerial(r *reloading) *diag.Diagnostic {

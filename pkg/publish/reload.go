@@ -47,6 +47,7 @@ type Delivery struct {
 	Reload      Reload
 	Hooks       [][]string    // argument lists, run one after the other behind a verified reload
 	HookTimeout time.Duration // for each hook; 0 means DefaultHookTimeout
+	Push        *Pusher       // who sends the zone to a server, in place of a reload; nil: nobody does
 
 	Old          *zone.Serial // of the file that stands there; nil: none is known
 	New          zone.Serial
@@ -69,14 +70,14 @@ type Delivery struct {
 // Owed is what is still to be done for a zone that is published. The zero Owed
 // is nothing. Who remembers it hands it to the next Delivery.
 type Owed struct {
-	Reload bool  `json:"reload,omitempty"` // and all hooks after it
+	Reload bool  `json:"reload,omitempty"` // or a push, and all hooks after it
 	Hooks  []int `json:"hooks,omitempty"`  // indexes into Delivery.Hooks
 }
 
 // Any tells whether anything is owed.
 func (o Owed) Any() bool { return o.Reload || len(o.Hooks) > 0 }
 
-// Outcome is what came of a reload.
+// Outcome is what came of a reload, or of a push.
 type Outcome uint8
 
 // The outcomes of a reload.
@@ -84,7 +85,7 @@ const (
 	NotReloaded Outcome = iota // there was no reason, or there is no driver
 	Confirmed                  // the server serves the new zone or a later one; with DriverExec and no server: the program said so
 	Unconfirmed                // nobody knows; the new file stays
-	LoadFailed                 // the server could not load the new file
+	LoadFailed                 // the server could not load the new file, or does not take what it is sent
 	Withdrawn                  // the server served the new zone, and then no more
 )
 
@@ -99,7 +100,8 @@ type Delivered struct {
 	Outcome    Outcome
 	RolledBack bool      // the previous file is in its place again
 	Forward    *Forward  // what was there before is in its place again, under a later serial; nil: it is not
-	Problems   diag.List // with the reload and the hooks
+	Pushed     *Pushed   // to the server; nil: nothing was to be
+	Problems   diag.List // with the reload, the push and the hooks
 	Owed       Owed      // to be handed to the next delivery
 }
 
@@ -108,6 +110,9 @@ type Delivered struct {
 // server says it cannot load makes room for the one that was there before, under
 // a later serial where the new one was served: see [Forward].
 //
+// With [Delivery.Push] the zone is sent to the server in place of that, once the file is
+// written; no file is put back then, whatever comes of it.
+//
 // With an error the server was told nothing, and the old file stands unless
 // [Delivered.Changed] says otherwise. It is a *diag.Diagnostic where the name
 // server is the reason. What goes wrong behind the rename is in
@@ -115,6 +120,9 @@ type Delivered struct {
 func Deliver(ctx context.Context, d *Delivery, text *zonefile.Text, verify func(*os.File) error) (Delivered, error) {
 	own := *d
 	d = &own // what is found to be owed is written there
+	if d.Push != nil {
+		return d.deliverPushed(ctx, text, verify)
+	}
 	r := newReloading(d)
 	if r.driver != nil && !d.Moved && !d.Owed.Reload {
 		d.Owed.Reload = r.behind(ctx)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/pull"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/watch"
 )
@@ -237,6 +238,7 @@ func (e *exposition) zones(s *watch.Snapshot, now time.Time) {
 			}
 		}
 	}
+	e.pulled(zones)
 	const failures, problems = "aliasflat_zone_failures_total", "aliasflat_zone_problems"
 	e.metric(failures, counter, "Attempts that an error kept from being published, by its code.")
 	for _, z := range zones {
@@ -249,6 +251,41 @@ func (e *exposition) zones(s *watch.Snapshot, now time.Time) {
 		for _, severity := range []diag.Severity{diag.Error, diag.Warning} {
 			e.labeled(problems, float64(z.Problems.Count(severity)), z.labels+","+joinLabels("severity", severity.String()))
 		}
+	}
+}
+
+// pulled is how sources are transferred from other primaries.
+func (e *exposition) pulled(zones []labeledZone) {
+	zones = slices.DeleteFunc(slices.Clone(zones), func(z labeledZone) bool { return z.Pulled == nil })
+	if len(zones) == 0 {
+		return
+	}
+	for _, m := range []struct {
+		name string
+		kind kind
+		help string
+		of   func(p *pull.Status) (value float64, known bool)
+	}{
+		{"aliasflat_pull_serial", gauge, "The serial of the copy of a zone that is pulled.", func(p *pull.Status) (float64, bool) { return float64(p.Serial), p.Known }},
+		{"aliasflat_pull_last_check_timestamp_seconds", gauge, "When its primary was last known to have what is kept, in seconds since 1970.", func(p *pull.Status) (float64, bool) { return at(p.Checked) }},
+		{"aliasflat_pull_expires_timestamp_seconds", gauge, "When the copy is too old unless its primary answers, in seconds since 1970.", func(p *pull.Status) (float64, bool) { return at(p.Expires) }},
+		{"aliasflat_pull_expired", gauge, "Whether the copy is older than its EXPIRE; what is published stands.", func(p *pull.Status) (float64, bool) { return truth(p.Expired), true }},
+		{"aliasflat_pull_failing", gauge, "Whether the last check or transfer failed.", func(p *pull.Status) (float64, bool) { return truth(p.Failed > 0), true }},
+		{"aliasflat_pull_checks_total", counter, "How often its primary was asked.", func(p *pull.Status) (float64, bool) { return float64(p.Checks), true }},
+		{"aliasflat_pull_failures_total", counter, "Checks and transfers that failed.", func(p *pull.Status) (float64, bool) { return float64(p.Failures), true }},
+	} {
+		e.metric(m.name, m.kind, m.help)
+		for _, z := range zones {
+			if value, known := m.of(z.Pulled); known {
+				e.labeled(m.name, value, z.labels)
+			}
+		}
+	}
+	const transfers = "aliasflat_pull_transfers_total"
+	e.metric(transfers, counter, "Transfers from its primary: whole, and of what has changed.")
+	for _, z := range zones {
+		e.labeled(transfers, float64(z.Pulled.Whole), z.labels+","+joinLabels("kind", "whole"))
+		e.labeled(transfers, float64(z.Pulled.Incremental), z.labels+","+joinLabels("kind", "incremental"))
 	}
 }
 

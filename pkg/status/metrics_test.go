@@ -104,6 +104,13 @@ func TestMetricsOfZones(t *testing.T) {
 		{"aliasflat_secondary_lag_seconds", "zone=example.com,secondary=192.0.2.54:53", 0},
 		{"aliasflat_secondary_lag_seconds", "zone=example.com,secondary=192.0.2.55:53", 75},
 		{"aliasflat_secondary_failures_total", "zone=example.com,secondary=192.0.2.55:53", 6},
+		{"aliasflat_pull_serial", "zone=pulled.example,view=", 7},
+		{"aliasflat_pull_expired", "zone=pulled.example,view=", 1},
+		{"aliasflat_pull_failing", "zone=pulled.example,view=", 1},
+		{"aliasflat_pull_checks_total", "zone=pulled.example,view=", 9},
+		{"aliasflat_pull_failures_total", "zone=pulled.example,view=", 4},
+		{"aliasflat_pull_transfers_total", "zone=pulled.example,view=,kind=whole", 2},
+		{"aliasflat_pull_transfers_total", "zone=pulled.example,view=,kind=incremental", 1},
 		{"aliasflat_targets", "", 12},
 		{"aliasflat_targets_failing", "", 2},
 		{"aliasflat_lookups_in_flight", "", 1},
@@ -157,7 +164,7 @@ func TestMetricsHaveNoValueTwice(t *testing.T) {
 	s := someZones()
 	s.Zones = append(s.Zones, s.Zones[0])
 	_, families := scrape(t, Options{Snapshot: func() *watch.Snapshot { return s }})
-	if n := len(families["aliasflat_zone_serial"].GetMetric()); n != 3 {
+	if n := len(families["aliasflat_zone_serial"].GetMetric()); n != 4 {
 		t.Errorf("%d serials", n)
 	}
 }

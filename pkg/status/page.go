@@ -101,7 +101,13 @@ func row(z *watch.Zone, now time.Time) pageRow {
 			r.Notes = append(r.Notes, n.word)
 		}
 	}
-	if sorted := z.Problems.Sorted(); len(sorted) > 0 {
+	if p := z.Pulled; p != nil && p.Problem != nil {
+		r.Problem = p.Problem
+		if p.Expired {
+			r.Notes = append(r.Notes, "expired")
+		}
+	}
+	if sorted := z.Problems.Sorted(); len(sorted) > 0 && (r.Problem == nil || z.Problems.HasErrors()) {
 		r.Problem = sorted[0]
 		for _, d := range sorted {
 			if d.Severity == diag.Error {

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/pull"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/watch"
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -66,6 +67,13 @@ func someZones() *watch.Snapshot {
 				},
 			},
 			{Source: "zones/unnamed.zone", Phase: watch.PhaseFailing},
+			{
+				Name: zone.MustParseName("pulled.example."), Source: "axfr://192.0.2.1/pulled.example", Phase: watch.PhasePublished, Published: true, Serial: 8,
+				Pulled: &pull.Status{
+					Serial: 7, Known: true, Checked: now.Add(-time.Hour), Expires: now.Add(-time.Minute), Expired: true, Failed: 3, Checks: 9, Failures: 4, Whole: 2, Incremental: 1,
+					Problem: &diag.Diagnostic{Severity: diag.Error, Code: diag.CodePullExpired, Message: "the copy is too old"},
+				},
+			},
 			{Name: zone.Root, Phase: watch.PhaseStarting},
 		},
 	}
@@ -135,6 +143,7 @@ func TestPage(t *testing.T) {
 	for _, want := range []string{
 		"<td>example.com<td>published<td class=\"number\">2026112201", "1m30s ago", "in 2", "Up 1d2h", "12 targets, 2 failing",
 		"holding <b>stale</b> <b>guarded</b>", "failing <b>held</b>", "zones/unnamed.zone", "&lt;script&gt;", "[bad-address]",
+		"published <b>expired</b>", "the copy is too old", "[pull-expired]",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page has no %q", want)

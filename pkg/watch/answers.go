@@ -75,15 +75,32 @@ func (l *loop) take(ctx context.Context, a answered) {
 	}
 	l.tally(&settled)
 	l.distrusts = l.distrusts || settled.Reason == resolve.ReasonBadResolver
-	old := t.answer
+	old, was := t.answer, t.fresh()
 	l.table.count(t, func() {
 		t.answer, t.asked = &settled, momentOf(now)
 		t.failed = failures(t.failed, &settled)
 		t.had, t.lost = t.had || t.fresh(), t.lost && !t.fresh()
 	})
 	l.askAgain(t, &a.answer, old)
+	if t.fresh() && !was {
+		l.contradict(t)
+	}
 	l.answered(t, old)
 	l.tellTarget(t, old)
+}
+
+// contradict is for the other type of a name that is back, which was said not to exist before that:
+// nobody has confirmed that of the type.
+func (l *loop) contradict(t *target) {
+	other := t.question
+	other.Type = dns.TypeA + dns.TypeAAAA - other.Type
+	o := l.table.targets[other]
+	if o == nil || o.answer == nil || o.answer.Outcome != resolve.NXDomain {
+		return
+	}
+	doubtful := *o.answer
+	doubtful.Confirmed = false
+	l.table.count(o, func() { o.answer = &doubtful })
 }
 
 // early is for how many seconds it cannot be told of a name that is said not to exist whether

@@ -120,7 +120,7 @@ func (l *loop) read(ctx context.Context, b *build, advise func([]byte)) {
 			continue
 		}
 		source, problems := l.work.Host.Load(i)
-		b.files[k] = []string{l.work.Zones[i].Source}
+		b.files[k] = []string{l.work.Zones[i].file()}
 		if len(problems) > 0 {
 			// Without a text it is a zone with errors to those whose targets lie in it: nobody else
 			// is asked for its names.
@@ -370,6 +370,9 @@ func (l *loop) finish(f finished) {
 		l.tellChanges(m, r, old, knew)
 	} else if d.Written {
 		l.tell(m, Event{Kind: KindRewritten, Message: "written anew under its serial"})
+	}
+	if d.Pushed != "" {
+		l.tell(m, Event{Kind: KindPushed, Message: d.Pushed})
 	}
 	l.attempted(m, now, slices.Concat(r.Problems, d.Problems), failed)
 	if failed {

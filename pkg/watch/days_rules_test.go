@@ -321,6 +321,49 @@ func TestOneTypeBack(t *testing.T) {
 	}
 }
 
+// A target that is back with the addresses that it had has lost neither type, whichever is asked
+// first: that the name did not exist was said of both, before that.
+func TestBackTypeByType(t *testing.T) {
+	for name, change := range map[string]func(*Work){"one resolver": func(*Work) {}, "two resolvers": agrees} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				both := func() {
+					w.has("cdn.example.net.", 60, "192.0.2.1")
+					w.hasAAAA("cdn.example.net.", 60, "2001:db8::1")
+				}
+				both()
+				h := newHost(source("example.com.", "cdn.example.net."), healthy(w, 10))
+				d, _ := daemon(t, h, w, change)
+				wait(2 * time.Second)
+				for _, last := range addressTypes {
+					w.gone("cdn.example.net.")
+					w.mu.Lock()
+					q := resolve.Question{Target: zone.MustParseName("cdn.example.net."), Type: last}
+					long := w.answers[q]
+					long.NegativeTTL = 600
+					w.answers[q] = long
+					w.mu.Unlock()
+					wait(time.Hour)
+					if !d.Snapshot().Zones[0].Held {
+						t.Fatal("it is not gone")
+					}
+					both()
+					wait(20 * time.Minute)
+					if got := h.addresses(0); !slices.Equal(got, []string{"192.0.2.1", "2001:db8::1"}) || h.written()[0] != 1 {
+						t.Errorf("%s last: %v is published, after %d publications: %v", dns.TypeToString[last], got, h.written()[0], d.Snapshot().Zones[0].Problems)
+					}
+				}
+				w.gone("cdn.example.net.", dns.TypeA) // one that is left without a type still loses it
+				wait(time.Hour)
+				if got := h.addresses(0); !slices.Equal(got, []string{"2001:db8::1"}) {
+					t.Errorf("%v is published in the end", got)
+				}
+			})
+		})
+	}
+}
+
 // Old addresses that a resolver could not refresh are from before what is known: they bring nothing
 // back of a target that was gone, past the guard that looks at it, nor a type that it had not.
 func TestStaleAnswer(t *testing.T) {

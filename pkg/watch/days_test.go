@@ -362,10 +362,12 @@ func (c *change) latest() time.Time {
 	deadline := c.at.Add(c.life + DefaultFloor + 5*time.Second)
 	// What is estimated falls later than what is true.
 	wait := max(time.Duration(slices.Max(c.target.allTTLs))*time.Second, c.target.life(), DefaultFloor) + time.Second
+	// A target that was gone, or the type that is new in place of another, is seen several times first.
+	deadline = deadline.Add(3*wait + 2*negativeTTL*time.Second)
 	if len(c.set) == 0 { // it is confirmed by a second resolver, or by the same one later
-		return deadline.Add(wait + 3*(negativeTTL*time.Second+DefaultFloor))
+		deadline = deadline.Add(negativeTTL*time.Second + 3*DefaultFloor)
 	}
-	return deadline.Add(3*wait + 2*negativeTTL*time.Second) // a target that was gone is seen several times first
+	return deadline
 }
 
 // log adds to the timeline of a target. It is called with mu held.

@@ -32,7 +32,7 @@ type mover struct {
 	edge       int
 	generation [2]int // of the addresses of each edge
 	absent     bool
-	without    uint16 // the type that it has not; 0: it has both
+	without    [2]uint16 // the type that each edge has not; 0: it has both
 	past       map[uint16][]stretch
 	allTTLs    []uint32 // that its RRsets had together
 }
@@ -60,7 +60,7 @@ func newMovers(seed uint64, n int) *movers {
 		m.generation[1] = 1
 		m.noteTTL()
 		if i%5 == 4 {
-			m.without = dns.TypeAAAA
+			m.without = [2]uint16{dns.TypeAAAA, dns.TypeAAAA}
 		}
 		w.targets = append(w.targets, m)
 		w.byName[m.name] = m
@@ -121,12 +121,12 @@ func (w *movers) text() string {
 	for _, m := range w.targets {
 		if !m.chain {
 			if !m.absent {
-				m.write(&b, m.name.String(), m.generation[0])
+				m.write(&b, m.name.String(), 0)
 			}
 			continue
 		}
-		for i, generation := range m.generation {
-			m.write(&b, m.edgeName(i), generation)
+		for i := range m.generation {
+			m.write(&b, m.edgeName(i), i)
 		}
 		if !m.absent {
 			fmt.Fprintf(&b, "%s %d IN CNAME %s\n", m.name, m.way, m.edgeName(m.edge))
@@ -137,12 +137,12 @@ func (w *movers) text() string {
 
 func (m *mover) edgeName(i int) string { return fmt.Sprintf("edge%d-%d.example.net.", m.number, i) }
 
-func (m *mover) write(b *strings.Builder, owner string, generation int) {
+func (m *mover) write(b *strings.Builder, owner string, edge int) {
 	for _, qtype := range addressTypes {
-		if m.without == qtype {
+		if m.without[edge] == qtype {
 			continue
 		}
-		for _, a := range m.addresses(qtype, generation) {
+		for _, a := range m.addresses(qtype, m.generation[edge]) {
 			fmt.Fprintf(b, "%s %d IN %s %s\n", owner, m.ttl, dns.TypeToString[qtype], a)
 		}
 	}
@@ -173,11 +173,11 @@ func (w *movers) moveOne(m *mover) string {
 	case p < 6:
 		m.absent = true
 		return "is gone"
-	case p < 14 && m.without == 0:
-		m.without = addressTypes[w.rand.IntN(2)]
-		return "has no " + dns.TypeToString[m.without]
+	case p < 14 && m.without[m.edge] == 0:
+		m.without[m.edge] = addressTypes[w.rand.IntN(2)]
+		return "has no " + dns.TypeToString[m.without[m.edge]]
 	case p < 14:
-		m.without = 0
+		m.without[m.edge] = 0
 		return "has both types"
 	case p < 26:
 		m.ttl, m.way = w.someTTL(), w.someTTL()

@@ -18,6 +18,7 @@ const (
 	KindPublished Kind = "published" // a zone went out under a new serial
 	KindChanged   Kind = "changed"   // an address RRset of that zone is another one; told before KindPublished
 	KindRewritten Kind = "rewritten" // an output was written anew under its serial
+	KindPushed    Kind = "pushed"    // a server was sent what is published, and is seen to have it
 	KindFailing   Kind = "failing"   // a zone cannot be published; what was published stands
 	KindRecovered Kind = "recovered" // a zone that was failing or holding is as it should be
 	KindHolding   Kind = "holding"   // a zone holds last good addresses, or a guard holds something back
@@ -32,7 +33,11 @@ const (
 	KindTransferred Kind = "transferred" // a secondary has transferred a zone, or its transfer was cut short
 	KindFollows     Kind = "follows"     // a secondary serves what is published, or cannot be told or asked
 	KindLags        Kind = "lags"        // a secondary does not serve what is published, for long
-	KindDenied      Kind = "denied"      // somebody has asked the primary for what he does not get
+	KindPulled      Kind = "pulled"      // a zone was transferred from its primary, or that answers again
+	KindPullFails   Kind = "pull-fails"  // a primary does not answer, or what it sends cannot be used; the copy is used on
+	KindExpired     Kind = "expired"     // the copy of a zone is older than its EXPIRE; what is published stands
+
+	KindDenied Kind = "denied" // somebody has asked the primary for what he does not get
 )
 
 // Event is something that happened. It never changes once it is told.

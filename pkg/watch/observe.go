@@ -168,6 +168,9 @@ func (l *loop) show() *Snapshot {
 			}
 		}
 		z.Oldest = l.oldest(m)
+		if l.work.Pulled != nil {
+			z.Pulled = l.work.Pulled(i)
+		}
 		s.Zones[i] = z
 	}
 	return s

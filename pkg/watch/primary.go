@@ -12,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/aliasflat/aliasflat/pkg/compile"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/primary"
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -30,10 +31,17 @@ type Primary struct {
 	mu       sync.Mutex
 	catalog  zone.Name
 	zones    map[zone.Name]*tally
+	made     map[zone.Name]made
 	refusals map[string]uint64
 	told     int // refusals since toldSince
 	untold   int // of those, that were not told
 	since    time.Time
+}
+
+// made is from what a generation was made.
+type made struct {
+	zone *primary.Zone
+	from compile.Flat
 }
 
 // tally counts the transfers of a zone.
@@ -70,11 +78,11 @@ type Follower struct {
 func (f *Follower) Lags() bool { return f.Lag >= LagAlarm }
 
 // NewPrimary opens the sockets of a primary, which serves from [Primary.Run] on. Its observer is
-// the primary itself. What happens is told to tell, by several goroutines at once.
+// the primary itself, but for Notified. What happens is told to tell, by several goroutines at once.
 func NewPrimary(o primary.Options, setup primary.Setup, tell func(Event)) (*Primary, error) {
-	p := &Primary{tell: tell, catalog: setup.Catalog.Name, zones: map[zone.Name]*tally{}, refusals: map[string]uint64{}}
+	p := &Primary{tell: tell, catalog: setup.Catalog.Name, zones: map[zone.Name]*tally{}, made: map[zone.Name]made{}, refusals: map[string]uint64{}}
 	o.Limits.Lag = LagAlarm
-	o.Observer = primary.Observer{Refused: p.refused, Transferred: p.transferred, Followed: p.followed, Problem: p.problem}
+	o.Observer = primary.Observer{Refused: p.refused, Transferred: p.transferred, Followed: p.followed, Problem: p.problem, Notified: o.Observer.Notified}
 	var err error
 	p.server, err = primary.New(o, setup)
 	if err != nil {
@@ -104,6 +112,9 @@ func (p *Primary) Configure(setup primary.Setup) error {
 	p.catalog = setup.Catalog.Name
 	p.mu.Unlock()
 	err := p.server.Configure(setup)
+	p.mu.Lock()
+	maps.DeleteFunc(p.made, func(name zone.Name, m made) bool { return p.server.Generation(name) != m.zone })
+	p.mu.Unlock()
 	if _, shrunk := errors.AsType[*primary.ShrinkError](err); shrunk {
 		p.problem(err)
 		return nil
@@ -122,14 +133,47 @@ func (p *Primary) Loaded(name zone.Name) bool { return p.server.Generation(name)
 
 // Publish serves a flattened zone, which is durable already, and has its secondaries told.
 func (p *Primary) Publish(z *zonefile.Zone) error {
-	if len(z.Marked(zonefile.MarkALIAS)) > 0 {
-		return fmt.Errorf("serve %s: it is not flattened", z.Name)
-	}
-	packed, err := Served(z)
+	packed, err := flat(z)
 	if err != nil {
 		return err
 	}
 	return p.server.Publish(packed)
+}
+
+// flat packs a zone, unless it has ALIAS entries.
+func flat(z *zonefile.Zone) (*primary.Zone, error) {
+	if len(z.Marked(zonefile.MarkALIAS)) > 0 {
+		return nil, fmt.Errorf("serve %s: it is not flattened", z.Name)
+	}
+	return Served(z)
+}
+
+// PublishResult serves a result, which is durable already, as [Primary.Publish] does what it is
+// read from. Where no more than addresses have changed since the result before, that costs what
+// has changed; else the zone is read.
+func (p *Primary) PublishResult(r *compile.Result, read func() *zonefile.Zone) error {
+	p.mu.Lock()
+	last := p.made[r.Name]
+	p.mu.Unlock()
+	var latest *primary.Zone
+	if last.zone != nil && p.server.Generation(r.Name) == last.zone {
+		latest = Revised(last.zone, last.from, r)
+	}
+	if latest == nil {
+		var err error
+		if latest, err = flat(read()); err != nil {
+			return err
+		}
+	}
+	err := p.server.Publish(latest)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil {
+		p.made[r.Name] = made{latest, r.Flat()}
+	} else {
+		delete(p.made, r.Name)
+	}
+	return err
 }
 
 // Notify has the secondaries of a zone told of what is served; the zero Name is for all zones. It

@@ -6,6 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/aliasflat/aliasflat/pkg/compile"
 	"github.com/aliasflat/aliasflat/pkg/primary"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
@@ -37,4 +38,25 @@ func Served(z *zonefile.Zone) (*primary.Zone, error) {
 		return nil, failed
 	}
 	return b.Zone()
+}
+
+// Revised gives the generation behind z, which has the records of an earlier result of the same
+// source; nil: it has to be packed as a whole.
+func Revised(z *primary.Zone, old compile.Flat, r *compile.Result) *primary.Zone {
+	changed, ok := r.Since(old)
+	if !ok {
+		return nil
+	}
+	sets := make([]primary.RRset, len(changed))
+	for i, c := range changed {
+		sets[i] = primary.RRset{Owner: c.Owner, Type: c.Type, TTL: c.TTL}
+		for _, a := range c.Addresses {
+			sets[i].RDATA = append(sets[i].RDATA, a.AsSlice())
+		}
+	}
+	latest, err := z.Replace(r.Serial, sets)
+	if err != nil || latest.Records() != r.Content.Count {
+		return nil
+	}
+	return latest
 }

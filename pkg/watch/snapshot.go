@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/pull"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -55,6 +56,8 @@ type Zone struct {
 	Name   zone.Name // the zero Name: the source does not tell it
 	View   string
 	Source string
+	File   string       // that is read and watched for Source; empty: that is one itself
+	Pulled *pull.Status // how Source is transferred; nil: it is a file
 	Output string
 	Phase  Phase
 
@@ -75,6 +78,14 @@ type Zone struct {
 	Stale    bool // held past max-stale
 	Guarded  bool
 	Problems diag.List // of the last attempt
+}
+
+// file is what is read of a zone.
+func (z *Zone) file() string {
+	if z.File != "" {
+		return z.File
+	}
+	return z.Source
 }
 
 // Target is what the daemon knows of one question.

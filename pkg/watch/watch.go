@@ -11,6 +11,7 @@ import (
 
 	"github.com/aliasflat/aliasflat/pkg/compile"
 	"github.com/aliasflat/aliasflat/pkg/diag"
+	"github.com/aliasflat/aliasflat/pkg/pull"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -52,6 +53,7 @@ type Delivery struct {
 	Serial   zone.Serial // that is published now; it holds where Known is set
 	Known    bool
 	Written  bool      // the output was written
+	Pushed   string    // what its server was sent, one clause; empty: nothing was
 	Problems diag.List // an error among them has it tried again
 	Retry    bool      // something is left to do
 }
@@ -67,6 +69,9 @@ type Work struct {
 	Now      func() time.Time        // the time for answers and runs; nil: that of the clock
 	Health   func() []resolve.Health // of the resolvers; nil: nobody knows
 	Primary  *Primary                // that serves the zones; nil: nobody does, or the host alone knows
+	// Pulled tells how the source of a zone is transferred, nil for one that is a file; nil: all
+	// of them are.
+	Pulled func(zone int) *pull.Status
 	// Moved tells whether an output is not the one that was published, because somebody has
 	// removed or changed it. It is called every Poll, while zones are published; nil: nobody
 	// looks.

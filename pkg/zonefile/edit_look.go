@@ -14,7 +14,7 @@ type survey struct {
 	reaches []*reach
 	at      map[string]*reach // by origin
 	last    *reach            // the one of the last record
-	keyword string // by which an ALIAS is called
+	keyword string            // by which an ALIAS is called
 
 	blank    int // records that leave out an owner name that was just said
 	repeated int // those that say it again

@@ -61,7 +61,7 @@ func (b *bench) latency(ctx context.Context, tb testing.TB, targets int) error {
 	}
 	m := &moved{generation: make([]int, targets), at: map[string]time.Time{}}
 	resolver := dnstest.Start(tb, m.text())
-	d, err := b.startDaemon(ctx, dir, fmt.Sprintf("resolvers: [\"%s\"]\nrefresh-floor: 1s\nzones: [{source: zones/*.zone, output: \"out-{zone}.db\", guard: {change: 100%%, convergence: 0}}]\n", resolver.URL()))
+	d, err := b.startDaemon(ctx, dir, "", fmt.Sprintf("resolvers: [\"%s\"]\nrefresh-floor: 1s\nzones: [{source: zones/*.zone, output: \"out-{zone}.db\", guard: {change: 100%%, convergence: 0}}]\n", resolver.URL()))
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 )
 
@@ -39,10 +40,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		records   = flags.Int("records", 1_000_000, "size of the suite's main zone; the others are 1/100, 1/10 and 3 times that")
 		targets   = flags.Int("targets", 100_000, "targets that the suite asks for at most; the other zones have 1/100 and 1/10 of that")
 		aliasflat = flags.String("aliasflat", "", "the aliasflat program: run the suite")
-		part      = flags.String("part", "", "the part of the suite to run, zones, resolve or watch; all if empty")
+		part      = flags.String("part", "", "the part of the suite to run, zones, resolve, watch or primary; all if empty")
 		long      = flags.Bool("long", false, "wait for the slow figures too: PowerDNS with 1/10 of the targets, the daemon with all of them")
 		ttl       = flags.Int("ttl", 0, "TTL in seconds of what the daemon watches while nothing changes; 0: 20, with -long 300")
-		powerDNS  = flags.Bool("powerdns", true, "measure PowerDNS in the resolve part")
+		powerDNS  = flags.Bool("powerdns", true, "measure PowerDNS in the parts resolve and primary")
 		ask       = flags.String("engine", "", "ask the resolver at this URL for all targets and print the cost, as the suite has it done")
 	)
 	if err := flags.Parse(args); err != nil {
@@ -55,8 +56,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errors.New("the suite takes no commands")
 	case *targets < 1:
 		return errors.New("-targets is at least 1")
-	case *part != "" && *part != partZones && *part != partResolve && *part != partWatch:
-		return fmt.Errorf("-part %s is none of %s, %s and %s", *part, partZones, partResolve, partWatch)
+	case *part != "" && !slices.Contains(parts, *part):
+		return fmt.Errorf("-part %s is none of %s", *part, strings.Join(parts, ", "))
 	case *ask != "":
 		return engine(ctx, stdout, *ask, *targets)
 	case *aliasflat != "":

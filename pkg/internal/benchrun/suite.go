@@ -24,7 +24,10 @@ const (
 	partZones   = "zones"
 	partResolve = "resolve"
 	partWatch   = "watch"
+	partPrimary = "primary"
 )
+
+var parts = []string{partZones, partResolve, partWatch, partPrimary}
 
 // settings say what the suite measures.
 type settings struct {
@@ -92,6 +95,9 @@ func suite(ctx context.Context, out io.Writer, s settings) error {
 	}
 	if (s.part == "" || s.part == partWatch) && ctx.Err() == nil {
 		failed = errors.Join(failed, b.watch(ctx, s))
+	}
+	if (s.part == "" || s.part == partPrimary) && ctx.Err() == nil {
+		failed = errors.Join(failed, b.primary(ctx, s))
 	}
 	return errors.Join(failed, ctx.Err())
 }

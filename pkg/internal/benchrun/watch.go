@@ -57,10 +57,12 @@ type daemon struct {
 	ended  chan error
 }
 
-// startDaemon starts it with a configuration and waits until every zone was tried.
-func (b *bench) startDaemon(ctx context.Context, dir, text string) (*daemon, error) {
+// startDaemon starts it with a configuration and waits until every zone was tried. It serves zones
+// at an address, unless that is empty.
+func (b *bench) startDaemon(ctx context.Context, dir, serves, text string) (*daemon, error) {
 	file := filepath.Join(dir, "aliasflat.yaml")
-	if err := os.WriteFile(file, []byte("state: state\nlisten: {control: control.sock}\n"+text), 0o600); err != nil {
+	text = fmt.Sprintf("state: state\nlisten: {control: control.sock, dns: %q}\n", serves) + text
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
 	d := &daemon{log: &bytes.Buffer{}, client: api.NewClient(filepath.Join(dir, "control.sock")), ended: make(chan error, 1)}
@@ -128,7 +130,7 @@ func (b *bench) oneChange(ctx context.Context, tb testing.TB, records int) error
 		return err
 	}
 	output := filepath.Join(dir, "out.db")
-	d, err := b.startDaemon(ctx, dir, fmt.Sprintf("resolvers: [\"%s\"]\nzones: [{source: %s, output: out.db}]\n", resolver.URL(), z.source))
+	d, err := b.startDaemon(ctx, dir, "", fmt.Sprintf("resolvers: [\"%s\"]\nzones: [{source: %s, output: out.db}]\n", resolver.URL(), z.source))
 	if err != nil {
 		return err
 	}
@@ -202,7 +204,7 @@ func (b *bench) manyZones(ctx context.Context, tb testing.TB, zones int) error {
 		}
 	}
 	resolver := dnstest.Start(tb, "cdn.example.net. 300 IN A 192.0.2.1\n")
-	d, err := b.startDaemon(ctx, dir, fmt.Sprintf("resolvers: [\"%s\"]\nzones: [{source: zones/*.zone, output: \"out-{zone}.db\"}]\n", resolver.URL()))
+	d, err := b.startDaemon(ctx, dir, "", fmt.Sprintf("resolvers: [\"%s\"]\nzones: [{source: zones/*.zone, output: \"out-{zone}.db\"}]\n", resolver.URL()))
 	if err != nil {
 		return err
 	}
@@ -289,7 +291,7 @@ func (b *bench) steadyOf(ctx context.Context, out io.Writer, resolver string, al
 			return err
 		}
 	}
-	d, err := b.startDaemon(ctx, dir, fmt.Sprintf("resolvers: [\"udp://%s\"]\nrefresh-floor: 1s\nzones: [{source: zones/*.zone, output: \"out-{zone}.db\"}]\n", resolver))
+	d, err := b.startDaemon(ctx, dir, "", fmt.Sprintf("resolvers: [\"udp://%s\"]\nrefresh-floor: 1s\nzones: [{source: zones/*.zone, output: \"out-{zone}.db\"}]\n", resolver))
 	if err != nil {
 		return err
 	}

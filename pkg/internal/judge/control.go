@@ -14,8 +14,14 @@ type Steered struct {
 	Options string // more lines for the zone in the server's configuration
 }
 
+// The TSIG key that named and knotd know when they are steered, of hmac-sha256.
+const (
+	SteerKey    = "test."
+	SteerSecret = "dGhpcyBpcyBubyBzZWNyZXQgYXQgYWxs"
+)
+
 // StartSteeredNamed starts named as [StartNamed] does, with a control channel.
-// There is a dnssec-policy of the name "test".
+// There is a dnssec-policy of the name "test", and the key "test".
 func StartSteeredNamed(tb testing.TB, zones map[string]Steered) *Server {
 	tb.Helper()
 	var control []string
@@ -24,7 +30,7 @@ func StartSteeredNamed(tb testing.TB, zones map[string]Steered) *Server {
 		if err != nil {
 			return nil, err
 		}
-		const key = "key \"test\" { algorithm hmac-sha256; secret \"dGhpcyBpcyBubyBzZWNyZXQgYXQgYWxs\"; };\n"
+		const key = "key \"test\" { algorithm hmac-sha256; secret \"" + SteerSecret + "\"; };\n"
 		keyFile, err := writeConfig(dir, "rndc.key", key)
 		if err != nil {
 			return nil, err
@@ -67,7 +73,8 @@ func StartSteeredNSD(tb testing.TB, zones map[string]Steered) *Server {
 }
 
 // StartSteeredKnot starts knotd as [StartKnot] does; it always has a control
-// socket.
+// socket. There is the key "test", and an acl "test" that lets it transfer and
+// update a zone; "test-transfer" and "test-update" let it do one of these.
 func StartSteeredKnot(tb testing.TB, zones map[string]Steered) *Server {
 	tb.Helper()
 	var control []string
@@ -82,7 +89,14 @@ func StartSteeredKnot(tb testing.TB, zones map[string]Steered) *Server {
 			fmt.Fprintf(&text, "  - domain: \"%s\"\n    file: \"%s\"\n%s", zone, path, zones[zone].Options)
 		}
 		control = []string{findTool(tb, "knotc"), "-s", filepath.Join(dir, "knot.sock")}
-		return args, amend(filepath.Join(dir, "knot.conf"), "zone:\n", text.String())
+		file := filepath.Join(dir, "knot.conf")
+		const key = "key:\n  - id: test\n    algorithm: hmac-sha256\n    secret: " + SteerSecret + "\n" +
+			"acl:\n  - id: test\n    key: test\n    action: [transfer, update]\n" +
+			"  - id: test-transfer\n    key: test\n    action: transfer\n  - id: test-update\n    key: test\n    action: update\n"
+		if err := amend(file, "acl:\n", key); err != nil {
+			return nil, err
+		}
+		return args, amend(file, "zone:\n", text.String())
 	})
 	server.Control = control
 	return server

@@ -38,6 +38,9 @@ type Server struct {
 
 	log    *Buffer
 	exited chan struct{} // closed when the process has gone
+	signal func(os.Signal) error
+	begin  func() // starts the process anew
+	end    func() // ends it
 }
 
 // StartNamed starts BIND's named as primary of the zones, which map zone name
@@ -62,7 +65,6 @@ func StartKnot(tb testing.TB, zones map[string]string) *Server {
 
 // StartPowerDNS starts pdns_server with its BIND backend, as [StartNamed] does
 // named. It expands ALIAS records with what the resolver at host:port answers.
-// Only the benchmarks need it, so "make deps" does not install it.
 func StartPowerDNS(tb testing.TB, zones map[string]string, resolver string) *Server {
 	tb.Helper()
 	return start(tb, "pdns_server", zones, func(dir string, port int, zones map[string]string) ([]string, error) {
@@ -91,25 +93,51 @@ func (s *Server) Query(tb testing.TB, name string, qtype uint16) *dns.Msg {
 // those that wait while it puts other processes in the place of its old ones.
 const cutLimit = 20
 
-// Transfer gives all records of a zone, in the form of [NamedCompile].
+// Transfer gives all records of a zone, in the form of [NamedCompile], of the serial that the server
+// answers with: for a moment an old process of NSD transfers what it had before, or nothing.
 func (s *Server) Transfer(tb testing.TB, zone string) []string {
 	tb.Helper()
-	question := new(dns.Msg).SetAxfr(dns.Fqdn(zone))
-	envelopes, err := new(dns.Transfer).In(question, s.Addr)
+	var failed error
+	for range cutLimit {
+		records, got, err := s.transfer(dns.Fqdn(zone))
+		if err == nil {
+			answer, askErr := s.ask("udp", zone, dns.TypeSOA)
+			if askErr == nil {
+				if serial, ok := serialOf(answer); ok && serial == got {
+					return records
+				}
+			}
+			err = errors.Join(askErr, fmt.Errorf("serial %d is transferred, and another one served", got))
+		}
+		failed = err
+		<-time.After(pollPeriod)
+	}
+	tb.Fatalf("%s: transfer %s: %v\n%s", s.Name, zone, failed, s.Log())
+	return nil
+}
+
+func (s *Server) transfer(zone string) (records []string, serial uint32, err error) {
+	envelopes, err := new(dns.Transfer).In(new(dns.Msg).SetAxfr(zone), s.Addr)
 	if err != nil {
-		tb.Fatalf("%s: transfer %s: %v\n%s", s.Name, zone, err, s.Log())
+		return nil, 0, err
 	}
 	var text strings.Builder
 	for envelope := range envelopes {
-		if envelope.Error != nil {
-			tb.Fatalf("%s: transfer %s: %v\n%s", s.Name, zone, envelope.Error, s.Log())
+		if err = errors.Join(err, envelope.Error); err != nil {
+			continue
 		}
 		for _, record := range envelope.RR {
+			if soa, ok := record.(*dns.SOA); ok {
+				serial = soa.Serial
+			}
 			fmt.Fprintln(&text, record)
 		}
 	}
+	if err != nil {
+		return nil, 0, err
+	}
 	// The SOA stands at both ends of a transfer.
-	return slices.Compact(Records(text.String()))
+	return slices.Compact(Records(text.String())), serial, nil
 }
 
 // WaitReady returns the serial of a zone as soon as the server has loaded it.
@@ -120,18 +148,24 @@ func (s *Server) WaitReady(tb testing.TB, zone string) uint32 {
 		if answer.Rcode != dns.RcodeSuccess || !answer.Authoritative {
 			return false
 		}
-		for _, record := range answer.Answer {
-			if soa, ok := record.(*dns.SOA); ok {
-				serial = soa.Serial
-				return true
-			}
-		}
-		return false
+		var ok bool
+		serial, ok = serialOf(answer)
+		return ok
 	})
 	if err != nil {
 		tb.Fatalf("%s does not serve %s: %v\n%s", s.Name, zone, err, s.Log())
 	}
 	return serial
+}
+
+// serialOf is that of the SOA in an answer; false where there is none.
+func serialOf(answer *dns.Msg) (serial uint32, ok bool) {
+	for _, record := range answer.Answer {
+		if soa, ok := record.(*dns.SOA); ok {
+			return soa.Serial, true
+		}
+	}
+	return 0, false
 }
 
 // poll asks for an SOA until the answer will do.
@@ -210,38 +244,59 @@ func start(tb testing.TB, name string, zones map[string]string, write config) *S
 // launch starts the process and sees to its end.
 func launch(tb testing.TB, name, path, dir string, args []string, port int) *Server {
 	tb.Helper()
-	server := &Server{
-		Addr:   fmt.Sprintf("127.0.0.1:%d", port),
-		Name:   name,
-		log:    new(Buffer),
-		exited: make(chan struct{}),
-	}
-	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), path, args...)
-	cmd.Dir = dir
-	cmd.Stdout, cmd.Stderr = server.log, server.log
-	// Children that outlive the server hold its output open.
-	cmd.WaitDelay = stopLimit
-	endWithParent(cmd)
-	if err := cmd.Start(); err != nil {
-		tb.Fatalf("start %s: %v", name, err)
-	}
-	go func() {
-		defer close(server.exited)
-		if err := cmd.Wait(); err != nil {
-			_, _ = fmt.Fprintf(server.log, "%s: %v\n", name, err)
+	server := &Server{Addr: fmt.Sprintf("127.0.0.1:%d", port), Name: name, log: new(Buffer)}
+	server.begin = func() {
+		tb.Helper()
+		cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), path, args...)
+		cmd.Dir = dir
+		cmd.Stdout, cmd.Stderr = server.log, server.log
+		// Children that outlive the server hold its output open.
+		cmd.WaitDelay = stopLimit
+		endWithParent(cmd)
+		if err := cmd.Start(); err != nil {
+			tb.Fatalf("start %s: %v", name, err)
 		}
-	}()
-	tb.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-server.exited:
-			return
-		case <-time.After(stopLimit):
+		server.signal = cmd.Process.Signal
+		exited := make(chan struct{})
+		go func() {
+			defer close(exited)
+			if err := cmd.Wait(); err != nil {
+				_, _ = fmt.Fprintf(server.log, "%s: %v\n", name, err)
+			}
+		}()
+		server.exited = exited
+		server.end = func() {
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			select {
+			case <-exited:
+				return
+			case <-time.After(stopLimit):
+			}
+			_ = cmd.Process.Kill()
+			<-exited
 		}
-		_ = cmd.Process.Kill()
-		<-server.exited
-	})
+	}
+	server.begin()
+	tb.Cleanup(func() { server.end() })
 	return server
+}
+
+// Restart ends the server and starts it again, on its port and with what it has in its files. It
+// answers when this returns, and may not have its zones yet.
+func (s *Server) Restart(tb testing.TB) {
+	tb.Helper()
+	s.Down(tb, func() {})
+}
+
+// Down is Restart with something that is done while the server is down.
+func (s *Server) Down(tb testing.TB, do func()) {
+	tb.Helper()
+	s.end()
+	do()
+	s.begin()
+	if err := s.poll(tb.Context(), ".", func(*dns.Msg) bool { return true }); err != nil {
+		tb.Fatalf("%s does not start again: %v\n%s", s.Name, err, s.Log())
+	}
 }
 
 // freePort finds a port that is free for UDP and TCP.

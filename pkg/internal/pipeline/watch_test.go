@@ -72,7 +72,12 @@ func (r *running) stop(t *testing.T) error {
 // until waits for something that other processes do.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); {
+	untilWithin(t, time.Minute, what, done)
+}
+
+func untilWithin(t *testing.T, limit time.Duration, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !done(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: it takes too long", what)
 		}

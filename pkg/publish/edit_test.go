@@ -73,7 +73,7 @@ func TestWriteEdited(t *testing.T) {
 	}
 }
 
-// TestWriteEditedMeanwhile has somebody write the file before, between and behind the looks.
+// TestWriteEditedMeanwhile has somebody write the file before the replacement.
 func TestWriteEditedMeanwhile(t *testing.T) {
 	path := editedFile(t)
 	err := WriteEdited(path, editedText(t), ETag([]byte("another text")))

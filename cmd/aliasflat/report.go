@@ -49,7 +49,8 @@ type ZoneReport struct {
 	Forward    *publish.Forward // Output holds that under a later serial; nil: it does not
 	Owed       publish.Owed     // to the name server and hooks
 	Unplanned  bool             // it would be written, but that is not what was planned (--plan)
-	Changes    *change          // what diff shows; nil: it was not asked
+	Changes    *change          // what diff shows, or an edit; nil: it was not asked
+	Edit       *sourceEdit      // of record; nil: it was none
 
 	OldSerial *uint32 // nil: none is known
 	NewSerial *uint32 // nil: the zone was only checked, or failed
@@ -216,6 +217,9 @@ func (z *ZoneReport) writeSummary(b *strings.Builder, p paint) {
 	if line := z.summary(); line != "" {
 		b.WriteString(visible(line) + "\n")
 	}
+	if z.Edit != nil {
+		z.Edit.writeText(b, p)
+	}
 	if z.Changes != nil {
 		z.Changes.writeChanges(b, p)
 	}
@@ -235,6 +239,8 @@ func (z *ZoneReport) summary() string {
 		return name + ": not written, because of --fail-on warning"
 	case z.Unplanned:
 		return name + ": not written, because of --plan"
+	case z.Edit != nil:
+		return z.Edit.heading(z)
 	case z.Changes != nil:
 		return z.Changes.heading(z)
 	case z.NewSerial == nil && z.Aliases == 0:
@@ -290,7 +296,7 @@ func (z *ZoneReport) status() string {
 		return "written"
 	case z.Changed:
 		return "would-change"
-	case z.NewSerial == nil:
+	case z.NewSerial == nil && z.Edit == nil:
 		return "checked"
 	default:
 		return "unchanged"
@@ -335,7 +341,9 @@ type jsonZone struct {
 	Alias       jsonAlias        `json:"alias"`
 	Reload      *jsonReload      `json:"reload,omitempty"` // left out where there was none
 	Push        *jsonPush        `json:"push,omitempty"`   // left out where the zone is sent nowhere
-	Changes     []jsonChange     `json:"changes,omitzero"` // of diff alone
+	Changes     []jsonChange     `json:"changes,omitzero"` // of diff and record
+	ETag        string           `json:"etag,omitempty"`   // of the source that record leaves
+	Text        []string         `json:"text,omitempty"`   // of record --dry-run: a unified difference
 	Explicit    []jsonNote       `json:"explicit,omitempty"`
 	Diagnostics []jsonDiagnostic `json:"diagnostics"`
 }
@@ -414,6 +422,8 @@ func (r *report) renderJSON(w io.Writer) error {
 			Reload:      z.jsonReload(),
 			Push:        z.jsonPush(),
 			Changes:     z.Changes.json(),
+			ETag:        z.Edit.tag(),
+			Text:        z.Edit.lines(),
 			Explicit:    jsonNotes(z.Explicit),
 			Diagnostics: jsonDiagnostics(z.Diagnostics),
 		})

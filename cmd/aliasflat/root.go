@@ -229,6 +229,7 @@ func commands() []command {
 		{"check", newCheckCommand},
 		{"diff", newDiffCommand},
 		{"serial", newSerialCommand},
+		{"record", newRecordCommand},
 		{"resolve", newResolveCommand},
 		{"state", newStateCommand},
 		{"accept", newAcceptCommand},

@@ -250,13 +250,18 @@ func (s *Session) dependsOnBad(m *alias.Member) *diag.Diagnostic {
 	return nil
 }
 
-// read reads a source and its rules.
-func read(s *Source, r *Result, advise func([]byte)) *alias.Member {
-	z := zonefile.Read(s.Name, s.Text, zonefile.Options{
+// zone reads a source alone.
+func (s *Source) zone(advise func([]byte)) *zonefile.Zone {
+	return zonefile.Read(s.Name, s.Text, zonefile.Options{
 		Origin: s.Origin, Includes: s.Includes, IncludeRoot: s.IncludeRoot, Path: s.IncludePath,
 		GenerateLimit: s.GenerateLimit, CheckNames: s.CheckNames, For: s.For, StripDNSSEC: s.StripDNSSEC,
 		Lasting: s.Lasting, Advise: advise,
 	})
+}
+
+// read reads a source and its rules.
+func read(s *Source, r *Result, advise func([]byte)) *alias.Member {
+	z := s.zone(advise)
 	r.Name = z.Name
 	r.Problems = z.Found
 	if serial, ok := z.Serial(); ok {

@@ -211,6 +211,16 @@ const (
 	CodeServeFailed       Code = "serve-failed"
 )
 
+// Edit: why records of a source are not changed.
+const (
+	CodeEditText     Code = "edit-text"
+	CodeEditSOA      Code = "edit-soa"
+	CodeEditIncluded Code = "edit-included"
+	CodeEditMeaning  Code = "edit-meaning"
+	CodeEditChanged  Code = "edit-changed"
+	CodeEditCheck    Code = "edit-check"
+)
+
 // Pull: zones that are transferred from other primaries.
 const (
 	CodePullUnreachable Code = "pull-unreachable"

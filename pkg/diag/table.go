@@ -1073,6 +1073,47 @@ the record right; a serial goes on with the next change.
 
     b.example.com. APL 1:nonsense      ; files may hold it, messages may not`},
 
+	// Edit.
+	{CodeEditText, Error, "a record or a name that was given is more than that", `
+What a record edit is given becomes a part of one line of the source, so it has no line
+ends, no other control characters, no parentheses and no comments, and an owner name
+is one name. A semicolon or a parenthesis in a text stands in quotes; any octet can be
+written as \\DDD.
+
+    aliasflat record add example.com.zone www TXT '"v=1; a=2"'`},
+	{CodeEditSOA, Error, "the SOA record is not edited", `
+A record edit never touches the serial of the source, which the SOA holds together with
+the name of the primary and the timers. The SOA is changed in the file itself.
+
+    @ SOA ns1.example.com. hostmaster.example.com. 7 7200 900 1209600 300`},
+	{CodeEditIncluded, Error, "a record that is to change stands in another file", `
+The record comes from a file that $INCLUDE reads, which other zones may read too, or is
+one of those that a $GENERATE makes. Only records that the zone file itself has can be
+edited. Change it at the place that is shown.
+
+    $INCLUDE common.inc        ; www is in there
+    $GENERATE 1-9 host$ A 192.0.2.$`},
+	{CodeEditMeaning, Error, "the edit would change what another record means", `
+A record without owner name or TTL has those of the record before it. Where that one
+goes, the line is given its own; but lines of an included file cannot be, and records
+of one type that stand together have one TTL, whatever they say. Give the file a $TTL,
+or the record that is shown an owner name and TTL of its own, and edit again.
+
+    www 300 A 192.0.2.1
+    $INCLUDE more.inc          ; begins with a line without owner name or TTL`},
+	{CodeEditChanged, Error, "the source is not the one that the edit is meant for", `
+The file has changed since its ETag was asked for, or while it was edited. Nothing is
+written, so that nobody's work is lost. Look at the record again and repeat the edit.
+
+    aliasflat record get --etag example.com.zone www A
+    aliasflat record set --if-match ETAG example.com.zone www A 192.0.2.1`},
+	{CodeEditCheck, Error, "an edited text does not read back as what was meant", `
+Each edit is read again before it is written, and has to differ from the source in the
+records that were asked for and in no other. This one did not, so nothing was written.
+It is a mistake of the program: please report it with the source.
+
+    aliasflat record set --dry-run example.com.zone www A 192.0.2.1`},
+
 	// Pull.
 	{CodePullUnreachable, Warning, "the primary of a pulled zone does not answer", `
 A zone with source: axfr://... is asked for at its primary, over UDP and TCP, and no

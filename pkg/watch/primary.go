@@ -229,6 +229,9 @@ func (p *Primary) Refusals() map[string]uint64 {
 }
 
 func (p *Primary) problem(err error) {
+	if _, shrunk := errors.AsType[*primary.ShrinkError](err); shrunk {
+		err = fmt.Errorf("%w: it stays as it was; aliasflat watch --force lets them go", err)
+	}
 	p.tell(Event{Time: time.Now(), Kind: KindTrouble, Severity: diag.Error, Message: err.Error()})
 }
 

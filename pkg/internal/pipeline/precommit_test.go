@@ -68,7 +68,7 @@ func TestPreCommit(t *testing.T) {
 	t.Parallel()
 	needPrograms(t, "pre-commit", "git", "go")
 	project, r := newRunner(t), newRunner(t)
-	for _, name := range []string{"go.mod", "go.sum", ".pre-commit-hooks.yaml", "cmd", "pkg"} {
+	for _, name := range []string{"go.mod", "go.sum", ".pre-commit-hooks.yaml", "cmd", "pkg", "examples"} {
 		copyTree(t, filepath.Join(root(t), name), filepath.Join(project.dir, name))
 	}
 	env := append(goEnvironment(t, "GOCACHE", "GOMODCACHE"), "GOPROXY=off", "GOFLAGS=-buildvcs=false", "PRE_COMMIT_HOME="+r.temp)

@@ -279,6 +279,10 @@ func oneLine(line []byte) (tokens []Token, d *diag.Diagnostic, at int) {
 			return nil, faultEditText("a line end or another control character"), i
 		}
 	}
+	text := line[:len(line)-1]
+	if (len(text)-len(bytes.TrimRight(text, `\`)))%2 == 1 {
+		return nil, faultEditText("a backslash that takes the line end along"), len(text) - 1
+	}
 	var e Entry
 	scanEntry(line, 0, &e)
 	if e.fault != scanOK {

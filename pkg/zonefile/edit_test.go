@@ -92,6 +92,12 @@ func editCases() []editCase {
 			after:  editHead + "www 300 IN  A   192.0.2.9\n        TXT x\n",
 		},
 		{
+			name:   "each record says a TTL that is not the usual one, whatever BIND makes of those beside it",
+			before: editHead + "www     IN  TXT x\n        IN  MX  10 mail\n",
+			edits:  []string{"add www TXT ttl=60 : y"},
+			after:  editHead + "www     60 IN  TXT x\n        60 IN  TXT y\n        IN  MX  10 mail\n",
+		},
+		{
 			name:     "a blank owner name is said by the line behind the one that goes",
 			before:   editHead + "www     IN  A   192.0.2.1\n        IN  TXT x\n        IN  MX  10 mail\n",
 			edits:    []string{"delete www A"},
@@ -116,7 +122,7 @@ func editCases() []editCase {
 			name:   "a TTL is that of the whole RRset",
 			before: editHead + "www 300 A 192.0.2.1\nwww A 192.0.2.2\n",
 			edits:  []string{"add www A ttl=60 : 192.0.2.3"},
-			after:  editHead + "www 60 A 192.0.2.1\nwww A 192.0.2.2\nwww A 192.0.2.3\n",
+			after:  editHead + "www 60 A 192.0.2.1\nwww 60 A 192.0.2.2\nwww 60 A 192.0.2.3\n",
 		},
 		{
 			name:   "RRsets in several places, and several TTLs: that of the last is the RRset's",
@@ -238,6 +244,7 @@ func editCases() []editCase {
 			found:  "cname-and-other",
 		},
 		{name: "RDATA is checked", before: editHead, edits: []string{"add www A : 192.0.2.256"}, found: "bad-address"},
+		{name: "a backslash at the end", before: editHead, edits: []string{"add www NULL : a\\"}, found: "edit-text"},
 		{name: "parentheses", before: editHead, edits: []string{"add www TXT : (x)"}, found: "edit-text"},
 		{name: "line ends", before: editHead, edits: []string{"add www TXT : x\n$INCLUDE /etc/passwd"}, found: "edit-text"},
 		{name: "line ends in quotes", before: editHead, edits: []string{"add www TXT : \"x\\\ny\""}, found: "edit-text"},

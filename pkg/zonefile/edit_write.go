@@ -33,6 +33,7 @@ type editWriter struct {
 // heard is what a record means that a reader has read.
 type heard struct {
 	seen  bool
+	mixed bool   // it has the TTL of its run for BIND, and another one for others
 	owner []byte // lower case
 	ttl   uint32
 	head  head
@@ -101,6 +102,7 @@ func (w *editWriter) entry(pos int, a *action) int {
 	}
 	w.read.seen = false
 	r.read(pos, pos+1)
+	w.read.mixed = r.out.mixed
 	r.out = collector{}
 	e := &r.entry
 	end := int(e.End)
@@ -218,6 +220,7 @@ func (w *editWriter) try(text []byte) (heard, context) {
 	r.stuck, r.barrier, r.unclosed = false, false, 0
 	w.tried = heard{}
 	r.read(0, len(text))
+	w.tried.mixed = r.out.mixed
 	r.out = collector{}
 	clear(r.seen)
 	return w.tried, r.ctx
@@ -230,7 +233,7 @@ func (w *editWriter) keep(e *Entry, a *action) {
 	want.owner = bytes.Clone(want.owner)
 	pin := false
 	if a != nil && a.ttl != nil {
-		want.ttl, pin = *a.ttl, want.head.explicit
+		want.ttl, want.mixed, pin = *a.ttl, false, want.head.explicit
 	}
 	text := w.text[e.Start:e.End]
 	changed, ok := w.settle(text, &want, pin)
@@ -254,7 +257,7 @@ func (w *editWriter) settle(text []byte, want *heard, pin bool) (changed, ok boo
 		if !got.seen {
 			return false, false
 		}
-		sameName, sameTTL := bytes.Equal(got.owner, want.owner), got.ttl == want.ttl
+		sameName, sameTTL := bytes.Equal(got.owner, want.owner), got.ttl == want.ttl && (want.mixed || !got.mixed)
 		switch {
 		case sameName && sameTTL:
 			w.lines(w.trial.text)

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 // Secondary is a secondary that transfers by TSIG.
 type Secondary struct {
 	Program string // named, nsd or knotd
+	Host    string // its address on the loopback interface; empty: 127.0.0.1
 	Zones   []string
 	Primary string // host:port on the loopback interface
 	Key     string // the name of the key
@@ -46,10 +48,16 @@ func (s *Secondary) Start(tb testing.TB) *Server {
 	if write == nil {
 		tb.Fatalf("%s is not started as a secondary", s.Program)
 	}
-	return start(tb, s.Program, nil, func(dir string, at int, _ map[string]string) ([]string, error) {
+	own := cmp.Or(s.Host, localhost)
+	return startAt(tb, own, s.Program, nil, func(dir string, at int, _ map[string]string) ([]string, error) {
 		args, err := base(dir, at, nil)
 		if err != nil {
 			return nil, err
+		}
+		if own != localhost {
+			if err := amend(args[len(args)-1], localhost, own); err != nil { // where it listens, which comes first
+				return nil, err
+			}
 		}
 		if s.Options != "" {
 			if err := amend(filepath.Join(dir, "named.conf"), emptyZones, emptyZones+s.Options); err != nil {

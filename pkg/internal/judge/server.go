@@ -29,7 +29,7 @@ const (
 
 // Server is a name server that runs until the test ends.
 type Server struct {
-	Addr string // 127.0.0.1:port, UDP and TCP
+	Addr string // host:port of loopback, UDP and TCP
 	Name string // the program: named, nsd, knotd or pdns_server
 
 	// Control is the tool that steers the server, with the arguments that make
@@ -199,9 +199,17 @@ func (s *Server) ask(network, name string, qtype uint16) (*dns.Msg, error) {
 // A config writes what a server needs into dir and gives its arguments.
 type config func(dir string, port int, zones map[string]string) ([]string, error)
 
+// localhost is where servers listen, unless they have another address of their own.
+const localhost = "127.0.0.1"
+
 // start runs a server on a port that was free a moment ago, and on another one
 // if it turns out not to be.
 func start(tb testing.TB, name string, zones map[string]string, write config) *Server {
+	tb.Helper()
+	return startAt(tb, localhost, name, zones, write)
+}
+
+func startAt(tb testing.TB, host, name string, zones map[string]string, write config) *Server {
 	tb.Helper()
 	path := unconfined(tb, findTool(tb, name))
 	full := make(map[string]string, len(zones))
@@ -226,7 +234,7 @@ func start(tb testing.TB, name string, zones map[string]string, write config) *S
 		if err != nil {
 			tb.Fatal(err)
 		}
-		server := launch(tb, name, path, dir, args, port)
+		server := launch(tb, name, path, dir, args, fmt.Sprintf("%s:%d", host, port))
 		zone := "."
 		for zone = range full {
 			break
@@ -242,9 +250,9 @@ func start(tb testing.TB, name string, zones map[string]string, write config) *S
 }
 
 // launch starts the process and sees to its end.
-func launch(tb testing.TB, name, path, dir string, args []string, port int) *Server {
+func launch(tb testing.TB, name, path, dir string, args []string, addr string) *Server {
 	tb.Helper()
-	server := &Server{Addr: fmt.Sprintf("127.0.0.1:%d", port), Name: name, log: new(Buffer)}
+	server := &Server{Addr: addr, Name: name, log: new(Buffer)}
 	server.begin = func() {
 		tb.Helper()
 		cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), path, args...)

@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/spf13/cobra"
 
 	"github.com/aliasflat/aliasflat/pkg/compile"
@@ -210,22 +212,44 @@ type asked struct {
 	resolvers *compile.Resolvers // nil: nobody is
 	policy    resolve.Policy
 	told      []string // by a daemon: the resolvers that invent addresses
+
+	use    sync.RWMutex // held while somebody else than the run itself asks
+	closed bool
 }
 
 // ask opens the resolvers, unless everything comes from lock files.
-func (c *compileCommand) ask(conf *config.Config) (asked, diag.List, error) {
+func (c *compileCommand) ask(conf *config.Config) (*asked, diag.List, error) {
 	if c.locked {
 		policy, err := c.policyOf(conf)
-		return asked{policy: policy}, nil, err
+		return &asked{policy: policy}, nil, err
 	}
 	resolvers, policy, problems, err := c.open(conf, resolve.Options{Probe: true})
-	return asked{resolvers: resolvers, policy: policy}, problems, err
+	return &asked{resolvers: resolvers, policy: policy}, problems, err
 }
 
 func (a *asked) close() {
-	if a.resolvers != nil {
+	a.use.Lock()
+	defer a.use.Unlock()
+	if a.resolvers != nil && !a.closed {
 		a.resolvers.Close()
 	}
+	a.closed = true
+}
+
+// preview looks a target up for somebody who thinks of an ALIAS. Once the resolvers are closed
+// there is nothing.
+func (a *asked) preview(ctx context.Context, target zone.Name) []resolve.Answer {
+	a.use.RLock()
+	defer a.use.RUnlock()
+	if a.closed || a.resolvers == nil {
+		return nil
+	}
+	questions := []resolve.Question{{Target: target, Type: dns.TypeA}, {Target: target, Type: dns.TypeAAAA}}
+	answers := resolve.All(ctx, a.resolvers.Lookuper(), questions, 0, nil)
+	for i := range answers {
+		answers[i] = a.policy.Check(target, answers[i])
+	}
+	return answers
 }
 
 // problems are those of the resolvers, once they were asked.

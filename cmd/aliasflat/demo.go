@@ -190,7 +190,7 @@ func (s *demoShow) tell(e *watch.Event) {
 		s.print("%s  all is well again: %s is %s", s.at(), displayName(e.Zone), e.Message)
 	case watch.KindStarted, watch.KindReady, watch.KindChanged, watch.KindRewritten, watch.KindPushed, watch.KindTarget, watch.KindSource,
 		watch.KindReloaded, watch.KindRefused, watch.KindRefresh, watch.KindStopping,
-		watch.KindTransferred, watch.KindFollows, watch.KindLags, watch.KindDenied,
+		watch.KindTransferred, watch.KindFollows, watch.KindLags, watch.KindDenied, watch.KindEdited,
 		watch.KindPulled, watch.KindPullFails, watch.KindExpired:
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aliasflat/aliasflat/pkg/api"
 	"github.com/aliasflat/aliasflat/pkg/compile"
 	"github.com/aliasflat/aliasflat/pkg/config"
 	"github.com/aliasflat/aliasflat/pkg/diag"
@@ -38,6 +39,8 @@ type watchCommand struct {
 	primary     *watch.Primary                  // nil: nothing is served
 	certificate atomic.Pointer[tls.Certificate] // of the primary
 	pulling     atomic.Pointer[pulls]           // nil: every source is a file
+	editable    atomic.Pointer[[]api.EditableZone]
+	asking      atomic.Pointer[asked] // the resolvers in use
 }
 
 func newWatchCommand(a *app) *cobra.Command {
@@ -232,7 +235,7 @@ func (c *watchCommand) plan(cmd *cobra.Command, args []string, w io.Writer) (*wa
 	if problems.HasErrors() {
 		return nil, c.finish(w, &report{Diagnostics: problems}, outcomeSource)
 	}
-	return &watched{conf: conf, jobs: jobs, asked: &asked, wait: wait, floor: floor, poll: poll, feeding: feeding}, nil
+	return &watched{conf: conf, jobs: jobs, asked: asked, wait: wait, floor: floor, poll: poll, feeding: feeding}, nil
 }
 
 // open takes what only one may have at a time, and makes the work of a configuration. What
@@ -259,6 +262,9 @@ func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection
 	if locked := lockedJobs(p.jobs); len(locked) > 0 {
 		return failed(c.finish(w, &report{Diagnostics: locked}, outcomeLocked))
 	}
+	editable := editableOf(p.jobs)
+	c.editable.Store(&editable)
+	c.asking.Store(p.asked)
 	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]atomic.Pointer[written], len(p.jobs)), primary: c.primary}
 	open.add(c.pullFrom(ctx, p.jobs))
 	c.feedFrom(ctx, p, host)

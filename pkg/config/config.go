@@ -104,6 +104,7 @@ type Zone struct {
 	Publish     Publish
 	SerialFrom  string      // the server whose serial counts as published, as dns://192.0.2.1; empty: none
 	Secondaries []Secondary // that are fed from here; nil: the zone is not served
+	Editable    bool        // its source may be edited by those who have a token for it
 	Settings    Settings
 	Span        diag.Span // the entry in the file
 }

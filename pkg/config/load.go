@@ -84,6 +84,7 @@ type writtenZone struct {
 	Publish         writtenPublish     `mapstructure:"publish"`
 	SerialFrom      string             `mapstructure:"serial-from"`
 	Secondaries     []writtenSecondary `mapstructure:"secondaries"`
+	Editable        string             `mapstructure:"editable"`
 	writtenSettings `mapstructure:",squash"`
 }
 
@@ -362,6 +363,10 @@ func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, nam
 	}
 	if IsPull(w.Source) && !in.pulled(prefix, &z, w, c.Keys) {
 		return nil
+	}
+	z.Editable = w.Editable == boolWords[0]
+	if z.Editable && z.Pull != nil {
+		in.add(diag.CodeConfigZone, in.places[prefix+".editable"], "a zone that is pulled cannot be edited here", "edit it at its primary")
 	}
 	in.deliver(prefix, &z, w)
 	in.publish(prefix, &z, w, c)

@@ -124,6 +124,7 @@ func zoneKeys() []key {
 		{"publish", push, nil},
 		{"serial-from", scalar, checkSerialFrom},
 		{"secondaries", secondaries, nil},
+		{"editable", scalar, oneOf(boolWords)},
 	}, settingKeys()...)
 }
 

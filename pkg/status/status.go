@@ -49,6 +49,9 @@ type Options struct {
 	// request for any other is refused: it comes from a web page that had its own name point
 	// here (DNS rebinding).
 	Hosts []string
+	// Mounts are what others answer, by the patterns of [http.ServeMux]. They are asked only by
+	// requests for a host of this daemon, and set their own headers.
+	Mounts map[string]http.Handler
 }
 
 // PublicError is that an address is not one of this machine alone.
@@ -120,7 +123,15 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /style.css", s.style)
 	mux.HandleFunc("GET /{$}", s.show)
-	return s.guard(mux)
+	if len(o.Mounts) == 0 {
+		return s.forHost(s.guard(mux))
+	}
+	all := http.NewServeMux()
+	for pattern, handler := range o.Mounts {
+		all.Handle(pattern, handler)
+	}
+	all.Handle("/", s.guard(mux))
+	return s.forHost(all)
 }
 
 // server answers the requests.
@@ -130,27 +141,39 @@ type server struct {
 	page *page
 }
 
-// guard refuses what is not for this server, and gives every answer the headers that keep a
-// browser from doing more with it than showing it.
+// forHost refuses what is not for this server.
+func (s *server) forHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.knows(r.Host) {
+			protect(w.Header())
+			http.Error(w, "this host is not served here", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// guard refuses what changes something.
 func (s *server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Cache-Control", "no-store")
-		switch {
-		case !s.knows(r.Host):
-			http.Error(w, "this host is not served here", http.StatusMisdirectedRequest)
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			h.Set("Allow", "GET, HEAD")
+		protect(w.Header())
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "there is nothing to change here", http.StatusMethodNotAllowed)
-		default:
-			next.ServeHTTP(w, r)
+			return
 		}
+		next.ServeHTTP(w, r)
 	})
+}
+
+// protect gives an answer the headers that keep a browser from doing more with it than showing it.
+func protect(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
 }
 
 // knows tells whether a request is for this daemon. No web page can have a name of its own

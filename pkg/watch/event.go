@@ -37,6 +37,7 @@ const (
 	KindPullFails   Kind = "pull-fails"  // a primary does not answer, or what it sends cannot be used; the copy is used on
 	KindExpired     Kind = "expired"     // the copy of a zone is older than its EXPIRE; what is published stands
 
+	KindEdited Kind = "edited" // somebody has edited records of a source, or was refused
 	KindDenied Kind = "denied" // somebody has asked the primary for what he does not get
 )
 

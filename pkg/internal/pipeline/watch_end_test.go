@@ -193,6 +193,9 @@ func TestWatchEndsWithinTransfer(t *testing.T) {
 
 // A secondary that serves nothing for a minute is told of once, and by status as long as it does.
 func TestWatchTellsOfLag(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a minute")
+	}
 	t.Parallel()
 	dir := t.TempDir()
 	put(t, dir, "example.com.zone", tlsZone)

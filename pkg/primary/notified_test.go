@@ -59,7 +59,9 @@ func TestNotified(t *testing.T) {
 	} {
 		for _, network := range []string{"udp", "tcp"} {
 			t.Run(c.what+" over "+network, func(t *testing.T) {
+				mu.Lock()
 				told = nil
+				mu.Unlock()
 				k := testKey(t)
 				client := dns.Client{Net: network, Timeout: 5 * time.Second, TsigProvider: keyring{keyName: &k}}
 				answer, _, err := client.Exchange(c.m.Copy(), s.addr)

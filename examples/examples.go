@@ -3,10 +3,20 @@ package examples
 
 import _ "embed" // the files are in the program
 
-// Configuration is one to begin with.
+// Configuration is one to begin with, of a machine on which aliasflat is a service.
 //
 //go:embed deploy/aliasflat.yaml
 var Configuration string
+
+// Start is a configuration to begin with in the folder of a zone, which it names as [StartZones].
+//
+//go:embed start/aliasflat.yaml
+var Start string
+
+// StartZones is what stands in [Start] for the zones.
+const StartZones = `  - source: example.com.zone
+    output: "{zone}.flat"
+`
 
 // Unit is the service of systemd.
 //

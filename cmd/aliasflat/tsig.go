@@ -76,7 +76,7 @@ func (c *tsigCommand) generate(name string) error {
 	}
 	secret := make([]byte, length)
 	_, _ = rand.Read(secret) // it never fails
-	switch err := writeNew(file, base64.StdEncoding.EncodeToString(secret)+"\n"); {
+	switch err := writeNew(file, base64.StdEncoding.EncodeToString(secret)+"\n", 0o600); {
 	case errors.Is(err, fs.ErrExist):
 		return usageError{message: file + " is there already, and is not overwritten", hint: "--out FILE writes the secret to another file"}
 	case err != nil:
@@ -96,9 +96,9 @@ Secondaries have the same secret, the text of %[2]s in place of SECRET:
 	return err
 }
 
-// writeNew writes a file that was not there, for its owner alone.
-func writeNew(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// writeNew writes a file that was not there.
+func writeNew(path, text string, mode fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func (f *feeding) certify(files *config.TLS) error {
 		err = errors.New(files.ClientCA + " has no certificate in PEM")
 	}
 	if err != nil {
-		return usageError{message: "tls: client-ca: " + err.Error()}
+		return usageError{message: "tls: client-ca: " + err.Error(), hint: "it is the certificate of the authority that signs those of secondaries, in PEM"}
 	}
 	return nil
 }

@@ -1,17 +1,8 @@
 package primary
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -20,76 +11,21 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/internal/judge"
 )
 
-// certificates are a certificate authority, and what it has signed.
-type certificates struct {
-	dir            string // ca.pem, client.pem and client.key
-	pool           *x509.CertPool
-	server, client tls.Certificate
-}
-
-func newCertificates(t *testing.T) *certificates {
-	t.Helper()
-	c := &certificates{dir: t.TempDir(), pool: x509.NewCertPool()}
-	key := func() *ecdsa.PrivateKey {
-		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return k
-	}
-	template := func(n int64, name string) *x509.Certificate {
-		return &x509.Certificate{
-			SerialNumber: big.NewInt(n), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true,
-			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		}
-	}
-	caKey, ca := key(), template(1, "ca.test")
-	ca.IsCA, ca.KeyUsage = true, x509.KeyUsageCertSign
-	sign := func(cert *x509.Certificate, k *ecdsa.PrivateKey) (der []byte, pair tls.Certificate) {
-		der, err := x509.CreateCertificate(rand.Reader, cert, ca, &k.PublicKey, caKey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return der, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k}
-	}
-	write := func(name, what string, der []byte) {
-		if err := os.WriteFile(filepath.Join(c.dir, name), pem.EncodeToMemory(&pem.Block{Type: what, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	der, _ := sign(ca, caKey)
-	write("ca.pem", "CERTIFICATE", der)
-	root, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.pool.AddCert(root)
-	_, c.server = sign(template(2, "primary.test"), key())
-	clientKey := key()
-	der, c.client = sign(template(3, "secondary.test"), clientKey)
-	write("client.pem", "CERTIFICATE", der)
-	if der, err = x509.MarshalPKCS8PrivateKey(clientKey); err != nil {
-		t.Fatal(err)
-	}
-	write("client.key", "PRIVATE KEY", der)
-	return c
-}
-
 // TestTransferOverTLS has named follow over mutual TLS (RFC 9103), and clients that do not show
 // what they should.
 func TestTransferOverTLS(t *testing.T) {
-	c := newCertificates(t)
+	c := judge.NewCertificates(t)
+	server, own := c.Issue(t, "primary"), c.Issue(t, "client")
 	st := setup(t, example)
 	s := start(t, Options{
-		ListenTLS: []string{"127.0.0.1:0"}, TLS: &tls.Config{Certificates: []tls.Certificate{c.server}, ClientCAs: c.pool},
+		ListenTLS: []string{"127.0.0.1:0"}, TLS: &tls.Config{Certificates: []tls.Certificate{server}, ClientCAs: c.Pool},
 	}, st)
 	text := soaLine(1) + "a A 192.0.2.1\n"
 	s.publish(t, zoneOf(t, example, text))
 	addrs := s.Addrs()
 	address := addrs[len(addrs)-1].String()
 
-	named := (&judge.Secondary{Program: "named", Zones: []string{"example.com"}, Primary: address, Key: "xfr.test", Secret: secret, TLS: c.dir}).Start(t)
+	named := (&judge.Secondary{Program: "named", Zones: []string{"example.com"}, Primary: address, Key: "xfr.test", Secret: secret, TLS: c.Dir}).Start(t)
 	st.Zones[0].Secondaries = []Secondary{{Address: netip.MustParseAddrPort(named.Addr), Key: keyName}}
 	if err := s.Configure(st); err != nil {
 		t.Fatal(err)
@@ -104,7 +40,7 @@ func TestTransferOverTLS(t *testing.T) {
 	})
 
 	client := func(change func(*tls.Config)) (*dns.Msg, error) {
-		config := &tls.Config{RootCAs: c.pool, ServerName: "primary.test", Certificates: []tls.Certificate{c.client}, NextProtos: []string{"dot"}}
+		config := &tls.Config{RootCAs: c.Pool, ServerName: "primary.test", Certificates: []tls.Certificate{own}, NextProtos: []string{"dot"}}
 		change(config)
 		d := dns.Client{Net: "tcp-tls", TLSConfig: config, TsigProvider: ring(t), Timeout: 5 * time.Second}
 		answer, _, err := d.Exchange(sign(new(dns.Msg).SetQuestion("example.com.", dns.TypeSOA)), address)

@@ -78,10 +78,13 @@ type Follower struct {
 func (f *Follower) Lags() bool { return f.Lag >= LagAlarm }
 
 // NewPrimary opens the sockets of a primary, which serves from [Primary.Run] on. Its observer is
-// the primary itself, but for Notified. What happens is told to tell, by several goroutines at once.
+// the primary itself, but for Notified, and its limit of lag is [LagAlarm] where none is given. What
+// happens is told to tell, by several goroutines at once.
 func NewPrimary(o primary.Options, setup primary.Setup, tell func(Event)) (*Primary, error) {
 	p := &Primary{tell: tell, catalog: setup.Catalog.Name, zones: map[zone.Name]*tally{}, made: map[zone.Name]made{}, refusals: map[string]uint64{}}
-	o.Limits.Lag = LagAlarm
+	if o.Limits.Lag == 0 {
+		o.Limits.Lag = LagAlarm
+	}
 	o.Observer = primary.Observer{Refused: p.refused, Transferred: p.transferred, Followed: p.followed, Problem: p.problem, Notified: o.Observer.Notified}
 	var err error
 	p.server, err = primary.New(o, setup)

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/aliasflat/aliasflat/pkg/dnstest"
 	"github.com/aliasflat/aliasflat/pkg/internal/judge"
 )
@@ -43,6 +45,68 @@ func TestInitPrintsWhatIsShown(t *testing.T) {
 		}
 		if got := printed(t, dir, arguments...); got != string(want) {
 			t.Errorf("init %q is not %s", arguments, file)
+		}
+	}
+}
+
+// What init prints is what each program takes, whatever the names, addresses and keys.
+func TestInitIsTaken(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const secret = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+	put(t, dir, "a.zone", "@ SOA ns1.example.net. hostmaster.example.net. 7 7200 900 1209600 300\n")
+	names := []string{"example.com", ".", "0/25.2.0.192.in-addr.arpa", "0_25.2.0.192.in-addr.arpa", "*.b.test", `a\"b.test`, `a\032b.test`, "a#b.test", `a\;b.test`, "a'b:.test", `a\.b.test`, `\228\(.test`, `a\\b.test`, "-.test"}
+	zones := "zones:\n"
+	for _, name := range names {
+		zones += fmt.Sprintf("  - {source: a.zone, name: %q}\n", name)
+	}
+	for what, head := range map[string]string{
+		"IPv4":        "listen: {dns: \"192.0.2.1:53\"}\nsecondaries: [{address: \"192.0.2.54:53\", key: xfr}]\nkeys: [{name: xfr, secret-file: xfr.key}]\n",
+		"IPv6":        "listen: {dns: \"[2001:db8::1]:5353\"}\nsecondaries: [{address: \"[2001:db8::54]:53\", key: -1.x_y}]\nkeys: [{name: -1.x_y, algorithm: hmac-sha512, secret-file: xfr.key}]\n",
+		"no key":      "listen: {dns: \"192.0.2.1:5353\"}\nsecondaries: [{address: \"192.0.2.54:53\", key: none}]\n",
+		"a catalog":   "listen: {dns: \"192.0.2.1:53\"}\nsecondaries: [{address: \"192.0.2.54:53\", key: xfr}]\nkeys: [{name: xfr, secret-file: xfr.key}]\ncatalog: catalog.example\n",
+		"odd catalog": "listen: {dns: \"[2001:db8::1]:5353\"}\nsecondaries: [{address: \"192.0.2.54:53\", key: none}]\ncatalog: 'a#\\\"b.example'\n",
+	} {
+		put(t, dir, "aliasflat.yaml", head+"state: state\n"+zones)
+		for _, server := range []struct{ flag, zone, placed, own, tool, arguments string }{
+			{"--bind", "\nzone ", "\"SECRET\"", "\"" + secret + "\"", "named-checkconf", ""},
+			{"--nsd", "\nzone:", "\"SECRET\"", "\"" + secret + "\"", "nsd-checkconf", ""},
+			{"--knot", "\n  - domain: ", "secret: SECRET", "secret: \"" + secret + "\"", "knotc", "conf-check"},
+		} {
+			text := printed(t, dir, server.flag)
+			if strings.Contains(head, "keys") {
+				text = here(t, text, server.placed, server.own)
+			}
+			want := len(names)
+			if strings.Contains(head, "catalog") && server.flag != "--nsd" {
+				want = 1
+			}
+			if n := strings.Count(text, server.zone); n != want {
+				t.Errorf("%s, %s: %d zones, want %d, in\n%s", what, server.flag, n, want, text)
+			}
+			file := put(t, dir, "taken.conf", text)
+			if server.arguments == "" {
+				output(t, server.tool, file)
+			} else {
+				output(t, server.tool, "-c", file, server.arguments)
+			}
+		}
+	}
+}
+
+// The unit is one for systemd, and the others are YAML with what those who read them look for.
+func TestInitFilesAreTaken(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	unit := here(t, printed(t, dir, "--systemd"), "/usr/bin/aliasflat", filepath.Join(programs, "aliasflat"))
+	if said := output(t, "systemd-analyze", "verify", "--man=no", put(t, dir, "aliasflat.service", unit)); strings.Contains(said, "aliasflat.service:") {
+		t.Errorf("systemd says: %s", said)
+	}
+	put(t, dir, "example.com.zone", "$TTL 300\n@ SOA ns1.example.net. hostmaster 7 7200 900 1209600 300\n@ NS ns1.example.net.\n")
+	for key, arguments := range map[string][]string{"jobs": {"--github"}, "state": nil, "zones": {"example.com.zone"}} {
+		var content map[string]any
+		if err := yaml.Unmarshal([]byte(printed(t, dir, arguments...)), &content); err != nil || content[key] == nil {
+			t.Errorf("init %q: %v, %v", arguments, content, err)
 		}
 	}
 }

@@ -19,8 +19,15 @@ func (s *Source) Zone() *zonefile.Zone { return s.zone(nil) }
 // the edited text, as far as it came to that. Otherwise the list has the warnings that the edit brings along.
 func Edit(ctx context.Context, sources []Source, changes []zonefile.RRsetChange) (*zonefile.Edited, diag.List) {
 	edited, found := sources[0].Zone().Edit(changes)
-	if edited == nil || !edited.Changed() {
-		return edited, onlyErrors(found)
+	if edited == nil {
+		return nil, onlyErrors(found)
+	}
+	before := problems(Run(ctx, sources, Options{}))
+	if !edited.Changed() {
+		if before.HasErrors() {
+			return nil, onlyErrors(before)
+		}
+		return edited, nil
 	}
 	text := edited.Text.Bytes()
 	after := make([]Source, len(sources))
@@ -28,7 +35,6 @@ func Edit(ctx context.Context, sources []Source, changes []zonefile.RRsetChange)
 		after[i] = sources[i]
 		after[i].Text = text
 	}
-	before := problems(Run(ctx, sources, Options{}))
 	found = problems(Run(ctx, after, Options{}))
 	if found.HasErrors() {
 		return nil, onlyErrors(found)

@@ -20,6 +20,8 @@ func TestEdit(t *testing.T) {
 	www := zonefile.RRsetChange{
 		Kind: zonefile.AddRecords, Owner: zone.MustParseName("www.example.com."), Type: zonefile.TypeALIAS, RDATA: []string{"cdn.example.net."},
 	}
+	broken := strict
+	broken.Text = []byte(text + "www ALIAS cdn.example.net.\n")
 	for _, c := range []struct {
 		name    string
 		sources []Source
@@ -46,6 +48,7 @@ func TestEdit(t *testing.T) {
 		},
 		{"RDATA", []Source{strict}, zonefile.RRsetChange{Kind: zonefile.AddRecords, Owner: www.Owner, Type: 1, RDATA: []string{"x"}}, []diag.Code{diag.CodeBadAddress}, false},
 		{"nothing to do", []Source{strict}, zonefile.RRsetChange{Kind: zonefile.DeleteRRset, Owner: name, Type: 16}, nil, true},
+		{"nothing to do in a zone with an error", []Source{broken}, zonefile.RRsetChange{Kind: zonefile.DeleteRRset, Owner: name, Type: 16}, []diag.Code{diag.CodeAliasSibling}, false},
 	} {
 		edited, found := Edit(t.Context(), c.sources, []zonefile.RRsetChange{c.change})
 		var codes []diag.Code

@@ -79,6 +79,9 @@ func fill(dst []byte, start, column int, like []byte) []byte {
 func (w *editWriter) put(d *draft, e *Entry) {
 	s := d.set
 	want := heard{owner: []byte(s.owner.Wire())}
+	if d.replaces { // what stands before the type stays
+		want.seen, want.head = w.read.seen, w.read.head
+	}
 	pin := d.replaces && w.read.head.explicit && s.asked
 	if s.ttl == nil {
 		s.ttl = w.inherited()

@@ -80,6 +80,19 @@ func editCases() []editCase {
 			after:  editHead + "www\tIN\tA\t192.0.2.1\nmail\tIN\tA\t192.0.2.3\n$ORIGIN sub.example.com.\na\tIN\tA\t192.0.2.2\nb\tIN\tA\t192.0.2.4\n@\tIN\tTXT\thello\n",
 		},
 		{
+			name:     "a record below one that goes says its owner name, also behind one that is outside of the zone",
+			before:   editHead + "ns.example.net. A 192.0.2.9\nwww A 192.0.2.1\n    TXT x\n",
+			edits:    []string{"delete www A"},
+			after:    editHead + "ns.example.net. A 192.0.2.9\nwww TXT x\n",
+			explicit: 1,
+		},
+		{
+			name:   "a record in place of another says its owner name, also behind one that is outside of the zone",
+			before: editHead + "ns.example.net. A 192.0.2.9\nwww A 192.0.2.1\n    TXT x\n    MX 5 mx\n",
+			edits:  []string{"delete www A", "delete www TXT", "set www MX : 10 mx"},
+			after:  editHead + "ns.example.net. A 192.0.2.9\nwww MX 10 mx\n",
+		},
+		{
 			name:   "one for one keeps place and comment",
 			before: editHead + "www     IN  A   192.0.2.1   ; first\n        IN  A   192.0.2.2\t; second\n        TXT x\n",
 			edits:  []string{"set www A : 192.0.2.9 : 192.0.2.2"},

@@ -254,8 +254,12 @@ func (w *editWriter) settle(text []byte, want *heard, pin bool) (changed, ok boo
 	name, ttl := false, pin
 	for range 4 {
 		got, ctx := w.tryWith(text, want, name, ttl)
-		if !got.seen {
-			return false, false
+		if !got.seen { // a blank owner name may mean one that is outside of the zone
+			if name || !want.seen {
+				return false, false
+			}
+			name = true
+			continue
 		}
 		sameName, sameTTL := bytes.Equal(got.owner, want.owner), got.ttl == want.ttl && (want.mixed || !got.mixed)
 		switch {
@@ -274,8 +278,11 @@ func (w *editWriter) settle(text []byte, want *heard, pin bool) (changed, ok boo
 // tryWith tries a record with its owner name or TTL written out.
 func (w *editWriter) tryWith(text []byte, want *heard, name, ttl bool) (heard, context) {
 	got, ctx := w.try(text)
-	if !got.seen || !name && !ttl {
+	if !name && !ttl || !got.seen && !want.seen {
 		return got, ctx
+	}
+	if !got.seen {
+		got.head = want.head
 	}
 	var e Entry
 	scanEntry(text, 0, &e)

@@ -41,6 +41,7 @@ type watchCommand struct {
 	pulling     atomic.Pointer[pulls]           // nil: every source is a file
 	editable    atomic.Pointer[[]api.EditableZone]
 	asking      atomic.Pointer[asked] // the resolvers in use
+	planning    atomic.Pointer[planning]
 }
 
 func newWatchCommand(a *app) *cobra.Command {
@@ -265,6 +266,7 @@ func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection
 	editable := editableOf(p.jobs)
 	c.editable.Store(&editable)
 	c.asking.Store(p.asked)
+	c.planning.Store(newPlanning(p.jobs, known))
 	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]atomic.Pointer[written], len(p.jobs)), primary: c.primary}
 	open.add(c.pullFrom(ctx, p.jobs))
 	c.feedFrom(ctx, p, host)

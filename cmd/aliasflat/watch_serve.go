@@ -79,7 +79,7 @@ func (s *served) start(ctx context.Context, c *watchCommand, d *watch.Daemon) {
 	if s.http != nil {
 		faces := &api.Faces{
 			Records: c.records(), Tokens: tokensOf(s.store.Path()), Daemon: of, Feed: c.feed, Store: s.store,
-			Version: version.Version, Preview: c.preview,
+			Version: version.Version, Preview: c.preview, Plan: of.plan,
 		}
 		s.tasks.Go(func() {
 			trouble(status.Serve(ctx, s.http, status.Options{

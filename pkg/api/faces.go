@@ -27,12 +27,14 @@ type Faces struct {
 	Version string // of the program
 	// Preview tells what an ALIAS would be published as now; nil: nobody can tell.
 	Preview Preview
+	Plan    Planner // nil: nobody can tell
 }
 
 // Handler answers the requests of every face, each below its own path. Whoever asks has to show
 // a token. Whoever serves it has to check the host that is asked for (DNS rebinding).
 func (f *Faces) Handler() http.Handler {
 	mux := http.NewServeMux()
+	f.native(mux)
 	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, maxBody))
 }
 

@@ -125,6 +125,23 @@ func HistoryOf(s *state.Store, name zone.Name, limit int) *History {
 	return out
 }
 
+// historyOf gives the changes that a filter lets pass and that wanted takes, newest first: at
+// most limit of them, and those that are of the same moment as the last.
+func historyOf(s *state.Store, f state.Filter, limit int, wanted func(*state.Change) bool) *History {
+	out := &History{Schema: SchemaHistory, Name: f.Zone.String(), Changes: []Change{}}
+	for c := range s.Changes(f) {
+		if !wanted(&c) {
+			continue
+		}
+		if n := len(out.Changes); n >= limit && !out.Changes[n-1].Time.Equal(c.Time) {
+			out.More = true
+			break
+		}
+		out.Changes = append(out.Changes, changeForm(&c))
+	}
+	return out
+}
+
 func changeForm(c *state.Change) Change {
 	out := Change{
 		Time: c.Time.UTC(), Zone: zoneName(c.Zone), View: c.View, Owner: nameText(c.Owner), Type: typeText(c.Type),

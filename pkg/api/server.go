@@ -95,10 +95,11 @@ func (s *server) handler() http.Handler {
 
 // Error is that a request came to nothing. Who asked for it is at fault below status 500.
 type Error struct {
-	Schema  string `json:"schema"`
-	Message string `json:"error"`
-	Hint    string `json:"hint,omitempty"`
-	Status  int    `json:"-"` // of HTTP
+	Schema      string    `json:"schema"`
+	Message     string    `json:"error"`
+	Hint        string    `json:"hint,omitempty"`
+	Diagnostics []Problem `json:"diagnostics,omitempty"` // what is wrong with an edit, or with a source
+	Status      int       `json:"-"`                     // of HTTP
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -184,16 +185,24 @@ func named(w http.ResponseWriter, r *http.Request) (zone.Name, bool) {
 
 // number takes a number of a query. With false the reply is given already.
 func number(w http.ResponseWriter, r *http.Request, key string, otherwise uint64) (uint64, bool) {
+	n, err := numberOf(r, key, otherwise)
+	if err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
+	}
+	return n, err == nil
+}
+
+// numberOf is a number of a query.
+func numberOf(r *http.Request, key string, otherwise uint64) (uint64, error) {
 	text := r.FormValue(key)
 	if text == "" {
-		return otherwise, true
+		return otherwise, nil
 	}
 	n, err := strconv.ParseUint(text, 10, 63)
 	if err != nil {
-		fail(w, http.StatusBadRequest, fmt.Sprintf("%s: %q is no number", key, text))
-		return 0, false
+		return 0, &Error{Schema: SchemaError, Status: http.StatusBadRequest, Message: fmt.Sprintf("%s: %q is no number", key, text)}
 	}
-	return n, true
+	return n, nil
 }
 
 func (s *server) status(w http.ResponseWriter, _ *http.Request) {

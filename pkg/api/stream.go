@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/aliasflat/aliasflat/pkg/watch"
 )
 
 // patience is how long a reader may take nothing of what it is sent.
@@ -84,26 +86,20 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	control := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "application/jsonl")
 	follow := r.FormValue("follow") == "true"
-	for first := true; ; first = false {
-		list, number, more := s.Feed.From(from)
-		lost := number - min(number, from)
-		if first && r.FormValue("from") == "" {
-			lost = 0 // nobody was there to miss them
-		}
-		err := control.SetWriteDeadline(time.Now().Add(patience))
-		for i := 0; i < len(list) && err == nil; i++ {
-			form := EventForm(&list[i], number+uint64(i))
-			form.Lost, lost = lost, 0
-			var line []byte
-			if line, err = marshal(form); err == nil {
-				_, err = w.Write(line)
+	reader := &feedReader{feed: s.Feed, next: from, fresh: r.FormValue("from") == ""}
+	for {
+		events, more := reader.read()
+		var text []byte
+		for _, e := range events {
+			line, err := marshal(e)
+			if err != nil {
+				return
 			}
+			text = append(text, line...)
 		}
-		from = number + uint64(len(list))
-		if err != nil || control.Flush() != nil || !follow {
+		if send(w, text) != nil || !follow {
 			return
 		}
 		select {
@@ -112,4 +108,41 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// feedReader reads a feed from a number on, as fast as somebody takes it.
+type feedReader struct {
+	feed  *watch.Feed
+	next  uint64
+	fresh bool // nobody was there to miss events that are not kept any more
+	lost  uint64
+}
+
+// read gives the events that there are. The first that is given behind some that were lost tells
+// how many those are. more is closed when there is another one.
+func (r *feedReader) read() (events []*Event, more <-chan struct{}) {
+	list, number, more := r.feed.From(r.next)
+	if number > r.next && !r.fresh {
+		r.lost += number - r.next
+	}
+	r.next, r.fresh = number+uint64(len(list)), false
+	for i := range list {
+		events = append(events, EventForm(&list[i], number+uint64(i)))
+	}
+	if len(events) > 0 {
+		events[0].Lost, r.lost = r.lost, 0
+	}
+	return events, more
+}
+
+// send has somebody take a piece of a stream, who may not be slower than patience.
+func send(w http.ResponseWriter, text []byte) error {
+	control := http.NewResponseController(w)
+	if err := control.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	if _, err := w.Write(text); err != nil {
+		return err
+	}
+	return control.Flush()
 }

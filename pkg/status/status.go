@@ -91,7 +91,8 @@ func Serve(ctx context.Context, listener net.Listener, o Options) error {
 		WriteTimeout:      writeTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          log.New(io.Discard, "", 0), // what a client does wrong it is told itself
+		BaseContext:       func(net.Listener) context.Context { return ctx }, // whoever follows is let go at the end
+		ErrorLog:          log.New(io.Discard, "", 0),                        // what a client does wrong it is told itself
 	}
 	var ending sync.WaitGroup
 	ending.Go(func() {

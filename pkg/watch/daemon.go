@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aliasflat/aliasflat/pkg/compile"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -195,6 +196,13 @@ func (d *Daemon) Refresh(ctx context.Context, name zone.Name) (zones, targets in
 func (d *Daemon) Targets(ctx context.Context, i int) (list []Target, err error) {
 	err = d.do(ctx, func(l *loop) { list = l.targetsOf(i) })
 	return list, err
+}
+
+// Options gives those of a run over the last answers, which asks nobody, for who wants to know what
+// would come of a source. What they hold may be used as long as the configuration is.
+func (d *Daemon) Options(ctx context.Context) (options compile.Options, err error) {
+	err = d.do(ctx, func(l *loop) { options = l.options() })
+	return options, err
 }
 
 // do has something done by the loop.

@@ -15,3 +15,6 @@ func listenPrivate(ctx context.Context, path string) (net.Listener, error) {
 
 // ownAsFolder has nothing to do: files there have the rights of their folder.
 func ownAsFolder(*os.File) error { return nil }
+
+// syncFolder has nothing to do: folders cannot be synced there.
+func syncFolder(string) error { return nil }

@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -33,4 +34,13 @@ func ownAsFolder(file *os.File) error {
 		return nil
 	}
 	return file.Chown(int(owner.Uid), int(owner.Gid))
+}
+
+// syncFolder makes sure that what was made in a folder is found there after a crash.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }

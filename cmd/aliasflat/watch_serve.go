@@ -84,7 +84,7 @@ func (s *served) start(ctx context.Context, c *watchCommand, d *watch.Daemon) {
 		s.tasks.Go(func() {
 			trouble(status.Serve(ctx, s.http, status.Options{
 				Snapshot: d.Snapshot, State: s.store.Problem, Version: version.Version, Commit: version.Commit, Hosts: s.hosts,
-				Mounts: c.mounts(faces),
+				Mounts: c.mounts(faces), Denied: faces.Denied,
 			}))
 		})
 	}

@@ -28,6 +28,8 @@ type Faces struct {
 	// Preview tells what an ALIAS would be published as now; nil: nobody can tell.
 	Preview Preview
 	Plan    Planner // nil: nobody can tell
+
+	denied denied
 }
 
 // Handler answers the requests of every face, each below its own path. Whoever asks has to show
@@ -35,7 +37,7 @@ type Faces struct {
 func (f *Faces) Handler() http.Handler {
 	mux := http.NewServeMux()
 	f.native(mux)
-	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, maxBody))
+	return f.sameOrigin(http.MaxBytesHandler(mux, maxBody))
 }
 
 // face is one way to ask and to be answered.
@@ -63,6 +65,7 @@ func (f *face) to(scope Scope, answer func(w http.ResponseWriter, r *http.Reques
 			f.fail(w, http.StatusServiceUnavailable, errors.New("the tokens cannot be read"))
 			return
 		case !c.Grant.Allows(scope, zone.Name{}):
+			f.Deny(DenialScope)
 			f.fail(w, http.StatusForbidden, fmt.Errorf("the token has not the scope %s", scope))
 			return
 		}
@@ -82,6 +85,12 @@ func (f *face) caller(r *http.Request) (*Caller, error) {
 		}
 	}
 	token, err := f.Tokens.Verify(secret, time.Now())
+	switch {
+	case errors.Is(err, ErrNoToken) && secret == "":
+		f.Deny(DenialNoToken)
+	case errors.Is(err, ErrNoToken):
+		f.Deny(DenialToken)
+	}
 	if err != nil {
 		return nil, err
 	}

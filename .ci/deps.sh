@@ -55,6 +55,8 @@ else
 	need jq jq
 	need git git
 	need pre-commit pre-commit
+	# What looks at the dashboard.
+	need chromium chromium
 fi
 if [ "${1:-}" = bench ]; then
 	need dnsperf dnsperf

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aliasflat/aliasflat/pkg/api"
 	"github.com/aliasflat/aliasflat/pkg/compile"
+	"github.com/aliasflat/aliasflat/pkg/dashboard"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/watch"
@@ -41,9 +42,11 @@ func (c *watchCommand) mounts(o *api.Faces) map[string]http.Handler {
 		return nil
 	}
 	mounts := map[string]http.Handler{}
+	faces := o.Handler()
 	for _, path := range apiPaths {
-		mounts[path] = o.Handler()
+		mounts[path] = faces
 	}
+	mounts[dashboard.Path] = dashboard.Handler(dashboard.Options{API: faces, Tokens: o.Tokens, Version: o.Version})
 	return mounts
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aliasflat/aliasflat/pkg/api"
 	"github.com/aliasflat/aliasflat/pkg/config"
+	"github.com/aliasflat/aliasflat/pkg/dashboard"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/state"
@@ -81,12 +82,14 @@ func (s *served) start(ctx context.Context, c *watchCommand, d *watch.Daemon) {
 			Records: c.records(s.store.Path()), Tokens: tokensOf(s.store.Path()), Daemon: of, Feed: c.feed, Store: s.store,
 			Version: version.Version, Preview: c.preview, Plan: of.plan,
 		}
-		s.tasks.Go(func() {
-			trouble(status.Serve(ctx, s.http, status.Options{
-				Snapshot: d.Snapshot, State: s.store.Problem, Version: version.Version, Commit: version.Commit, Hosts: s.hosts,
-				Mounts: c.mounts(faces), Denied: faces.Denied,
-			}))
-		})
+		o := status.Options{
+			Snapshot: d.Snapshot, State: s.store.Problem, Version: version.Version, Commit: version.Commit, Hosts: s.hosts,
+			Mounts: c.mounts(faces), Denied: faces.Denied,
+		}
+		if o.Mounts != nil {
+			o.Dashboard = dashboard.Path
+		}
+		s.tasks.Go(func() { trouble(status.Serve(ctx, s.http, o)) })
 	}
 	s.tasks.Go(func() { c.supervisor.tend(ctx, d.Snapshot) })
 	s.tasks.Go(func() { of.reloadOnHangup(ctx) })

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
@@ -119,6 +120,9 @@ func (n *native) listZones(w http.ResponseWriter, r *http.Request, c *Caller) er
 	}
 	s := n.Daemon.Snapshot()
 	list := n.shown(c, s)
+	if part := strings.ToLower(r.FormValue("name")); part != "" {
+		list = slices.DeleteFunc(list, func(z shownZone) bool { return !strings.Contains(z.id, part) })
+	}
 	if after := r.FormValue("after"); after != "" {
 		i := slices.IndexFunc(list, func(z shownZone) bool { return z.id == after })
 		if i < 0 {

@@ -131,6 +131,20 @@ func (t *Tokens) Verify(secret string, now time.Time) (Token, error) {
 	return list[found], nil
 }
 
+// Find gives the token with an ID. It is an ErrNoToken that there is none, or that its time is over.
+func (t *Tokens) Find(id string, now time.Time) (Token, error) {
+	list, err := t.List()
+	if err != nil {
+		return Token{}, err
+	}
+	for _, token := range list {
+		if token.ID == id && !token.Expired(now) {
+			return token, nil
+		}
+	}
+	return Token{}, ErrNoToken
+}
+
 func hashOf(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])

@@ -30,12 +30,13 @@ func newPage() *page { return &page{template.Must(template.New("page").Parse(pag
 
 // pageData is what the template is filled with.
 type pageData struct {
-	Version  string
-	Snapshot *watch.Snapshot
-	Hung     bool
-	Up       string
-	Rows     []pageRow
-	More     int // zones that are not shown
+	Version   string
+	Dashboard string
+	Snapshot  *watch.Snapshot
+	Hung      bool
+	Up        string
+	Rows      []pageRow
+	More      int // zones that are not shown
 }
 
 type pageRow struct {
@@ -53,7 +54,7 @@ func (s *server) style(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *server) show(w http.ResponseWriter, _ *http.Request) {
-	data := pageData{Version: s.Version, Snapshot: s.Snapshot()}
+	data := pageData{Version: s.Version, Dashboard: s.Dashboard, Snapshot: s.Snapshot()}
 	now := time.Now()
 	if data.Snapshot != nil {
 		data.Hung = data.Snapshot.Hung(now)

@@ -37,6 +37,7 @@ type Faces struct {
 // a token. Whoever serves it has to check the host that is asked for (DNS rebinding).
 func (f *Faces) Handler() http.Handler {
 	mux := http.NewServeMux()
+	f.provider(mux)
 	return f.sameOrigin(http.MaxBytesHandler(mux, maxBody))
 }
 

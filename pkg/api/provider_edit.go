@@ -47,7 +47,7 @@ func (p *provider) create(w http.ResponseWriter, r *http.Request, c *Caller) err
 		if err != nil {
 			return nil, nil, err
 		}
-		if _, err := recordOf(read, given.id()); err == nil {
+		if given.find(read) != nil {
 			return nil, nil, recordExists(given)
 		}
 		return []zonefile.RRsetChange{given.change(zonefile.AddRecords)}, given, nil
@@ -78,7 +78,7 @@ func (p *provider) replace(w http.ResponseWriter, r *http.Request, c *Caller) er
 			return nil, nil, err
 		}
 		was := recordID(old.Owner, old.Type, old.Data)
-		if _, err := recordOf(read, given.id()); err == nil && given.id() != was {
+		if given.find(read) != nil && given.id() != was {
 			return nil, nil, recordExists(given)
 		}
 		if given.owner != old.Owner || given.typ != old.Type {
@@ -146,7 +146,7 @@ func (p *provider) removeNamed(w http.ResponseWriter, r *http.Request, c *Caller
 		if err != nil {
 			return nil, nil, err
 		}
-		if _, err := recordOf(read, given.id()); err != nil {
+		if given.find(read) == nil {
 			return nil, nil, Refusef(ReasonNoRecord, "there is no such %s record of %s", zonefile.TypeName(typ), owner)
 		}
 		change.Kind, change.RDATA = zonefile.DeleteRecords, []string{given.text}

@@ -37,13 +37,22 @@ type givenRecord struct {
 
 func (g *givenRecord) id() string { return recordID(g.owner, g.typ, g.data) }
 
+// find gives the record where a source has it; else nil.
+func (g *givenRecord) find(in *Reading) *zonefile.SourceRecord {
+	for i := range in.Records {
+		if s := &in.Records[i]; s.Owner == g.owner && s.Type == g.typ && recordID(s.Owner, s.Type, s.Data) == g.id() {
+			return s
+		}
+	}
+	return nil
+}
+
 // form is the form of the record in a source that has it.
 func (g *givenRecord) form(in *Reading) providerRecord {
-	s := zonefile.SourceRecord{Owner: g.owner, Type: g.typ, Data: g.data}
-	if found, err := recordOf(in, g.id()); err == nil {
-		s = *found
+	if s := g.find(in); s != nil {
+		return providerRecordForm(s)
 	}
-	return providerRecordForm(&s)
+	return providerRecordForm(&zonefile.SourceRecord{Owner: g.owner, Type: g.typ, Data: g.data})
 }
 
 func (g *givenRecord) change(kind zonefile.ChangeKind) zonefile.RRsetChange {

@@ -2,18 +2,24 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
@@ -29,6 +35,7 @@ www	60 IN A 192.0.2.80 ; the first
 www	60 IN A 192.0.2.81 ; the second
 @	IN MX 10 mail.example.net.
 txt	IN TXT "v=1; a=2"
+0/25	IN PTR a.example.net.
 $GENERATE 1-2 host$ A 192.0.2.$
 `
 
@@ -36,7 +43,7 @@ $GENERATE 1-2 host$ A 192.0.2.$
 type asking struct {
 	handler      http.Handler
 	read, edit   string // secrets of tokens
-	path         string // of the source
+	path, tokens string // of the source, and of the tokens
 	zone, secret string // what paths and requests have
 }
 
@@ -46,7 +53,7 @@ func newAsking(t *testing.T, text string) *asking {
 	t.Helper()
 	records, _, path := editable(t, text)
 	f := &Faces{Records: records, Tokens: OpenTokens(filepath.Join(t.TempDir(), TokensName))}
-	a := &asking{handler: f.Handler(), path: path, zone: "/v1/zones/example.com"}
+	a := &asking{handler: f.Handler(), path: path, tokens: f.Tokens.path, zone: "/v1/zones/example.com"}
 	for _, k := range []struct {
 		secret *string
 		grant  Grant
@@ -187,14 +194,14 @@ func TestProviderALIAS(t *testing.T) {
 func TestProviderLists(t *testing.T) {
 	a := newAsking(t, facesText)
 	all := a.ask(t, "GET", a.zone+"/records", "")
-	if d := all.Data; len(d.Records) != 12 || len(d.Items) != 12 || d.Total != 12 || d.Limit != providerLimit || d.Pagination != (pagination{Total: 12, Limit: providerLimit, Count: 12}) {
+	if d := all.Data; len(d.Records) != 13 || len(d.Items) != 13 || d.Total != 13 || d.Limit != providerLimit || d.Pagination != (pagination{Total: 13, Limit: providerLimit, Count: 13}) {
 		t.Errorf("all: %+v", d)
 	}
 	var seen []providerRecord
-	for len(seen) < 12 {
+	for len(seen) < 13 {
 		page := a.ask(t, "GET", a.zone+"/records?limit=5&offset="+strconv.Itoa(len(seen)), "").Data
-		rest := 12 - len(seen)
-		if want := (pagination{Total: 12, Offset: len(seen), Limit: 5, Count: min(5, rest), HasMore: rest > 5}); page.Pagination != want || page.Offset != want.Offset || page.Limit != 5 || len(page.Records) != want.Count {
+		rest := 13 - len(seen)
+		if want := (pagination{Total: 13, Offset: len(seen), Limit: 5, Count: min(5, rest), HasMore: rest > 5}); page.Pagination != want || page.Offset != want.Offset || page.Limit != 5 || len(page.Records) != want.Count {
 			t.Fatalf("a page: %+v", page)
 		}
 		seen = append(seen, page.Records...)
@@ -206,10 +213,10 @@ func TestProviderLists(t *testing.T) {
 			t.Errorf("%d is %+v, and by pages %+v", i, all.Data.Records[i], r)
 		}
 	}
-	if len(ids) != 12 {
+	if len(ids) != 13 {
 		t.Errorf("%d IDs", len(ids))
 	}
-	if past := a.ask(t, "GET", a.zone+"/records?offset=99", ""); past.Data.Records == nil || len(past.Data.Records) != 0 || past.Data.Items == nil || past.Data.Total != 12 {
+	if past := a.ask(t, "GET", a.zone+"/records?offset=99", ""); past.Data.Records == nil || len(past.Data.Records) != 0 || past.Data.Items == nil || past.Data.Total != 13 {
 		t.Errorf("past the end: %+v", past.Data)
 	}
 	for query, want := range map[string]int{
@@ -220,7 +227,7 @@ func TestProviderLists(t *testing.T) {
 		}
 	}
 	one := a.ask(t, "GET", "/v1/zones/example.com.", "")
-	if z := one.Data.Zone; one.status != http.StatusOK || z == nil || z.ID != one.Data.ID || z.Name != "example.com" || one.Data.Name != "example.com" || *z.Records != 12 || one.header.Get("ETag") == "" {
+	if z := one.Data.Zone; one.status != http.StatusOK || z == nil || z.ID != one.Data.ID || z.Name != "example.com" || one.Data.Name != "example.com" || *z.Records != 13 || one.header.Get("ETag") == "" {
 		t.Errorf("the zone: %+v", one)
 	}
 	for query, want := range map[string]int{"name=example.com": 1, "name=Example.COM.": 1, "name=example.net": 0, "offset=1": 0} {
@@ -313,6 +320,7 @@ func TestProviderDeleteByName(t *testing.T) {
 		"www/A":                           {"www\t60 IN A 192.0.2.80 ; the first\n", "www\t60 IN A 192.0.2.81 ; the second\n"},
 		"www.example.com/A":               {"www\t60 IN A 192.0.2.80 ; the first\n", "www\t60 IN A 192.0.2.81 ; the second\n"},
 		"www/A?content=192.0.2.81":        {"www\t60 IN A 192.0.2.81 ; the second\n"},
+		"0%2F25/PTR":                      {"0/25\tIN PTR a.example.net.\n"},
 		"@/ALIAS":                         {"@\tIN ALIAS cdn.example.net. ; the site\n"},
 		"@/ALIAS?content=CDN.example.net": {"@\tIN ALIAS cdn.example.net. ; the site\n"},
 		"example.com./MX?content=10+mail.example.net": {"@\tIN MX 10 mail.example.net.\n"},
@@ -537,5 +545,56 @@ func TestProviderSources(t *testing.T) {
 	}
 	if got := a.ask(t, "GET", a.zone, ""); got.status != http.StatusInternalServerError || got.Error.Code != "INTERNAL_ERROR" {
 		t.Errorf("no source: %d %+v", got.status, got.Error)
+	}
+}
+
+// What cannot be done now is told apart from what is wrong.
+func TestProviderUnavailable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAsking(t, facesText)
+		lock, err := publish.TakeLock(t.Context(), a.path, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := `{"name":"a","type":"A","content":"192.0.2.9"}`
+		if got := a.ask(t, "POST", a.zone+"/records", body); got.status != http.StatusConflict || got.Error.Code != "EDIT_IN_PROGRESS" || got.Error.Hint == "" {
+			t.Errorf("another edit: %d %+v", got.status, got.Error)
+		}
+		if err := lock.Release(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(a.tokens, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.ask(t, "POST", a.zone+"/records", body); got.status != http.StatusServiceUnavailable || got.Error.Code != "UNAVAILABLE" {
+			t.Errorf("no tokens: %d %+v", got.status, got.Error)
+		}
+		if text := a.text(t); text != facesText {
+			t.Errorf("the source has\n%s", text)
+		}
+	})
+}
+
+// Each error that there is stands in the reference, and no other.
+func TestProviderErrorsAreDescribed(t *testing.T) {
+	text, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| (4\\d\\d|5\\d\\d) \\| `([A-Z_]+)` \\|").FindAllStringSubmatch(string(text), -1) {
+		described[row[1]+" "+row[2]] = true
+	}
+	exists := recordExists(&givenRecord{owner: zone.Root})
+	made := map[string]bool{strconv.Itoa(statusOf(exists)) + " " + providerCode(statusOf(exists), exists): true}
+	for reason := ReasonUnknown; reason <= ReasonWorld; reason++ {
+		err := Refusef(reason, "no")
+		made[strconv.Itoa(statusOf(err))+" "+providerCode(statusOf(err), err)] = true
+	}
+	for _, status := range []int{400, 401, 403, 404, 405, 412, 413, 415, 429, 500, 503} {
+		made[strconv.Itoa(status)+" "+providerCode(status, errors.New("no"))] = true
+	}
+	if len(described) == 0 || !maps.Equal(described, made) {
+		t.Errorf("described are %v, and there are %v", slices.Sorted(maps.Keys(described)), slices.Sorted(maps.Keys(made)))
 	}
 }

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	_ "embed" // what looks for pages that some people cannot use
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,7 +43,10 @@ func startBrowser(t *testing.T) *browser {
 		shut()
 		end()
 	})
-	b.do(t, "begin", chromedp.EmulateViewport(1200, 900))
+	// The first run starts the program, which lives as long as its context does.
+	if err := chromedp.Run(ctx, chromedp.EmulateViewport(1200, 900)); err != nil {
+		t.Fatal(err)
+	}
 	return b
 }
 
@@ -60,17 +62,28 @@ func (b *browser) do(t *testing.T, what string, actions ...chromedp.Action) {
 	}
 }
 
-// has waits until the page shows a text.
+// has waits until the page shows a text. A page that comes in place of another one is none for a
+// moment.
 func (b *browser) has(t *testing.T, text string) {
 	t.Helper()
-	quoted, _ := json.Marshal(text)
-	b.do(t, "see "+text, chromedp.Poll("document.body.innerText.includes("+string(quoted)+")", nil, chromedp.WithPollingTimeout(50*time.Second)))
+	shown := ""
+	defer func() {
+		if t.Failed() {
+			t.Logf("the page is\n%s", shown)
+		}
+	}()
+	until(t, "see "+text, func() bool {
+		ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+		defer cancel()
+		_ = chromedp.Run(ctx, chromedp.Evaluate("document.body.innerText", &shown)) // it is tried again
+		return strings.Contains(shown, text)
+	})
 }
 
 // fill writes into a field.
 func (b *browser) fill(t *testing.T, field, text string) {
 	t.Helper()
-	b.do(t, "fill "+field, chromedp.WaitVisible(field, chromedp.ByQuery), chromedp.SetValue(field, "", chromedp.ByQuery), chromedp.SendKeys(field, text, chromedp.ByQuery))
+	b.do(t, "fill "+field, chromedp.WaitVisible(field, chromedp.ByQuery), chromedp.Clear(field, chromedp.ByQuery), chromedp.SendKeys(field, text, chromedp.ByQuery))
 }
 
 // click clicks on a link or button by its text.

@@ -92,6 +92,14 @@ func (s *served) start(ctx context.Context, c *watchCommand, d *watch.Daemon) {
 	s.tasks.Go(func() { of.reloadOnHangup(ctx) })
 }
 
+// at tells where the daemon is looked at; empty: nowhere.
+func (s *served) at() string {
+	if s.http == nil {
+		return ""
+	}
+	return ", HTTP at " + s.http.Addr().String()
+}
+
 // close ends it, and waits for the requests that are under way.
 func (s *served) close() {
 	s.cancel()

@@ -102,7 +102,7 @@ func (n *native) edit(w http.ResponseWriter, r *http.Request, c *Caller, wanted 
 		Difference: differenceForm(out.Difference), Diff: []string{}, Diagnostics: problemForms(out.Problems), Targets: []Previewed{},
 	}
 	if form.DryRun {
-		form.Diff = textDiff(z.Path, out.Old, out.New)
+		form.Diff = TextDiff(z.Path, out.Old, out.New)
 		if form.Targets, err = n.previews(r.Context(), c, z.Name, out.Difference); err != nil {
 			return err
 		}
@@ -147,8 +147,8 @@ func (c *ChangeRequest) change(apex zone.Name) (zonefile.RRsetChange, error) {
 	return out, err
 }
 
-// textDiff gives the lines of a unified difference; none where there is no difference.
-func textDiff(path string, old, text []byte) []string {
+// TextDiff gives the lines of a unified difference; none where there is no difference.
+func TextDiff(path string, old, text []byte) []string {
 	lines := strings.Split(strings.TrimSuffix(string(diff.Diff(path, old, path, text)), "\n"), "\n")
 	return slices.DeleteFunc(lines, func(line string) bool { return line == "" || strings.HasPrefix(line, "diff ") })
 }

@@ -90,8 +90,8 @@ type SourceRecord struct {
 	Editable bool   `json:"editable"` // false: $INCLUDE or $GENERATE makes it
 }
 
-// recordForm gives the document of a record.
-func recordForm(r *zonefile.SourceRecord) SourceRecord {
+// RecordForm gives the document of a record.
+func RecordForm(r *zonefile.SourceRecord) SourceRecord {
 	at := r.Place.Note("")
 	return SourceRecord{
 		Owner: r.Owner.String(), Type: zonefile.TypeName(r.Type), TTL: r.TTL, RDATA: string(zonefile.AppendData(nil, r.Type, r.Data)),

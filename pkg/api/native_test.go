@@ -19,6 +19,7 @@ import (
 
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
+	"github.com/aliasflat/aliasflat/pkg/state"
 	"github.com/aliasflat/aliasflat/pkg/watch"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
@@ -71,14 +72,20 @@ func (d *nativeDaemon) Snapshot() *watch.Snapshot {
 // like before it is asked.
 func newBench(t *testing.T, change func(*Faces, *native)) *bench {
 	t.Helper()
-	b := &bench{t: t, secrets: map[Scope]string{}}
+	return newBenchOn(t, remembered(t), change)
+}
+
+// newBenchOn is newBench with a store that others may use too.
+func newBenchOn(t *testing.T, store *state.Store, change func(*Faces, *native)) *bench {
+	t.Helper()
+	b := &bench{t: t}
 	records, audits, path := editable(t, recordsText)
 	b.audits, b.path, b.daemon = audits, path, &nativeDaemon{dir: filepath.Dir(path)}
 	if err := os.WriteFile(filepath.Join(b.daemon.dir, "example.com.db"), []byte(publishedText), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	f := &Faces{
-		Records: records, Tokens: OpenTokens(filepath.Join(t.TempDir(), TokensName)), Daemon: b.daemon, Feed: newFeed(3), Store: remembered(t), Version: "1.2.3",
+		Records: records, Tokens: OpenTokens(filepath.Join(t.TempDir(), TokensName)), Daemon: b.daemon, Feed: newFeed(3), Store: store, Version: "1.2.3",
 		Preview: func(_ context.Context, target zone.Name) []resolve.Answer {
 			b.asked = append(b.asked, target)
 			return []resolve.Answer{
@@ -102,8 +109,13 @@ func newBench(t *testing.T, change func(*Faces, *native)) *bench {
 	if change != nil {
 		change(f, b.native)
 	}
-	for _, scope := range Scopes {
-		b.secrets[scope] = b.token(Grant{Scopes: []Scope{scope}})
+	text, secrets, err := scopeTokens()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.secrets = secrets
+	if err := os.WriteFile(b.Tokens.path, text, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	b.mount(mux)
@@ -111,6 +123,18 @@ func newBench(t *testing.T, change func(*Faces, *native)) *bench {
 	t.Cleanup(server.Close)
 	b.url = server.URL
 	return b
+}
+
+// scopeTokens is a file with a token for each scope, and their secrets.
+func scopeTokens() ([]byte, map[Scope]string, error) {
+	secrets := map[Scope]string{}
+	file := tokenFile{Schema: SchemaTokens}
+	for _, scope := range Scopes {
+		secrets[scope] = TokenPrefix + string(scope)
+		file.Tokens = append(file.Tokens, Token{Grant: Grant{Scopes: []Scope{scope}}, ID: string(scope), Hash: hashOf(secrets[scope])})
+	}
+	text, err := json.Marshal(file)
+	return text, secrets, err
 }
 
 func (b *bench) token(g Grant) string {

@@ -108,6 +108,7 @@ func (d *described) answerTo(path, method, status string) []string {
 // that its schema lets pass. There is no status in it that no request here comes to.
 func TestNativeAnswersAreDescribed(t *testing.T) {
 	d := describedHere(t)
+	store := remembered(t)
 	open := map[string]bool{}
 	for path, operations := range d.Paths {
 		for method, o := range operations {
@@ -118,7 +119,7 @@ func TestNativeAnswersAreDescribed(t *testing.T) {
 	}
 	for _, c := range contract(d) {
 		t.Run(c.name(), func(t *testing.T) {
-			b := newBench(t, c.change)
+			b := newBenchOn(t, store, c.change)
 			if c.source != "" {
 				if err := os.WriteFile(b.path, []byte(c.source), 0o644); err != nil {
 					t.Fatal(err)
@@ -345,6 +346,30 @@ func TestNativeRoutesAreDescribed(t *testing.T) {
 	slices.Sort(got)
 	if !slices.Equal(want, got) || len(want) == 0 {
 		t.Errorf("the document has\n%s\nthe face\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// docs/api.md lists the routes with their scopes, in their order.
+func TestNativeRoutesAreInTheManual(t *testing.T) {
+	page, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| request | scope | answer |\n|---|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	lines := strings.Split(table, "\n")
+	routes := newNative(&Faces{}).routes()
+	if len(lines) != len(routes) {
+		t.Fatalf("%d lines for %d routes", len(lines), len(routes))
+	}
+	for i, r := range routes {
+		scope := r.scope
+		if scope == "" {
+			scope = "none"
+		}
+		if want := fmt.Sprintf("| `%s %s` | %s | ", r.method, r.path, scope); !strings.HasPrefix(lines[i], want) {
+			t.Errorf("%s\nhas to begin with\n%s", lines[i], want)
+		}
 	}
 }
 

@@ -266,9 +266,9 @@ func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection
 	editable := editableOf(p.jobs)
 	c.editable.Store(&editable)
 	c.asking.Store(p.asked)
-	c.planning.Store(newPlanning(p.jobs, known))
 	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]atomic.Pointer[written], len(p.jobs)), primary: c.primary}
 	open.add(c.pullFrom(ctx, p.jobs))
+	c.planning.Store(newPlanning(p.jobs, known))
 	c.feedFrom(ctx, p, host)
 	c.firstPulls(ctx)
 	options := compile.Options{Advise: publish.LargePages, Force: c.force, Sightings: c.failsOn("warning")}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rogpeppe/go-internal/diff"
@@ -156,25 +157,31 @@ func TextDiff(path string, old, text []byte) []string {
 // previews looks up the targets of ALIAS records that come. The caller may name them: the edit
 // would be made.
 func (n *native) previews(ctx context.Context, c *Caller, apex zone.Name, d zone.Difference) ([]Previewed, error) {
-	list := []Previewed{}
 	targets := comingTargets(d)
 	if len(targets) == 0 || n.Preview == nil {
-		return list, nil
+		return []Previewed{}, nil
 	}
 	if err := n.mayAsk(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, previewTime)
 	defer cancel()
-	for _, target := range targets[:min(len(targets), maxPreviews)] {
-		p := Previewed{Target: target.String(), Inside: target.IsIn(apex), Lookups: []Lookup{}}
-		if !p.Inside && c.Grant.AllowsTarget(target) {
+	targets = targets[:min(len(targets), maxPreviews)]
+	list := make([]Previewed, len(targets))
+	var asking sync.WaitGroup
+	for i, target := range targets {
+		p := &list[i]
+		*p = Previewed{Target: target.String(), Inside: target.IsIn(apex), Lookups: []Lookup{}}
+		if p.Inside || !c.Grant.AllowsTarget(target) {
+			continue
+		}
+		asking.Go(func() {
 			for _, a := range n.Preview(ctx, target) {
 				p.Lookups = append(p.Lookups, lookupForm(&watch.Target{Question: resolve.Question{Target: target, Type: a.Type}, Answer: &a, Asked: time.Now()}))
 			}
-		}
-		list = append(list, p)
+		})
 	}
+	asking.Wait()
 	return list, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,7 +44,9 @@ type bench struct {
 	daemon  *nativeDaemon
 	audits  *[]Audit
 	secrets map[Scope]string
-	asked   []zone.Name
+
+	mu    sync.Mutex
+	asked []zone.Name // by previews
 }
 
 // nativeDaemon has example.com, which may be edited, example.org, which may not, and
@@ -87,7 +90,9 @@ func newBenchOn(t *testing.T, store *state.Store, change func(*Faces, *native)) 
 	f := &Faces{
 		Records: records, Tokens: OpenTokens(filepath.Join(t.TempDir(), TokensName)), Daemon: b.daemon, Feed: newFeed(3), Store: store, Version: "1.2.3",
 		Preview: func(_ context.Context, target zone.Name) []resolve.Answer {
+			b.mu.Lock()
 			b.asked = append(b.asked, target)
+			b.mu.Unlock()
 			return []resolve.Answer{
 				{Target: target, Type: dns.TypeA, Outcome: resolve.Addresses, Addresses: second, TTL: 60, Attempts: []resolve.Attempt{{Flags: "ra ad"}}},
 				{Target: target, Type: dns.TypeAAAA, Outcome: resolve.NoData},

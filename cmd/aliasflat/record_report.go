@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/aliasflat/aliasflat/pkg/api"
 	"github.com/aliasflat/aliasflat/pkg/diag"
@@ -70,7 +73,7 @@ func (c *recordCommand) write(j *job, z *zonefile.Zone, edited *zonefile.Edited,
 		rep.Explicit = append(rep.Explicit, e.Note("made explicit: it inherited from a record that has changed"))
 	}
 	if c.dryRun && changed {
-		rep.Edit.text = api.TextDiff(j.path, old, text)
+		rep.Edit.text = textDiff(j.path, old, text)
 	}
 	refused := c.failsOn("warning") && problems.Count(diag.Warning) > 0
 	switch {
@@ -87,6 +90,12 @@ func (c *recordCommand) write(j *job, z *zonefile.Zone, edited *zonefile.Edited,
 		rep.Written = true
 	}
 	return c.finish(c.stdout, &report{Zones: []ZoneReport{rep}}, 0)
+}
+
+// textDiff gives the lines of a unified difference.
+func textDiff(path string, old, text []byte) []string {
+	lines := strings.Split(strings.TrimSuffix(string(diff.Diff(path, old, path, text)), "\n"), "\n")
+	return slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, "diff ") })
 }
 
 // print prints records of a source.

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rogpeppe/go-internal/diff"
-
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/watch"
 	"github.com/aliasflat/aliasflat/pkg/zone"
@@ -100,10 +98,10 @@ func (n *native) edit(w http.ResponseWriter, r *http.Request, c *Caller, wanted 
 	}
 	form := &Edited{
 		Schema: SchemaEdited, Zone: zoneName(z.Name), DryRun: dryRun(r), Written: out.Written, ETag: out.After.ETag,
-		Difference: differenceForm(out.Difference), Diff: []string{}, Diagnostics: problemForms(out.Problems), Targets: []Previewed{},
+		Difference: differenceForm(out.Difference), Diagnostics: problemForms(out.Problems), Targets: []Previewed{},
 	}
 	if form.DryRun {
-		form.Diff = TextDiff(z.Path, out.Old, out.New)
+		form.Diff = out.Diff()
 		if form.Targets, err = n.previews(r.Context(), c, z.Name, out.Difference); err != nil {
 			return err
 		}
@@ -146,12 +144,6 @@ func (c *ChangeRequest) change(apex zone.Name) (zonefile.RRsetChange, error) {
 	var err error
 	out.Owner, out.Type, err = rrsetOf(c.Owner, c.Type, apex)
 	return out, err
-}
-
-// TextDiff gives the lines of a unified difference; none where there is no difference.
-func TextDiff(path string, old, text []byte) []string {
-	lines := strings.Split(strings.TrimSuffix(string(diff.Diff(path, old, path, text)), "\n"), "\n")
-	return slices.DeleteFunc(lines, func(line string) bool { return line == "" || strings.HasPrefix(line, "diff ") })
 }
 
 // previews looks up the targets of ALIAS records that come. The caller may name them: the edit

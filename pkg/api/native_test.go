@@ -151,15 +151,15 @@ func (b *bench) token(g Grant) string {
 	return secret
 }
 
-// answer is what came of a request.
-type answer struct {
+// replied is what came of a request.
+type replied struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
 // ask sends a request. Headers are NAME: VALUE.
-func (b *bench) ask(secret, method, path, content string, headers ...string) answer {
+func (b *bench) ask(secret, method, path, content string, headers ...string) replied {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
 	defer cancel()
@@ -183,17 +183,17 @@ func (b *bench) ask(secret, method, path, content string, headers ...string) ans
 	}
 	defer func() { _ = reply.Body.Close() }() // nothing was sent
 	if reply.Header.Get("Content-Type") == "text/event-stream" {
-		return answer{reply.StatusCode, reply.Header, nil}
+		return replied{reply.StatusCode, reply.Header, nil}
 	}
 	text, err := io.ReadAll(reply.Body)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return answer{reply.StatusCode, reply.Header, text}
+	return replied{reply.StatusCode, reply.Header, text}
 }
 
 // decoded is the document that a request is answered with, which has to be under a status.
-func decoded[T any](b *bench, a answer, status int) *T {
+func decoded[T any](b *bench, a replied, status int) *T {
 	b.t.Helper()
 	var out T
 	if err := json.Unmarshal(a.body, &out); err != nil || a.status != status {
@@ -312,7 +312,7 @@ func TestNativeEdit(t *testing.T) {
 	if b.source() != recordsText || len(*b.audits) != 0 || e.Written || !e.DryRun {
 		t.Fatalf("a dry run has written: %s", b.source())
 	}
-	if len(e.Difference) != 1 || e.Difference[0].Old.RDATA[0] != "cdn.example.net." || e.Difference[0].New.TTL != 60 || !slices.Contains(e.Diff, "-@\tIN ALIAS cdn.example.net. ; the site") {
+	if len(e.Difference) != 1 || e.Difference[0].Old.RDATA[0] != "cdn.example.net." || e.Difference[0].New.TTL != 60 || !strings.Contains(e.Diff, "\n-@\tIN ALIAS cdn.example.net. ; the site\n") {
 		t.Errorf("%s", tried.body)
 	}
 	if len(e.Targets) != 1 || len(e.Targets[0].Lookups) != 2 || !slices.Equal(e.Targets[0].Lookups[0].Addresses, second) || !*e.Targets[0].Lookups[0].AD ||

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -247,7 +248,7 @@ func contract(d *described) []call {
 					call{operation: operation, path: c.path, body: c.body, status: http.StatusInternalServerError, removed: true},
 					call{operation: operation, path: c.path, body: c.body, status: http.StatusConflict, source: bad})
 			}
-			if _, edits := o.Responses["412"]; edits {
+			if _, changes := o.Responses["412"]; changes {
 				calls = append(calls,
 					call{operation: operation, path: c.path, body: c.body, status: http.StatusPreconditionFailed, headers: []string{another}},
 					call{operation: operation, path: c.path, body: c.body, status: http.StatusOK, headers: []string{dry}},
@@ -260,7 +261,12 @@ func contract(d *described) []call {
 					call{operation: operation, path: c.path, body: c.body, status: http.StatusUnsupportedMediaType, headers: []string{"Content-Type: text/plain"}},
 					call{operation: operation, path: c.path, body: `{"x": "` + strings.Repeat("x", maxBody) + `"}`, status: http.StatusRequestEntityTooLarge})
 			}
-			if _, asks := o.Responses["429"]; asks {
+			calls = append(calls, call{operation: operation, path: c.path, body: c.body, secret: "af_wrong", status: http.StatusTooManyRequests, change: func(f *Faces, _ *native) {
+				for range wrongBurst {
+					f.wrong.take("127.0.0.1", time.Now(), wrongRate, wrongBurst)
+				}
+			}})
+			if scopeOf(operation) == ScopeRefresh || operation == put || operation == edits {
 				calls = append(calls, call{operation: operation, path: c.path, body: c.body, status: http.StatusTooManyRequests, headers: []string{dry}, change: func(_ *Faces, n *native) { n.asks.SetBurst(0) }})
 			}
 		}

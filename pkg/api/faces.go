@@ -27,6 +27,8 @@ type Faces struct {
 	Version string // of the program
 	// Preview tells what an ALIAS would be published as now; nil: nobody can tell.
 	Preview Preview
+	// Notify is that of [Options].
+	Notify func(name zone.Name) (zones, secondaries int)
 
 	denied denied
 }
@@ -35,6 +37,7 @@ type Faces struct {
 // a token. Whoever serves it has to check the host that is asked for (DNS rebinding).
 func (f *Faces) Handler() http.Handler {
 	mux := http.NewServeMux()
+	f.powerdns(mux)
 	return f.sameOrigin(http.MaxBytesHandler(mux, maxBody))
 }
 

@@ -68,7 +68,7 @@ func (p *powerDNS) versions(w http.ResponseWriter, _ *http.Request, _ *Caller) e
 }
 
 func (p *powerDNS) version(w http.ResponseWriter, _ *http.Request, _ *Caller) error {
-	reply(w, http.StatusOK, map[string]any{"api_features": []string{}, "server_url": "/api/v1/servers{/server}"})
+	reply(w, http.StatusOK, []map[string]any{{"api_features": []string{}, "server_url": "/api/v1/servers{/server}"}})
 	return nil
 }
 
@@ -233,7 +233,7 @@ func (p *powerDNS) setZone(_ http.ResponseWriter, r *http.Request, c *Caller) er
 // canonicalName reads a name as PowerDNS has clients write them: with the final dot.
 func canonicalName(text string) (zone.Name, error) {
 	if !strings.HasSuffix(text, ".") {
-		return zone.Name{}, Refusef(ReasonInvalid, "DNS Name '%s' is not canonical", text)
+		return zone.Name{}, Refusef(ReasonInvalid, "DNS Name '%s' is not canonical", excerpt(text))
 	}
 	return ownerName(text)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -137,7 +138,23 @@ func changesOfPatch(reading *Reading, requests []rrsetRequest) ([]zonefile.RRset
 }
 
 // rrsetText names an RRset as PowerDNS does in its messages.
-func rrsetText(owner zone.Name, typ string) string { return "RRset " + owner.String() + " IN " + typ }
+func rrsetText(owner zone.Name, typ string) string {
+	return "RRset " + owner.String() + " IN " + excerpt(typ)
+}
+
+// recordText names a record as PowerDNS does in its messages.
+func recordText(owner zone.Name, typ, text string) string {
+	return fmt.Sprintf("Record %s/%s '%s'", owner, excerpt(typ), excerpt(text))
+}
+
+// excerpt is what a message has of a text that a client sends.
+func excerpt(text string) string {
+	const most = 200
+	if len(text) > most {
+		text = text[:most] + "..."
+	}
+	return strings.ToValidUTF8(text, "?")
+}
 
 // read gives the change. Its kind is 0 where it changes nothing.
 func (q *rrsetRequest) read(apex zone.Name) (c *zonefile.RRsetChange, how string, err error) {
@@ -201,9 +218,9 @@ func (q *rrsetRequest) readRecords(c *zonefile.RRsetChange, how string) error {
 		case err != nil:
 			return err
 		case rec.Disabled:
-			return Refusef(ReasonInvalid, "Record %s/%s '%s': a record cannot be disabled here; delete it", c.Owner, *q.Type, *rec.Content)
+			return Refusef(ReasonInvalid, "%s: a record cannot be disabled here; delete it", recordText(c.Owner, *q.Type, *rec.Content))
 		case slices.Contains(all, data):
-			return Refusef(ReasonInvalid, "Duplicate record in %s with content %q", rrsetText(c.Owner, *q.Type), *rec.Content)
+			return Refusef(ReasonInvalid, "Duplicate record in %s with content %q", rrsetText(c.Owner, *q.Type), excerpt(*rec.Content))
 		}
 		all = append(all, data)
 		c.RDATA = append(c.RDATA, *rec.Content)
@@ -217,20 +234,21 @@ func (q *rrsetRequest) readRecords(c *zonefile.RRsetChange, how string) error {
 // readContent reads the content of a record. Names in it have to be absolute and strings quoted:
 // clients mean the name that they write, and what reads a zone file would take it for another one.
 func readContent(c *zonefile.RRsetChange, typ, text string) (zone.RDATA, error) {
-	refuse := func(format string, args ...any) error {
-		return Refusef(ReasonInvalid, "Record %s/%s '%s': "+format, append([]any{c.Owner, typ, text}, args...)...)
-	}
+	what := recordText(c.Owner, typ, text)
 	data, d := zonefile.ParseRDATA(c.Type, text, c.From, zone.Root)
 	if d != nil {
-		err := Refusef(ReasonInvalid, "Record %s/%s '%s': Parsing record content: %s", c.Owner, typ, text, d.Message)
+		err := Refusef(ReasonInvalid, "%s: Parsing record content: %s", what, d.Message)
 		err.Problems = append(err.Problems, d)
 		return data, err
 	}
+	missing := ""
 	if below, d := zonefile.ParseRDATA(c.Type, text, c.From, elsewhere); d != nil || below != data {
-		return data, refuse("Not in expected format (parsed as '%s'): trailing dot missing", zonefile.AppendData(nil, c.Type, data))
+		missing = "trailing dot"
+	} else if (c.Type == dns.TypeTXT || c.Type == dns.TypeSPF) && !isQuoted(text) {
+		missing = "quotes"
 	}
-	if (c.Type == dns.TypeTXT || c.Type == dns.TypeSPF) && !isQuoted(text) {
-		return data, refuse("Not in expected format (parsed as '%s'): quotes missing", zonefile.AppendData(nil, c.Type, data))
+	if missing != "" {
+		return data, Refusef(ReasonInvalid, "%s: Not in expected format (parsed as '%s'): %s missing", what, excerpt(string(zonefile.AppendData(nil, c.Type, data))), missing)
 	}
 	return data, nil
 }
@@ -258,7 +276,7 @@ func isQuoted(text string) bool {
 func ownerName(text string) (zone.Name, error) {
 	name, d := zonefile.ParseOwner(text, zone.Root)
 	if d != nil {
-		err := Refusef(ReasonInvalid, "Unable to parse DNS Name '%s'", text)
+		err := Refusef(ReasonInvalid, "Unable to parse DNS Name '%s'", excerpt(text))
 		err.Problems = append(err.Problems, d)
 		return name, err
 	}

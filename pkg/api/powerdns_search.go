@@ -38,32 +38,33 @@ func (p *powerDNS) search(w http.ResponseWriter, r *http.Request, c *Caller) err
 	found := []map[string]any{}
 	if kind != "record" && kind != "comment" {
 		for _, z := range p.Records.List(c) {
-			if like(pattern, strings.TrimSuffix(z.Name.String(), ".")) {
+			if len(found) < limit && like(pattern, strings.TrimSuffix(z.Name.String(), ".")) {
 				found = append(found, map[string]any{"object_type": "zone", "name": z.Name.String(), "zone_id": z.ID()})
 			}
 		}
 	}
 	if kind != "zone" && kind != "comment" {
+		most := len(found) + limit // the limit is one of each kind
 		for _, z := range p.Records.List(c) {
-			if err := r.Context().Err(); err != nil || len(found) >= limit {
+			if r.Context().Err() != nil || len(found) >= most {
 				break
 			}
-			found = p.searchZone(found, limit, pattern, &z, c)
+			found = p.searchZone(found, most, pattern, &z, c)
 		}
 	}
-	reply(w, http.StatusOK, found[:min(len(found), limit)])
+	reply(w, http.StatusOK, found)
 	return nil
 }
 
 // searchZone appends the records of a zone that fit. Those of a source that cannot be read are none.
-func (p *powerDNS) searchZone(found []map[string]any, limit int, pattern string, z *EditableZone, c *Caller) []map[string]any {
+func (p *powerDNS) searchZone(found []map[string]any, most int, pattern string, z *EditableZone, c *Caller) []map[string]any {
 	reading, err := p.Records.Read(c, *z)
 	if err != nil {
 		return found
 	}
 	for i := range reading.Records {
 		rec := &reading.Records[i]
-		if len(found) >= limit {
+		if len(found) >= most {
 			break
 		}
 		text := content(rec.Type, rec.Data)

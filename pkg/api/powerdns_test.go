@@ -127,7 +127,7 @@ func TestPowerDNSReads(t *testing.T) {
 		"zones?zone=example.com.":                                       `"edited_serial":9,`,
 		"zones?zone=example.net.":                                       `[]`,
 		"search-data?q=ns?.EXAMPLE.com":                                 `"content":"192.0.2.2"`,
-		"search-data?q=*&max=1":                                         `[{"name":"example.com.","object_type":"zone","zone_id":"example.com."}]`,
+		"search-data?q=*&max=1&object_type=zone":                        `[{"name":"example.com.","object_type":"zone","zone_id":"example.com."}]`,
 		"search-data?q=*&object_type=comment":                           `[]`,
 		"search-data?q=192.0.2.*&object_type=record&max=1":              `[{"content":"192.0.2.1","disabled":false,"name":"ns1.example.com.","object_type":"record","ttl":3600,"type":"A","zone":"example.com.","zone_id":"example.com."}]`,
 		"config": `{"name":"master","type":"ConfigSetting","value":"yes"}`,

@@ -1,0 +1,338 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aliasflat/aliasflat/pkg/dnstest"
+	"github.com/aliasflat/aliasflat/pkg/internal/judge"
+)
+
+// powerDNSSource is the zone that both servers begin with.
+const powerDNSSource = `$ORIGIN example.com.
+$TTL 3600
+@	SOA ns1 hostmaster 7 3600 900 604800 300
+@	NS ns1
+@	NS ns2
+@	ALIAS cdn.example.net.
+ns1	A 192.0.2.1
+ns2	A 192.0.2.2
+www	300 TXT "a b" "c"
+m	MX 10 mail.example.net.
+`
+
+const (
+	powerDNSRoot = "/api/v1/servers/localhost"
+	powerDNSZone = powerDNSRoot + "/zones/example.com."
+)
+
+// powerDNSRequest is a request that both servers get. In its body ' stands for ".
+type powerDNSRequest struct {
+	method, path, body string
+
+	departs string // why aliasflat has another answer, with the status own; empty: it has not
+	own     int
+}
+
+// rrset is the body of an edit of one RRset, with some more fields.
+func rrset(owner, typ, fields string) string {
+	return `{'rrsets':[{'name':'` + owner + `','type':'` + typ + `',` + fields + `}]}`
+}
+
+// replaced is the body of a REPLACE by one record.
+func replaced(owner, typ, content string) string {
+	return rrset(owner, typ, `'ttl':60,'changetype':'REPLACE','records':[{'content':'`+content+`','disabled':false}]`)
+}
+
+// powerDNSRequests are in the order in which they are sent: what they change stays.
+func powerDNSRequests() []powerDNSRequest {
+	edit := func(body string) powerDNSRequest {
+		return powerDNSRequest{method: http.MethodPatch, path: powerDNSZone, body: body}
+	}
+	get := func(path string) powerDNSRequest { return powerDNSRequest{method: http.MethodGet, path: path} }
+	list := []powerDNSRequest{
+		get("/api"),
+		get("/api/v1"),
+		get("/api/v1/servers"),
+		get(powerDNSRoot),
+		get("/api/v1/servers/other"),
+		get("/api/v1/none"),
+		get(powerDNSRoot + "/zones"),
+		get(powerDNSRoot + "/zones?zone=example.com."),
+		get(powerDNSRoot + "/zones?zone=example.com"),
+		get(powerDNSRoot + "/zones?zone=example.net."),
+		get(powerDNSRoot + "/zones?dnssec=false"),
+		get(powerDNSZone),
+		get(powerDNSRoot + "/zones/Example.com"),
+		get(powerDNSRoot + "/zones/example=2Ecom."),
+		get(powerDNSRoot + "/zones/=zz"),
+		get(powerDNSRoot + "/zones/example.net."),
+		get(powerDNSZone + "?rrsets=false"),
+		get(powerDNSZone + "?rrsets=no"),
+		get(powerDNSZone + "?rrset_name=www.example.com.&rrset_type=TXT"),
+		get(powerDNSZone + "?rrset_name=none.example.com."),
+		get(powerDNSZone + "?rrset_type=TXT"),
+		get(powerDNSZone + "/export"),
+		get(powerDNSRoot + "/zones/example.net./export"),
+		get(powerDNSZone + "/metadata"),
+		get(powerDNSZone + "/cryptokeys"),
+		get(powerDNSZone + "/none"),
+		get(powerDNSRoot + "/search-data?q=www*"),
+		get(powerDNSRoot + "/search-data?q=EXAMPLE.c?m&max=20"),
+		get(powerDNSRoot + "/search-data?q=192.0.2.*&object_type=record"),
+		get(powerDNSRoot + "/search-data?q=cdn.example.net."),
+		get(powerDNSRoot + "/search-data?q=*&max=1"),
+		get(powerDNSRoot + "/search-data?q=*&object_type=zone"),
+		get(powerDNSRoot + "/search-data?q=*&object_type=host"),
+		get(powerDNSRoot + "/search-data?q=*&max=0"),
+		get(powerDNSRoot + "/search-data"),
+		{method: http.MethodPut, path: powerDNSZone + "/notify"},
+		{method: http.MethodPut, path: powerDNSRoot + "/zones/example.net./notify"},
+		{method: http.MethodGet, path: powerDNSZone + "/notify"},
+		{method: http.MethodPatch, path: powerDNSRoot + "/zones", body: `{}`},
+		{method: http.MethodDelete, path: powerDNSRoot + "/zones/example.net."},
+
+		edit(replaced("www.example.com.", "A", "192.0.2.9")),
+		edit(replaced("WWW.Example.com.", "aaaa", "2001:DB8:0::1")),
+		edit(replaced("example.com.", "ALIAS", "web.example.org.")),
+		edit(replaced("*.example.com.", "CNAME", "www.example.com.")),
+		edit(replaced("_acme-challenge.example.com.", "TXT", `\"one; of (them)\" \"two\"`)),
+		edit(replaced("example.com.", "CAA", `0 issue \"ca.example.net\"`)),
+		edit(replaced("_sip._tcp.example.com.", "SRV", "0 5 5060 sip.example.net.")),
+		edit(rrset("m.example.com.", "MX", `'ttl':120,'changetype':'REPLACE','records':[{'content':'10 a.example.net.'},{'content':'20 b.example.net.'}]`)),
+		edit(rrset("m.example.com.", "MX", `'ttl':'300','changetype':'REPLACE','records':[{'content':'20 b.example.net.'}],'comments':[]`)),
+		edit(rrset("www.example.com.", "A", `'changetype':'DELETE'`)),
+		edit(rrset("www.example.com.", "A", `'changetype':'DELETE','records':null`)),
+		edit(rrset("www.example.com.", "AAAA", `'ttl':60,'changetype':'REPLACE','records':[]`)),
+		edit(`{'rrsets':[{'name':'www.example.com.','type':'TXT','changetype':'DELETE'},{'name':'www.example.com.','type':'CNAME','ttl':60,'changetype':'REPLACE','records':[{'content':'ns1.example.com.'}]}]}`),
+		edit(`{'rrsets':[]}`),
+
+		edit(`{`),
+		edit(`{}`),
+		edit(`[]`),
+		edit(`{'rrsets':{}}`),
+		edit(`{'rrsets':[{'type':'A','changetype':'DELETE'}]}`),
+		edit(`{'rrsets':[{'name':'a.example.com.','changetype':'DELETE'}]}`),
+		edit(rrset("a.example.com.", "A", `'ttl':60`)),
+		edit(rrset("a.example.com.", "A", `'changetype':'MOVE'`)),
+		edit(rrset("a.example.com.", "A", `'ttl':60,'changetype':'REPLACE'`)),
+		edit(rrset("a.example.com.", "A", `'changetype':'REPLACE','records':[{'content':'192.0.2.9'}]`)),
+		edit(rrset("a.example.com.", "A", `'ttl':60,'changetype':'REPLACE','records':[{}]`)),
+		edit(rrset("a.example.com.", "A", `'ttl':60,'changetype':'REPLACE','records':[{'content':'192.0.2.9'},{'content':'192.0.2.9'}]`)),
+		edit(`{'rrsets':[{'name':'a.example.com.','type':'A','changetype':'DELETE'},{'name':'a.example.com.','type':'A','changetype':'DELETE'}]}`),
+		edit(replaced("www", "A", "192.0.2.9")),
+		edit(replaced("a.example.com", "A", "192.0.2.9")),
+		edit(replaced("a..example.com.", "A", "192.0.2.9")),
+		edit(replaced("a.example.net.", "A", "192.0.2.9")),
+		edit(replaced("a.example.com.", "NONE", "192.0.2.9")),
+		edit(replaced("a.example.com.", "ANY", "192.0.2.9")),
+		edit(replaced("a.example.com.", "A", "192.0.2.999")),
+		edit(replaced("a.example.com.", "A", "")),
+		edit(replaced("a.example.com.", "MX", "10 mail")),
+		edit(replaced("a.example.com.", "ALIAS", "cdn.example.net")),
+		edit(replaced("a.example.com.", "TXT", "bare")),
+		edit(replaced("a.example.com.", "TXT", `\"a\" ; b`)),
+		edit(replaced("www.example.com.", "A", "192.0.2.9")), // there is a CNAME
+		edit(rrset("a.example.com.", "CNAME", `'ttl':60,'changetype':'REPLACE','records':[{'content':'a.example.net.'},{'content':'b.example.net.'}]`)),
+		{method: http.MethodPatch, path: powerDNSRoot + "/zones/example.net.", body: `{'rrsets':[]}`},
+	}
+	for _, q := range []powerDNSRequest{
+		{method: http.MethodGet, path: powerDNSRoot + "/config", departs: "there are few settings", own: 200},
+		{method: http.MethodPost, path: powerDNSRoot + "/zones", body: `{'name':'example.org.','kind':'Native','nameservers':['ns1.example.com.']}`, departs: "the configuration makes zones", own: 422},
+		{method: http.MethodPut, path: powerDNSZone, body: `{'kind':'Native'}`, departs: "the configuration says what a zone is", own: 422},
+		{method: http.MethodPatch, path: powerDNSZone, body: rrset("x.example.com.", "A", `'ttl':60,'changetype':'EXTEND','records':[{'content':'192.0.2.4'}]`), departs: "PowerDNS 5 has EXTEND", own: 204},
+		{method: http.MethodPatch, path: powerDNSZone, body: rrset("x.example.com.", "A", `'changetype':'PRUNE','records':[{'content':'192.0.2.4'}]`), departs: "PowerDNS 5 has PRUNE", own: 204},
+		{method: http.MethodPatch, path: powerDNSZone, body: rrset("x.example.com.", "A", `'ttl':60,'changetype':'REPLACE','records':[{'content':'192.0.2.4','disabled':true}]`), departs: "a file has no records that are switched off", own: 422},
+		{method: http.MethodPatch, path: powerDNSZone, body: rrset("x.example.com.", "A", `'ttl':60,'changetype':'REPLACE','records':[{'content':'192.0.2.4'}],'comments':[{'content':'a','account':'b'}]`), departs: "comments are those of the source", own: 422},
+		{method: http.MethodPatch, path: powerDNSZone, body: rrset("y.example.com.", "A", `'ttl':-1,'changetype':'REPLACE','records':[{'content':'192.0.2.4'}]`), departs: "no TTL is negative (RFC 2181 §8)", own: 422},
+		{method: http.MethodPatch, path: powerDNSZone, body: replaced("example.com.", "SOA", "ns1.example.com. hostmaster.example.com. 99 3600 900 604800 300"), departs: "the SOA is that of the source", own: 422},
+		{method: http.MethodPatch, path: powerDNSZone, body: rrset("example.com.", "SOA", `'changetype':'DELETE'`), departs: "a zone has an SOA", own: 422},
+		{method: http.MethodGet, path: powerDNSRoot + "/search-data?q=a&max=many", departs: "the client is at fault, not the server", own: 422},
+		{method: http.MethodDelete, path: powerDNSZone, departs: "the configuration makes zones", own: 422},
+	} {
+		list = append(list, q)
+	}
+	return list
+}
+
+// powerDNSAPI is a server that speaks PowerDNS's API.
+type powerDNSAPI struct{ name, url, key string }
+
+// ask gives what is compared of an answer: status, media type, and the document or text. An answer
+// in plain text with an error is for people.
+func (s *powerDNSAPI) ask(t *testing.T, q *powerDNSRequest) (status int, kind string, document any) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), q.method, s.url+q.path, strings.NewReader(strings.ReplaceAll(q.body, "'", `"`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-API-Key", s.key)
+	if q.body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	kind, _, _ = strings.Cut(answer.Header.Get("Content-Type"), ";")
+	switch {
+	case kind == "application/json":
+		if err := json.Unmarshal(body, &document); err != nil {
+			t.Fatalf("%s: %s %s: %v: %s", s.name, q.method, q.path, err, body)
+		}
+	case answer.StatusCode < 400:
+		document = string(body)
+	}
+	return answer.StatusCode, kind, document
+}
+
+// unlike tells where a document has not the keys, types and values of another one. The order of
+// lists says nothing. Serials are each server's own, and so are the words of an error, whose
+// diagnostics only one has.
+func unlike(at string, want, got any) []string {
+	if reflect.TypeOf(want) != reflect.TypeOf(got) {
+		return []string{fmt.Sprintf("%s: %T and %T", at, want, got)}
+	}
+	var found []string
+	switch want := want.(type) {
+	case map[string]any:
+		got := got.(map[string]any) //nolint:errcheck,forcetypeassert // It is of the same type.
+		for key, value := range got {
+			if _, ok := want[key]; !ok && key != "errors" {
+				found = append(found, fmt.Sprintf("%s.%s: only aliasflat has %v", at, key, value))
+			}
+		}
+		for key, value := range want {
+			other, ok := got[key]
+			switch {
+			case !ok:
+				found = append(found, fmt.Sprintf("%s.%s: only PowerDNS has %v", at, key, value))
+			case key == "error" || strings.HasSuffix(key, "serial"):
+				if reflect.TypeOf(value) != reflect.TypeOf(other) {
+					found = append(found, fmt.Sprintf("%s.%s: %v and %v", at, key, value, other))
+				}
+			default:
+				found = append(found, unlike(at+"."+key, value, other)...)
+			}
+		}
+	case []any:
+		got := got.([]any) //nolint:errcheck,forcetypeassert // It is of the same type.
+		if len(want) != len(got) {
+			return []string{fmt.Sprintf("%s: %d and %d entries: %v and %v", at, len(want), len(got), want, got)}
+		}
+		inOrder(want)
+		inOrder(got)
+		for i := range want {
+			found = append(found, unlike(fmt.Sprintf("%s[%d]", at, i), want[i], got[i])...)
+		}
+	default:
+		if want != got {
+			found = append(found, fmt.Sprintf("%s: %q and %q", at, want, got))
+		}
+	}
+	return found
+}
+
+func inOrder(list []any) {
+	text := func(v any) string {
+		if m, ok := v.(map[string]any); ok {
+			return fmt.Sprint(m["object_type"], m["name"], m["type"], m["content"])
+		}
+		return fmt.Sprint(v)
+	}
+	slices.SortFunc(list, func(a, b any) int { return strings.Compare(text(a), text(b)) })
+}
+
+// freeAddress is one of loopback that was free a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// startEditable starts a daemon with a zone that may be edited, and gives its API with a token.
+func startEditable(t *testing.T, dir, source, more string) (*powerDNSAPI, *running) {
+	t.Helper()
+	address := freeAddress(t)
+	put(t, dir, "example.com.zone", source)
+	put(t, dir, "aliasflat.yaml", fmt.Sprintf("listen: {http: %q%s}\nstate: state\nzones:\n  - {name: example.com, source: example.com.zone, output: example.com.db, editable: true}\n", address, more))
+	token, err := program(t, dir, "token", "create", "--state", "state", "--scope", "records", "-q").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolver := dnstest.Start(t, "cdn.example.net. 60 IN A 192.0.2.80\nweb.example.org. 60 IN A 192.0.2.81\n")
+	d := startWatch(t, dir, "--resolver", resolver.URL())
+	until(t, "the zone", func() bool { return strings.Contains(d.log.String(), "ready") })
+	return &powerDNSAPI{name: "aliasflat", url: "http://" + address, key: strings.TrimSpace(string(token))}, d
+}
+
+// Requests are answered as Debian's PowerDNS answers them, by status, media type and document, and
+// its edits come to the same records. Where that is not so it is meant.
+func TestPowerDNSContract(t *testing.T) {
+	t.Parallel()
+	source := put(t, t.TempDir(), "example.com.zone", powerDNSSource)
+	_, url := judge.StartPowerDNSAPI(t, map[string]string{"example.com": source}, "a-key")
+	theirs := &powerDNSAPI{"PowerDNS", url, "a-key"}
+	ours, d := startEditable(t, t.TempDir(), powerDNSSource, "")
+	same, edits := 0, 0
+	for _, q := range powerDNSRequests() {
+		status, kind, want := theirs.ask(t, &q)
+		ownStatus, ownKind, got := ours.ask(t, &q)
+		what := fmt.Sprintf("%s %s %s", q.method, q.path, q.body)
+		if q.departs != "" {
+			if ownStatus != q.own || ownStatus != http.StatusNoContent && ownKind != "application/json" || q.own == status && len(unlike("", want, got)) == 0 {
+				t.Errorf("%s, since %s: status %d and %d, %s and %s: %v", what, q.departs, status, ownStatus, kind, ownKind, got)
+			}
+			continue
+		}
+		if status != ownStatus || kind != ownKind {
+			t.Errorf("%s: status %d and %d, %s and %s: %v and %v", what, status, ownStatus, kind, ownKind, want, got)
+			continue
+		}
+		if found := unlike("", want, got); len(found) > 0 {
+			t.Errorf("%s:\n%s", what, strings.Join(found, "\n"))
+			continue
+		}
+		same++
+		if q.method != http.MethodPatch {
+			continue
+		}
+		edits++
+		whole := powerDNSRequest{method: http.MethodGet, path: powerDNSZone}
+		_, _, want = theirs.ask(t, &whole)
+		_, _, got = ours.ask(t, &whole)
+		if found := unlike("", want, got); len(found) > 0 {
+			t.Fatalf("behind %s:\n%s", what, strings.Join(found, "\n"))
+		}
+	}
+	if same < 75 || edits < 40 {
+		t.Errorf("%d requests are answered alike, %d edits among them", same, edits)
+	}
+	for _, key := range []string{"", "none"} {
+		q := powerDNSRequest{method: http.MethodGet, path: powerDNSZone}
+		status, kind, _ := (&powerDNSAPI{"PowerDNS", theirs.url, key}).ask(t, &q)
+		ownStatus, ownKind, _ := (&powerDNSAPI{"aliasflat", ours.url, key}).ask(t, &q)
+		if status != http.StatusUnauthorized || status != ownStatus || kind != ownKind {
+			t.Errorf("the key %q: status %d and %d, %s and %s", key, status, ownStatus, kind, ownKind)
+		}
+	}
+	if err := d.stop(t); err != nil {
+		t.Errorf("%v\n%s", err, d.log)
+	}
+}

@@ -1,15 +1,23 @@
 package pipeline
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/miekg/dns"
 
 	"github.com/aliasflat/aliasflat/pkg/dnstest"
 	"github.com/aliasflat/aliasflat/pkg/internal/judge"
@@ -266,12 +274,18 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// startEditable starts a daemon with a zone that may be edited, and gives its API with a token.
-func startEditable(t *testing.T, dir, source, more string) (*powerDNSAPI, *running) {
+// startEditable starts a daemon with a zone that may be edited, and more of the configuration, and
+// gives its API with a token.
+func startEditable(t *testing.T, dir, source, listen, more string) (*powerDNSAPI, *running) {
 	t.Helper()
 	address := freeAddress(t)
 	put(t, dir, "example.com.zone", source)
-	put(t, dir, "aliasflat.yaml", fmt.Sprintf("listen: {http: %q%s}\nstate: state\nzones:\n  - {name: example.com, source: example.com.zone, output: example.com.db, editable: true}\n", address, more))
+	put(t, dir, "aliasflat.yaml", fmt.Sprintf(`listen: {http: %q%s}
+state: state
+%s
+zones:
+  - {name: example.com, source: example.com.zone, output: example.com.db, editable: true}
+`, address, listen, more))
 	token, err := program(t, dir, "token", "create", "--state", "state", "--scope", "records", "-q").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -289,7 +303,7 @@ func TestPowerDNSContract(t *testing.T) {
 	source := put(t, t.TempDir(), "example.com.zone", powerDNSSource)
 	_, url := judge.StartPowerDNSAPI(t, map[string]string{"example.com": source}, "a-key")
 	theirs := &powerDNSAPI{"PowerDNS", url, "a-key"}
-	ours, d := startEditable(t, t.TempDir(), powerDNSSource, "")
+	ours, d := startEditable(t, t.TempDir(), powerDNSSource, "", "")
 	same, edits := 0, 0
 	for _, q := range powerDNSRequests() {
 		status, kind, want := theirs.ask(t, &q)
@@ -331,6 +345,88 @@ func TestPowerDNSContract(t *testing.T) {
 		if status != http.StatusUnauthorized || status != ownStatus || kind != ownKind {
 			t.Errorf("the key %q: status %d and %d, %s and %s", key, status, ownStatus, kind, ownKind)
 		}
+	}
+	if err := d.stop(t); err != nil {
+		t.Errorf("%v\n%s", err, d.log)
+	}
+}
+
+// client builds a program of package clients, which is a module of its own.
+func client(t *testing.T, name string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), name)
+	folder := filepath.Join(root(t), "pkg/internal/clients")
+	for _, file := range []string{"go.mod", "go.sum", name + "/main.go"} { // the result of the test hangs on them
+		if _, err := os.Stat(filepath.Join(folder, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	output(t, "go", "build", "-C", folder, "-o", to, "./"+name)
+	return to
+}
+
+// lego, unchanged, puts the record of a challenge into the source and takes it out again. Both are
+// published, and the source is byte for byte what it was.
+func TestPowerDNSLego(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	api, d := startEditable(t, dir, powerDNSSource, `, dns: "127.0.0.1:0"`, `secondaries: [{address: "127.0.0.9:53", key: none, notify: false}]`)
+	at := regexp.MustCompile(`DNS at (127\.0\.0\.1:[0-9]+)`).FindStringSubmatch(d.log.String())
+	if at == nil {
+		t.Fatalf("no port is told of\n%s", d.log)
+	}
+	program := client(t, "lego")
+	lego := func(what, authorization string) error {
+		c := exec.CommandContext(t.Context(), program, what, at[1], "www.example.com", authorization)
+		c.Env = append(os.Environ(), "PDNS_API_URL="+api.url, "PDNS_API_KEY="+api.key)
+		out, err := c.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
+		}
+		return err
+	}
+	texts := func() (list []string) {
+		q := new(dns.Msg).SetQuestion("_acme-challenge.www.example.com.", dns.TypeTXT)
+		answer, err := dns.Exchange(q, at[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, rr := range answer.Answer {
+			if txt, ok := rr.(*dns.TXT); ok {
+				list = append(list, txt.Txt...)
+			}
+		}
+		slices.Sort(list)
+		return list
+	}
+	digest := func(authorization string) string {
+		sum := sha256.Sum256([]byte(authorization))
+		return base64.RawURLEncoding.EncodeToString(sum[:])
+	}
+	both := []string{digest("first"), digest("second")}
+	slices.Sort(both)
+	for _, step := range []struct {
+		what, authorization string
+		want                []string
+	}{
+		{"present", "first", []string{digest("first")}},
+		{"present", "second", both}, // of a wildcard certificate, at the same name
+		{"cleanup", "first", []string{digest("second")}},
+		{"cleanup", "second", nil},
+	} {
+		if err := lego(step.what, step.authorization); err != nil {
+			t.Fatalf("%s %s: %v", step.what, step.authorization, err)
+		}
+		until(t, step.what+" "+step.authorization+" is published", func() bool { return slices.Equal(texts(), step.want) })
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "example.com.zone")); err != nil || string(text) != powerDNSSource {
+		t.Errorf("%v: the source is\n%s", err, text)
+	}
+	if err := lego("cleanup", "second"); err == nil || !strings.Contains(err.Error(), "no existing record found") {
+		t.Errorf("a second cleanup: %v", err)
+	}
+	if strings.Contains(d.log.String(), api.key) {
+		t.Error("the token is in the log")
 	}
 	if err := d.stop(t); err != nil {
 		t.Errorf("%v\n%s", err, d.log)

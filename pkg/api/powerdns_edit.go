@@ -12,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
 )
@@ -213,17 +214,21 @@ func (q *rrsetRequest) readRecords(c *zonefile.RRsetChange, how string) error {
 		if rec.Content == nil {
 			return Refusef(ReasonInvalid, "Key 'content' not present or not a String")
 		}
-		data, err := readContent(c, *q.Type, *rec.Content)
+		text := *rec.Content
+		if hasStrings(c.Type) {
+			text = splitStrings(text)
+		}
+		data, err := readContent(c, *q.Type, text)
 		switch {
 		case err != nil:
 			return err
 		case rec.Disabled:
-			return Refusef(ReasonInvalid, "%s: a record cannot be disabled here; delete it", recordText(c.Owner, *q.Type, *rec.Content))
+			return Refusef(ReasonInvalid, "%s: a record cannot be disabled here; delete it", recordText(c.Owner, *q.Type, text))
 		case slices.Contains(all, data):
-			return Refusef(ReasonInvalid, "Duplicate record in %s with content %q", rrsetText(c.Owner, *q.Type), excerpt(*rec.Content))
+			return Refusef(ReasonInvalid, "Duplicate record in %s with content %q", rrsetText(c.Owner, *q.Type), excerpt(text))
 		}
 		all = append(all, data)
-		c.RDATA = append(c.RDATA, *rec.Content)
+		c.RDATA = append(c.RDATA, text)
 	}
 	if len(all) == 0 { // an RRset without records is none
 		c.Kind, c.TTL = zonefile.DeleteRRset, nil
@@ -231,27 +236,40 @@ func (q *rrsetRequest) readRecords(c *zonefile.RRsetChange, how string) error {
 	return nil
 }
 
-// readContent reads the content of a record. Names in it have to be absolute and strings quoted:
-// clients mean the name that they write, and what reads a zone file would take it for another one.
+// readContent reads the content of a record.
 func readContent(c *zonefile.RRsetChange, typ, text string) (zone.RDATA, error) {
-	what := recordText(c.Owner, typ, text)
-	data, d := zonefile.ParseRDATA(c.Type, text, c.From, zone.Root)
-	if d != nil {
-		err := Refusef(ReasonInvalid, "%s: Parsing record content: %s", what, d.Message)
+	data, missing, d := parseContent(c.Type, text)
+	switch {
+	case d != nil:
+		err := Refusef(ReasonInvalid, "%s: Parsing record content: %s", recordText(c.Owner, typ, text), d.Message)
 		err.Problems = append(err.Problems, d)
 		return data, err
-	}
-	missing := ""
-	if below, d := zonefile.ParseRDATA(c.Type, text, c.From, elsewhere); d != nil || below != data {
-		missing = "trailing dot"
-	} else if (c.Type == dns.TypeTXT || c.Type == dns.TypeSPF) && !isQuoted(text) {
-		missing = "quotes"
-	}
-	if missing != "" {
-		return data, Refusef(ReasonInvalid, "%s: Not in expected format (parsed as '%s'): %s missing", what, excerpt(string(zonefile.AppendData(nil, c.Type, data))), missing)
+	case missing != "":
+		return data, Refusef(ReasonInvalid, "%s: Not in expected format (parsed as '%s'): %s missing", recordText(c.Owner, typ, text),
+			excerpt(string(zonefile.AppendData(nil, c.Type, data))), missing)
 	}
 	return data, nil
 }
+
+// parseContent reads RDATA in the form in which clients write it. What is missing has to be there:
+// names are absolute and strings quoted, since a client means the name that it writes, which would
+// be another one in a zone file.
+func parseContent(typ uint16, text string) (data zone.RDATA, missing string, d *diag.Diagnostic) {
+	data, d = zonefile.ParseRDATA(typ, text, "content", zone.Root)
+	if d != nil {
+		return data, "", d
+	}
+	if below, d := zonefile.ParseRDATA(typ, text, "content", elsewhere); d != nil || below != data {
+		return data, "trailing dot", nil
+	}
+	if hasStrings(typ) && !isQuoted(text) {
+		return data, "quotes", nil
+	}
+	return data, "", nil
+}
+
+// hasStrings tells whether records of a type are strings alone.
+func hasStrings(typ uint16) bool { return typ == dns.TypeTXT || typ == dns.TypeSPF }
 
 // elsewhere is an origin that shows which RDATA has relative names.
 var elsewhere = zone.MustParseName("relative.invalid.")
@@ -270,6 +288,35 @@ func isQuoted(text string) bool {
 		}
 	}
 	return true
+}
+
+// splitStrings splits what stands in quotation marks where it is longer than the 255 octets that a
+// string can have (RFC 1035 §3.3): clients leave that to PowerDNS.
+func splitStrings(text string) string {
+	var out strings.Builder
+	inside, octets := false, 0
+	for i := 0; i < len(text); {
+		n := 1
+		if text[i] == '\\' {
+			n = 2
+			if i+1 < len(text) && text[i+1] >= '0' && text[i+1] <= '9' {
+				n = 4
+			}
+			n = min(n, len(text)-i)
+		}
+		switch {
+		case text[i] == '"':
+			inside, octets = !inside, 0
+		case inside && octets == 255:
+			out.WriteString(`" "`)
+			octets = 1
+		default:
+			octets++
+		}
+		out.WriteString(text[i : i+n])
+		i += n
+	}
+	return out.String()
 }
 
 // ownerName reads an absolute name.

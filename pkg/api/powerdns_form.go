@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/miekg/dns"
+
 	"github.com/aliasflat/aliasflat/pkg/watch"
 	"github.com/aliasflat/aliasflat/pkg/zone"
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
@@ -150,7 +152,7 @@ func rrsetForms(r *Reading, owner, typ string) []powerDNSRRset {
 		}
 		set := &list[at[key]]
 		set.TTL = rec.TTL // BIND takes the last one of an RRset
-		set.Records = append(set.Records, powerDNSRecord{Content: content(rec.Type, rec.Data)})
+		set.Records = append(set.Records, powerDNSRecord{Content: contentOf(rec)})
 	}
 	return list
 }
@@ -171,12 +173,31 @@ func content(typ uint16, data zone.RDATA) string {
 	return text
 }
 
+// contentOf is the content of a record of a source. Where the source has it in the form in which
+// clients write it, that is what they get back, letter by letter, so that they find no difference.
+func contentOf(r *zonefile.SourceRecord) string {
+	text := content(r.Type, r.Data)
+	if r.Type == zonefile.TypeALIAS || r.Written == text {
+		return text
+	}
+	if strings.EqualFold(r.Written, text) {
+		return r.Written
+	}
+	// The others have but one form, or those of a zone file, as 1h for 3600.
+	if hasStrings(r.Type) || r.Type == dns.TypeSVCB || r.Type == dns.TypeHTTPS {
+		if data, missing, d := parseContent(r.Type, r.Written); d == nil && missing == "" && data == r.Data {
+			return r.Written
+		}
+	}
+	return text
+}
+
 // exportText is a source as PowerDNS exports a zone: a line for each record, in the order of bytes.
 func exportText(r *Reading) string {
 	lines := make([]string, 0, len(r.Records))
 	for i := range r.Records {
 		rec := &r.Records[i]
-		lines = append(lines, fmt.Sprintf("%s\t%d\tIN\t%s\t%s\n", rec.Owner, rec.TTL, zonefile.TypeName(rec.Type), content(rec.Type, rec.Data)))
+		lines = append(lines, fmt.Sprintf("%s\t%d\tIN\t%s\t%s\n", rec.Owner, rec.TTL, zonefile.TypeName(rec.Type), contentOf(rec)))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "")

@@ -67,7 +67,7 @@ func (p *powerDNS) searchZone(found []map[string]any, most int, pattern string, 
 		if len(found) >= most {
 			break
 		}
-		text := content(rec.Type, rec.Data)
+		text := contentOf(rec)
 		if !like(pattern, strings.TrimSuffix(rec.Owner.String(), ".")) && !like(pattern, strings.ToLower(text)) {
 			continue
 		}

@@ -387,6 +387,66 @@ func TestPowerDNSCannotEdit(t *testing.T) {
 	}
 }
 
+// Clients get back what they have written, so that they find no difference; what only a zone file
+// can say they get as PowerDNS writes it.
+func TestPowerDNSContents(t *testing.T) {
+	s := startPowerDNS(t, recordsText+`$ORIGIN in.example.com.
+txt	TXT bare "a"
+odd	SVCB 1 svc alpn="h2"
+mx	MX 010 Mail
+gen	A \# 4 c0000201
+$ORIGIN example.com.
+`)
+	get := func(owner string) []powerDNSRecord {
+		t.Helper()
+		var got powerDNSWhole
+		_, text, _ := s.ask(t, "GET", "zones/example.com.?rrset_name="+owner, "")
+		if err := json.Unmarshal([]byte(text), &got); err != nil || len(got.RRsets) != 1 {
+			t.Fatalf("%s: %s", owner, text)
+		}
+		return got.RRsets[0].Records
+	}
+	for owner, want := range map[string]string{
+		"txt.in.example.com.": `"bare" "a"`,
+		"odd.in.example.com.": `1 svc.in.example.com. alpn="h2"`,
+		"mx.in.example.com.":  "10 mail.in.example.com.",
+		"gen.in.example.com.": "192.0.2.1",
+	} {
+		if got := get(owner); !slices.Equal(got, []powerDNSRecord{{Content: want}}) {
+			t.Errorf("%s: %v", owner, got)
+		}
+	}
+	long := strings.Repeat("a", 254) + `\"` + strings.Repeat(`\195\169`, 128)
+	for _, c := range []struct{ typ, content, want string }{
+		{"TXT", `"é\\ \"x\""`, ""},
+		{"TXT", `"\195\169" ""`, ""},
+		{"CNAME", "Foo.Example.NET.", ""},
+		{"HTTPS", "1 . alpn=h2,h3 port=443", ""},
+		{"SRV", "1 2 3 Target.example.net.", ""},
+		{"TXT", `"` + long + `"`, `"` + long[:256] + `" "` + long[256:256+4*255] + `" "` + long[256+4*255:] + `"`},
+	} {
+		if c.want == "" {
+			c.want = c.content
+		}
+		body, err := json.Marshal(map[string]any{"rrsets": []map[string]any{{
+			"name": "back.example.com.", "type": c.typ, "ttl": 60, "changetype": "REPLACE", "records": []map[string]any{{"content": c.content}},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, text, _ := s.ask(t, "PATCH", "zones/example.com.", string(body)); status != 204 {
+			t.Errorf("%s %s: %d %s", c.typ, c.content, status, text)
+			continue
+		}
+		if got := get("back.example.com."); !slices.Equal(got, []powerDNSRecord{{Content: c.want}}) {
+			t.Errorf("%s %s comes back as %v", c.typ, c.content, got)
+		}
+		if status, text, _ := s.ask(t, "PATCH", "zones/example.com.", patchBody(`{'name':'back.example.com.','type':'`+c.typ+`','changetype':'DELETE'}`)); status != 204 {
+			t.Errorf("deleted: %d %s", status, text)
+		}
+	}
+}
+
 func TestLike(t *testing.T) {
 	for _, c := range []struct {
 		pattern, text string

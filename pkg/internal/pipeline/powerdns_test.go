@@ -113,7 +113,9 @@ func powerDNSRequests() []powerDNSRequest {
 		edit(replaced("*.example.com.", "CNAME", "www.example.com.")),
 		edit(replaced("_acme-challenge.example.com.", "TXT", `\"one; of (them)\" \"two\"`)),
 		edit(replaced("example.com.", "CAA", `0 issue \"ca.example.net\"`)),
-		edit(replaced("_sip._tcp.example.com.", "SRV", "0 5 5060 sip.example.net.")),
+		edit(replaced("_sip._tcp.example.com.", "SRV", "0 5 5060 Sip.example.net.")),
+		edit(replaced("example.com.", "HTTPS", "1 . alpn=h2,h3")),
+		edit(replaced("w.example.com.", "TXT", `\"é\" \"\"`)),
 		edit(rrset("m.example.com.", "MX", `'ttl':120,'changetype':'REPLACE','records':[{'content':'10 a.example.net.'},{'content':'20 b.example.net.'}]`)),
 		edit(rrset("m.example.com.", "MX", `'ttl':'300','changetype':'REPLACE','records':[{'content':'20 b.example.net.'}],'comments':[]`)),
 		edit(rrset("www.example.com.", "A", `'changetype':'DELETE'`)),
@@ -159,6 +161,9 @@ func powerDNSRequests() []powerDNSRequest {
 		{method: http.MethodPatch, path: powerDNSZone, body: rrset("x.example.com.", "A", `'changetype':'PRUNE','records':[{'content':'192.0.2.4'}]`), departs: "PowerDNS 5 has PRUNE", own: 204},
 		{method: http.MethodPatch, path: powerDNSZone, body: rrset("x.example.com.", "A", `'ttl':60,'changetype':'REPLACE','records':[{'content':'192.0.2.4','disabled':true}]`), departs: "a file has no records that are switched off", own: 422},
 		{method: http.MethodPatch, path: powerDNSZone, body: rrset("x.example.com.", "A", `'ttl':60,'changetype':'REPLACE','records':[{'content':'192.0.2.4'}],'comments':[{'content':'a','account':'b'}]`), departs: "comments are those of the source", own: 422},
+		{method: http.MethodPatch, path: powerDNSZone, body: replaced("example.com.", "A", "192.0.2.9"), departs: "an ALIAS is published as such records", own: 422},
+		{method: http.MethodPatch, path: powerDNSZone, body: replaced("z.example.com.", "MX", "10  mail.example.net."), departs: "blanks are no part of RDATA", own: 204},
+		{method: http.MethodPatch, path: powerDNSZone, body: replaced("a_b.example.com.", "A", "192.0.2.9"), departs: "servers refuse zones with such host names", own: 422},
 		{method: http.MethodPatch, path: powerDNSZone, body: rrset("y.example.com.", "A", `'ttl':-1,'changetype':'REPLACE','records':[{'content':'192.0.2.4'}]`), departs: "no TTL is negative (RFC 2181 §8)", own: 422},
 		{method: http.MethodPatch, path: powerDNSZone, body: replaced("example.com.", "SOA", "ns1.example.com. hostmaster.example.com. 99 3600 900 604800 300"), departs: "the SOA is that of the source", own: 422},
 		{method: http.MethodPatch, path: powerDNSZone, body: rrset("example.com.", "SOA", `'changetype':'DELETE'`), departs: "a zone has an SOA", own: 422},
@@ -428,6 +433,26 @@ func TestPowerDNSLego(t *testing.T) {
 	if strings.Contains(d.log.String(), api.key) {
 		t.Error("the token is in the log")
 	}
+	if err := d.stop(t); err != nil {
+		t.Errorf("%v\n%s", err, d.log)
+	}
+}
+
+// The commands that the README shows do what it says.
+func TestPowerDNSReadme(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	api, d := startEditable(t, dir, strings.Replace(powerDNSSource, "@	ALIAS cdn.example.net.\n", "", 1), "", "")
+	c := exec.CommandContext(t.Context(), "sh", "-e", "-c", here(t, shown(t, "sh powerdns"), "http://127.0.0.1:8053", api.url))
+	c.Dir, c.Env = dir, append(os.Environ(), "PATH="+programs+":"+os.Getenv("PATH"))
+	out, err := c.Output()
+	if err != nil || !strings.HasPrefix(string(out), "example.com.\t3600\tIN\tALIAS\tcdn.example.net.\nexample.com.\t3600\tIN\tNS\tns1.example.com.\n") {
+		t.Errorf("%v: %s", err, out)
+	}
+	until(t, "the address", func() bool {
+		text, err := os.ReadFile(filepath.Join(dir, "example.com.db"))
+		return err == nil && strings.Contains(string(text), "192.0.2.80")
+	})
 	if err := d.stop(t); err != nil {
 		t.Errorf("%v\n%s", err, d.log)
 	}

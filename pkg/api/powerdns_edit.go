@@ -172,7 +172,7 @@ func (q *rrsetRequest) read(apex zone.Name) (c *zonefile.RRsetChange, how string
 		return nil, "", err
 	}
 	text := rrsetText(c.Owner, *q.Type)
-	known := false
+	var known bool
 	if c.Type, known = zonefile.ParseType(*q.Type); !known {
 		return nil, "", Refusef(ReasonInvalid, "%s: unknown type given", text)
 	}
@@ -259,13 +259,14 @@ func parseContent(typ uint16, text string) (data zone.RDATA, missing string, d *
 	if d != nil {
 		return data, "", d
 	}
-	if below, d := zonefile.ParseRDATA(typ, text, "content", elsewhere); d != nil || below != data {
-		return data, "trailing dot", nil
+	below, long := zonefile.ParseRDATA(typ, text, "content", elsewhere) // a name may be too long there
+	switch {
+	case long != nil || below != data:
+		missing = "trailing dot"
+	case hasStrings(typ) && !isQuoted(text):
+		missing = "quotes"
 	}
-	if hasStrings(typ) && !isQuoted(text) {
-		return data, "quotes", nil
-	}
-	return data, "", nil
+	return data, missing, nil
 }
 
 // hasStrings tells whether records of a type are strings alone.

@@ -21,13 +21,9 @@ func (p *powerDNS) search(w http.ResponseWriter, r *http.Request, c *Caller) err
 	if pattern == "" {
 		return Refusef(ReasonInvalid, "Query q can't be blank")
 	}
-	limit := usualFound
-	if text := query.Get("max"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			return Refusef(ReasonInvalid, "Maximum entries must be larger than 0")
-		}
-		limit = min(n, maxFound)
+	limit, ok := limitOf(query.Get("max"))
+	if !ok {
+		return Refusef(ReasonInvalid, "Maximum entries must be larger than 0")
 	}
 	kind := query.Get("object_type")
 	switch kind {
@@ -54,6 +50,15 @@ func (p *powerDNS) search(w http.ResponseWriter, r *http.Request, c *Caller) err
 	}
 	reply(w, http.StatusOK, found)
 	return nil
+}
+
+// limitOf is how many entries of a kind are wanted.
+func limitOf(text string) (int, bool) {
+	if text == "" {
+		return usualFound, true
+	}
+	n, err := strconv.Atoi(text)
+	return min(n, maxFound), err == nil && n > 0
 }
 
 // searchZone appends the records of a zone that fit. Those of a source that cannot be read are none.

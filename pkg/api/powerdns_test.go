@@ -327,7 +327,7 @@ func TestPowerDNSRefuses(t *testing.T) {
 
 func TestPowerDNSTokens(t *testing.T) {
 	s := startPowerDNS(t, recordsText)
-	delete := patchBody(`{'name':'example.com.','type':'ALIAS','changetype':'DELETE'}`)
+	without := patchBody(`{'name':'example.com.','type':'ALIAS','changetype':'DELETE'}`)
 	read, refresh := s.grant(t, Grant{Scopes: []Scope{ScopeRead}}), s.grant(t, Grant{Scopes: []Scope{ScopeRead, ScopeRefresh}})
 	other := s.grant(t, Grant{Scopes: []Scope{ScopeRecords}, Zones: []string{"example.net"}})
 	text := s.grant(t, Grant{Scopes: []Scope{ScopeRecords}, Types: []string{"TXT"}})
@@ -347,7 +347,7 @@ func TestPowerDNSTokens(t *testing.T) {
 		{"GET", "zones/example.com.", other, 404, "Not Found"},
 		{"GET", "search-data?q=*", other, 200, "[]"},
 	} {
-		status, answer, _ := s.ask(t, c.method, c.path, delete, "X-API-Key", c.token)
+		status, answer, _ := s.ask(t, c.method, c.path, without, "X-API-Key", c.token)
 		if status != c.status || !strings.Contains(answer, c.want) || c.token != "" && strings.Contains(answer, c.token) {
 			t.Errorf("%s %s: %d %s, want %d %s", c.method, c.path, status, answer, c.status, c.want)
 		}

@@ -65,7 +65,7 @@ func powerDNSRequests() []powerDNSRequest {
 		return powerDNSRequest{method: http.MethodPatch, path: powerDNSZone, body: body}
 	}
 	get := func(path string) powerDNSRequest { return powerDNSRequest{method: http.MethodGet, path: path} }
-	list := []powerDNSRequest{
+	return []powerDNSRequest{
 		get("/api"),
 		get("/api/v1"),
 		get("/api/v1/servers"),
@@ -152,8 +152,7 @@ func powerDNSRequests() []powerDNSRequest {
 		edit(replaced("www.example.com.", "A", "192.0.2.9")), // there is a CNAME
 		edit(rrset("a.example.com.", "CNAME", `'ttl':60,'changetype':'REPLACE','records':[{'content':'a.example.net.'},{'content':'b.example.net.'}]`)),
 		{method: http.MethodPatch, path: powerDNSRoot + "/zones/example.net.", body: `{'rrsets':[]}`},
-	}
-	for _, q := range []powerDNSRequest{
+
 		{method: http.MethodGet, path: powerDNSRoot + "/config", departs: "there are few settings", own: 200},
 		{method: http.MethodPost, path: powerDNSRoot + "/zones", body: `{'name':'example.org.','kind':'Native','nameservers':['ns1.example.com.']}`, departs: "the configuration makes zones", own: 422},
 		{method: http.MethodPut, path: powerDNSZone, body: `{'kind':'Native'}`, departs: "the configuration says what a zone is", own: 422},
@@ -169,10 +168,7 @@ func powerDNSRequests() []powerDNSRequest {
 		{method: http.MethodPatch, path: powerDNSZone, body: rrset("example.com.", "SOA", `'changetype':'DELETE'`), departs: "a zone has an SOA", own: 422},
 		{method: http.MethodGet, path: powerDNSRoot + "/search-data?q=a&max=many", departs: "the client is at fault, not the server", own: 422},
 		{method: http.MethodDelete, path: powerDNSZone, departs: "the configuration makes zones", own: 422},
-	} {
-		list = append(list, q)
 	}
-	return list
 }
 
 // powerDNSAPI is a server that speaks PowerDNS's API.

@@ -42,7 +42,10 @@ func (p *powerDNS) search(w http.ResponseWriter, r *http.Request, c *Caller) err
 	if kind != "zone" && kind != "comment" {
 		most := len(found) + limit // the limit is one of each kind
 		for _, z := range p.Records.List(c) {
-			if r.Context().Err() != nil || len(found) >= most {
+			if err := r.Context().Err(); err != nil {
+				return err
+			}
+			if len(found) >= most {
 				break
 			}
 			found = p.searchZone(found, most, pattern, &z, c)

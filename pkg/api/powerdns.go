@@ -23,32 +23,38 @@ type powerDNS struct{ face }
 func (f *Faces) powerdns(mux *http.ServeMux) {
 	p := &powerDNS{face{Faces: f, via: "powerdns", fail: failPowerDNS}}
 	own := http.NewServeMux() // what it does not know is answered with 404 and 405 in plain text, as PowerDNS does
-	for _, r := range []struct {
-		pattern string
-		scope   Scope
-		answer  func(w http.ResponseWriter, r *http.Request, c *Caller) error
-	}{
-		{"GET /api", ScopeRead, p.versions},
-		{"GET /api/v1", ScopeRead, p.version},
-		{"GET /api/v1/servers", ScopeRead, p.servers},
-		{"GET " + powerDNSServer, ScopeRead, p.server},
-		{"GET " + powerDNSServer + "/config", ScopeRead, p.config},
-		{"GET " + powerDNSServer + "/search-data", ScopeRead, p.search},
-		{"GET " + powerDNSZones, ScopeRead, p.zones},
-		{"POST " + powerDNSZones, ScopeRecords, p.makeZone},
-		{"GET " + powerDNSZones + "/{id}", ScopeRead, p.zone},
-		{"PATCH " + powerDNSZones + "/{id}", ScopeRecords, p.patch},
-		{"PUT " + powerDNSZones + "/{id}", ScopeRecords, p.setZone},
-		{"DELETE " + powerDNSZones + "/{id}", ScopeRecords, p.setZone},
-		{"PUT " + powerDNSZones + "/{id}/notify", ScopeRead, p.notify},
-		{"GET " + powerDNSZones + "/{id}/export", ScopeRead, p.export},
-		{"GET " + powerDNSZones + "/{id}/metadata", ScopeRead, p.nothing},
-		{"GET " + powerDNSZones + "/{id}/cryptokeys", ScopeRead, p.nothing},
-	} {
-		own.HandleFunc(r.pattern, p.to(r.scope, r.answer))
+	for pattern, r := range p.routes() {
+		own.HandleFunc(pattern, p.to(r.scope, r.answer))
 	}
 	mux.Handle("/api", own)
 	mux.Handle("/api/", own)
+}
+
+type powerDNSRoute struct {
+	scope  Scope
+	answer func(w http.ResponseWriter, r *http.Request, c *Caller) error
+}
+
+// routes are the requests by their pattern.
+func (p *powerDNS) routes() map[string]powerDNSRoute {
+	return map[string]powerDNSRoute{
+		"GET /api":                                  {ScopeRead, p.versions},
+		"GET /api/v1":                               {ScopeRead, p.version},
+		"GET /api/v1/servers":                       {ScopeRead, p.servers},
+		"GET " + powerDNSServer:                     {ScopeRead, p.server},
+		"GET " + powerDNSServer + "/config":         {ScopeRead, p.config},
+		"GET " + powerDNSServer + "/search-data":    {ScopeRead, p.search},
+		"GET " + powerDNSZones:                      {ScopeRead, p.zones},
+		"POST " + powerDNSZones:                     {ScopeRecords, p.makeZone},
+		"GET " + powerDNSZones + "/{id}":            {ScopeRead, p.zone},
+		"PATCH " + powerDNSZones + "/{id}":          {ScopeRecords, p.patch},
+		"PUT " + powerDNSZones + "/{id}":            {ScopeRecords, p.setZone},
+		"DELETE " + powerDNSZones + "/{id}":         {ScopeRecords, p.setZone},
+		"PUT " + powerDNSZones + "/{id}/notify":     {ScopeRead, p.notify},
+		"GET " + powerDNSZones + "/{id}/export":     {ScopeRead, p.export},
+		"GET " + powerDNSZones + "/{id}/metadata":   {ScopeRead, p.nothing},
+		"GET " + powerDNSZones + "/{id}/cryptokeys": {ScopeRead, p.nothing},
+	}
 }
 
 // failPowerDNS answers as PowerDNS does: some statuses in plain text, the others with a document,

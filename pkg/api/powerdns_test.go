@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -466,6 +467,27 @@ func TestLike(t *testing.T) {
 	} {
 		if got := like(c.pattern, c.text); got != c.want {
 			t.Errorf("%q fits %.20q: %t", c.pattern, c.text, got)
+		}
+	}
+}
+
+// The reference lists the requests that there are, and no others.
+func TestPowerDNSReference(t *testing.T) {
+	text, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes := (&powerDNS{}).routes()
+	found := map[string]bool{}
+	for _, m := range regexp.MustCompile("`([A-Z]+ /api[^`]*)`").FindAllStringSubmatch(string(text), -1) {
+		if _, ok := routes[m[1]]; !ok {
+			t.Errorf("%s is none", m[1])
+		}
+		found[m[1]] = true
+	}
+	for pattern := range routes {
+		if !found[pattern] {
+			t.Errorf("%s is not in the reference", pattern)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -264,29 +263,17 @@ func inOrder(list []any) {
 	slices.SortFunc(list, func(a, b any) int { return strings.Compare(text(a), text(b)) })
 }
 
-// freeAddress is one of loopback that was free a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 // startEditable starts a daemon with a zone that may be edited, and more of the configuration, and
 // gives its API with a token.
 func startEditable(t *testing.T, dir, source, listen, more string) (*powerDNSAPI, *running) {
 	t.Helper()
-	address := freeAddress(t)
 	put(t, dir, "example.com.zone", source)
-	put(t, dir, "aliasflat.yaml", fmt.Sprintf(`listen: {http: %q%s}
+	put(t, dir, "aliasflat.yaml", fmt.Sprintf(`listen: {http: "127.0.0.1:0"%s}
 state: state
 %s
 zones:
   - {name: example.com, source: example.com.zone, output: example.com.db, editable: true}
-`, address, listen, more))
+`, listen, more))
 	token, err := program(t, dir, "token", "create", "--state", "state", "--scope", "records", "-q").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -294,7 +281,11 @@ zones:
 	resolver := dnstest.Start(t, "cdn.example.net. 60 IN A 192.0.2.80\nweb.example.org. 60 IN A 192.0.2.81\n")
 	d := startWatch(t, dir, "--resolver", resolver.URL())
 	until(t, "the zone", func() bool { return strings.Contains(d.log.String(), "ready") })
-	return &powerDNSAPI{name: "aliasflat", url: "http://" + address, key: strings.TrimSpace(string(token))}, d
+	at := regexp.MustCompile(`HTTP at (127\.0\.0\.1:[0-9]+)`).FindStringSubmatch(d.log.String())
+	if at == nil {
+		t.Fatalf("no port is told of\n%s", d.log)
+	}
+	return &powerDNSAPI{name: "aliasflat", url: "http://" + at[1], key: strings.TrimSpace(string(token))}, d
 }
 
 // Requests are answered as Debian's PowerDNS answers them, by status, media type and document, and

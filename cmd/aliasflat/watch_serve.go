@@ -75,6 +75,9 @@ func (s *served) start(ctx context.Context, c *watchCommand, d *watch.Daemon) {
 			Records: c.records(s.store.Path()), Tokens: tokensOf(s.store.Path()), Daemon: of, Feed: c.feed, Store: s.store,
 			Version: version.Version, Preview: c.preview, Plan: of.plan,
 		}
+		if c.primary != nil {
+			faces.Notify = c.primary.Notify
+		}
 		s.tasks.Go(func() {
 			trouble(status.Serve(ctx, s.http, status.Options{
 				Snapshot: d.Snapshot, State: s.store.Problem, Version: version.Version, Commit: version.Commit, Hosts: s.hosts,

@@ -28,6 +28,8 @@ type Faces struct {
 	// Preview tells what an ALIAS would be published as now; nil: nobody can tell.
 	Preview Preview
 	Plan    Planner // nil: nobody can tell
+	// Notify is that of [Options].
+	Notify func(name zone.Name) (zones, secondaries int)
 
 	denied denied
 	writes pace // by the IDs of tokens
@@ -40,6 +42,7 @@ func (f *Faces) Handler() http.Handler {
 	mux := http.NewServeMux()
 	f.provider(mux)
 	f.native(mux)
+	f.powerdns(mux)
 	return f.sameOrigin(http.MaxBytesHandler(mux, maxBody))
 }
 

@@ -275,11 +275,11 @@ func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection
 	editable := editableOf(p.jobs)
 	c.editable.Store(&editable)
 	c.asking.Store(p.asked)
-	c.certificate.Store(p.certificate)
 	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]atomic.Pointer[written], len(p.jobs)), primary: c.primary}
 	open.add(c.pullFrom(ctx, p.jobs))
 	c.feedFrom(ctx, p, host)
 	c.firstPulls(ctx)
+	c.certificate.Store(p.certificate)
 	options := compile.Options{Advise: publish.LargePages, Force: c.force, Sightings: c.failsOn("warning")}
 	p.asked.options(&options)
 	known.options(&options)

@@ -153,7 +153,7 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 		},
 		Tell: c.tell,
 	})
-	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStarted, Message: fmt.Sprintf("%s, state %s%s", counted(len(now.jobs), "zone"), known.dir, c.servesAt(s))})
+	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStarted, Message: fmt.Sprintf("%s, state %s%s", counted(len(now.jobs), "zone"), known.dir, c.servesAt()+s.at())})
 	c.tellFound(slices.Concat(c.warned, found))
 	s.start(ctx, c, d)
 	c.supervisor.ready()

@@ -75,6 +75,20 @@ var writingRoutes = []writingRoute{
 	},
 }
 
+// otherRoutes change something too, or have others asked.
+var otherRoutes = []struct{ name, method, path string }{
+	{"native delete", http.MethodDelete, "/aliasflat/v1/zones/example.com/rrsets/www.example.com./A"},
+	{"native refresh of a zone", http.MethodPost, "/aliasflat/v1/zones/example.com/refresh"},
+	{"native refresh", http.MethodPost, "/aliasflat/v1/refresh"},
+	{"powerdns zones", http.MethodPost, "/api/v1/servers/localhost/zones"},
+	{"powerdns zone", http.MethodPut, "/api/v1/servers/localhost/zones/example.com."},
+	{"powerdns no zone", http.MethodDelete, "/api/v1/servers/localhost/zones/example.com."},
+	{"powerdns notify", http.MethodPut, "/api/v1/servers/localhost/zones/example.com./notify"},
+	{"provider replace", http.MethodPut, "/v1/zones/example.com/records/1"},
+	{"provider delete", http.MethodDelete, "/v1/zones/example.com/records/1"},
+	{"provider delete by name", http.MethodDelete, "/v1/zones/example.com/records/by-name/www/A"},
+}
+
 // number is a JSON number where a text is one, and else the text.
 func number(text string) any {
 	var n json.Number
@@ -258,6 +272,7 @@ func TestHostileHTTP(t *testing.T) {
 		_ = w.daemon.stop(t) // the cleanup tells
 		t.Skip("no face of the record API answers")
 	}
+	w.others()
 	w.atOnce()
 	w.paths()
 	w.methods()

@@ -52,6 +52,12 @@ func (w *hostileWorld) strangers(route *writingRoute) {
 func (w *hostileWorld) origins(route *writingRoute) {
 	w.Helper()
 	secret := w.token(api.Grant{})
+	w.elsewhere(route.name, func() *http.Request { return w.write(route, good, secret) })
+}
+
+// elsewhere has a request come from the pages of others, and for names of others.
+func (w *hostileWorld) elsewhere(name string, made func() *http.Request) {
+	w.Helper()
 	for _, header := range [][2]string{
 		{"Sec-Fetch-Site", "cross-site"},
 		{"Sec-Fetch-Site", "same-site"},
@@ -59,16 +65,33 @@ func (w *hostileWorld) origins(route *writingRoute) {
 		{"Origin", "null"},
 		{"Origin", "http://localhost:1"},
 	} {
-		r := w.write(route, good, secret)
+		r := made()
 		r.Header.Set(header[0], header[1])
-		w.refused(fmt.Sprint(route.name, " with ", header), r, http.StatusForbidden)
+		w.refused(fmt.Sprint(name, " with ", header), r, http.StatusForbidden)
 	}
-	for _, host := range []string{"evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "[::1].evil.example", "", "evil.example@localhost"} {
-		r := w.write(route, good, secret)
-		if r.Host = host; host == "" {
-			r.Host = " "
+	for _, host := range []string{"evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "[::1].evil.example", " ", "evil.example@localhost"} {
+		r := made()
+		r.Host = host
+		w.refused(fmt.Sprintf("%s for host %q", name, host), r, http.StatusMisdirectedRequest, http.StatusBadRequest)
+	}
+}
+
+// others are the routes that edit nothing that is given to them.
+func (w *hostileWorld) others() {
+	w.Helper()
+	secret := w.token(api.Grant{})
+	reader := w.token(api.Grant{Scopes: []api.Scope{api.ScopeRead}})
+	for _, route := range otherRoutes {
+		made := func(secret string) *http.Request {
+			return w.request(route.method, route.path, map[string]any{}, secret)
 		}
-		w.refused(fmt.Sprintf("%s for host %q", route.name, r.Host), r, http.StatusMisdirectedRequest, http.StatusBadRequest)
+		if _, body := w.ask(made("")); body == "404 page not found\n" {
+			w.Logf("%s: no face answers", route.name)
+			continue
+		}
+		w.refused(route.name+" without a token", made(""), http.StatusUnauthorized, http.StatusTooManyRequests)
+		w.refused(route.name+" with a token that may read", made(reader), http.StatusForbidden)
+		w.elsewhere(route.name, func() *http.Request { return made(secret) })
 	}
 }
 

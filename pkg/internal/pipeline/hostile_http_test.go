@@ -269,8 +269,7 @@ func TestHostileHTTP(t *testing.T) {
 	w.readers()
 	w.raw()
 	if len(w.routes) == 0 {
-		_ = w.daemon.stop(t) // the cleanup tells
-		t.Skip("no face of the record API answers")
+		t.Fatal("no face of the record API answers")
 	}
 	w.others()
 	w.atOnce()

@@ -154,7 +154,7 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 		},
 		Tell: c.tell,
 	})
-	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStarted, Message: fmt.Sprintf("%s, state %s%s", counted(len(now.jobs), "zone"), known.dir, c.servesAt(s))})
+	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStarted, Message: fmt.Sprintf("%s, state %s%s", counted(len(now.jobs), "zone"), known.dir, c.servesAt()+s.at())})
 	c.tellFound(slices.Concat(c.warned, found))
 	s.start(ctx, c, d)
 	c.supervisor.ready()
@@ -276,12 +276,12 @@ func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection
 	editable := editableOf(p.jobs)
 	c.editable.Store(&editable)
 	c.asking.Store(p.asked)
-	c.certificate.Store(p.certificate)
 	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]atomic.Pointer[written], len(p.jobs)), primary: c.primary}
 	open.add(c.pullFrom(ctx, p.jobs))
 	c.planning.Store(newPlanning(p.jobs, known))
 	c.feedFrom(ctx, p, host)
 	c.firstPulls(ctx)
+	c.certificate.Store(p.certificate)
 	options := compile.Options{Advise: publish.LargePages, Force: c.force, Sightings: c.failsOn("warning")}
 	p.asked.options(&options)
 	known.options(&options)

@@ -190,20 +190,13 @@ func (c *watchCommand) listenDNS(ctx context.Context, p *watched, known *recolle
 	}, nil
 }
 
-// servesAt tells where the primary listens, and HTTP.
-func (c *watchCommand) servesAt(s *served) string {
+// servesAt tells where the primary listens.
+func (c *watchCommand) servesAt() string {
 	var text strings.Builder
 	if c.primary != nil {
 		for _, at := range c.primary.Addrs() {
 			text.WriteString(", DNS at " + at)
 		}
-	}
-	for _, l := range s.http {
-		scheme := "HTTP"
-		if l.TLS != nil {
-			scheme = "HTTPS"
-		}
-		text.WriteString(", " + scheme + " at " + l.Addr().String())
 	}
 	return text.String()
 }

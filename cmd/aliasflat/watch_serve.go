@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -87,6 +88,19 @@ func (s *served) start(ctx context.Context, c *watchCommand, d *watch.Daemon) {
 	}
 	s.tasks.Go(func() { c.supervisor.tend(ctx, d.Snapshot) })
 	s.tasks.Go(func() { of.reloadOnHangup(ctx) })
+}
+
+// at tells where the daemon is looked at; empty: nowhere.
+func (s *served) at() string {
+	var text strings.Builder
+	for _, l := range s.http {
+		scheme := "HTTP"
+		if l.TLS != nil {
+			scheme = "HTTPS"
+		}
+		text.WriteString(", " + scheme + " at " + l.Addr().String())
+	}
+	return text.String()
 }
 
 // close ends it, and waits for the requests that are under way.

@@ -167,6 +167,7 @@ func (s *Server) serve(ctx context.Context) error {
 	}
 	stopping.Wait()
 	s.gate.closeAll()
+	s.updates.end()
 	wg.Wait()
 	return err
 }

@@ -230,6 +230,7 @@ func commands() []command {
 		{"diff", newDiffCommand},
 		{"serial", newSerialCommand},
 		{"record", newRecordCommand},
+		{"token", newTokenCommand},
 		{"resolve", newResolveCommand},
 		{"state", newStateCommand},
 		{"accept", newAcceptCommand},
@@ -337,6 +338,9 @@ func (a *app) start(cmd *cobra.Command) error {
 
 // formatsOf gives the forms of the report that a command has.
 func formatsOf(cmd *cobra.Command) []string {
+	if cmd.HasParent() && cmd.Parent().Name() == "token" {
+		return []string{"text", "json"}
+	}
 	switch cmd.Name() {
 	case "diff":
 		return append(slices.Clone(formats), markdownFormat)

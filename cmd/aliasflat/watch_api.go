@@ -20,10 +20,12 @@ import (
 var apiPaths = []string{"/v1/", "/api", "/api/", "/aliasflat/"}
 
 // records are the sources of the zones that may be edited, as the configuration in use has them.
-func (c *watchCommand) records() *api.Records {
+// Edits go to an audit log beside what the daemon remembers.
+func (c *watchCommand) records(statePath string) *api.Records {
+	log := api.OpenAuditLog(filepath.Join(filepath.Dir(statePath), api.AuditName))
 	return &api.Records{
 		Zones: func() []api.EditableZone { return *c.editable.Load() },
-		Audit: c.audit,
+		Audit: func(a api.Audit) { c.audit(log, &a) },
 	}
 }
 
@@ -117,8 +119,11 @@ func loaderOf(jobs []*job) func() ([]compile.Source, func(), diag.List) {
 	}
 }
 
-// audit tells of an edit.
-func (c *watchCommand) audit(a api.Audit) {
+// audit tells of an edit, once it is in the audit log. That it cannot be written there keeps no edit.
+func (c *watchCommand) audit(log *api.AuditLog, a *api.Audit) {
+	if err := log.Write(a); err != nil {
+		c.tell(watch.Event{Time: a.Time, Kind: watch.KindTrouble, Severity: diag.Error, Zone: a.Zone, View: a.View, Message: err.Error()})
+	}
 	who := fmt.Sprintf("by %s over %s", a.Caller.Who, a.Caller.Via)
 	if a.Caller.Peer.IsValid() {
 		who += " from " + a.Caller.Peer.Addr().String()

@@ -78,13 +78,13 @@ func (s *served) start(ctx context.Context, c *watchCommand, d *watch.Daemon) {
 	})
 	if s.http != nil {
 		faces := &api.Faces{
-			Records: c.records(), Tokens: tokensOf(s.store.Path()), Daemon: of, Feed: c.feed, Store: s.store,
+			Records: c.records(s.store.Path()), Tokens: tokensOf(s.store.Path()), Daemon: of, Feed: c.feed, Store: s.store,
 			Version: version.Version, Preview: c.preview,
 		}
 		s.tasks.Go(func() {
 			trouble(status.Serve(ctx, s.http, status.Options{
 				Snapshot: d.Snapshot, State: s.store.Problem, Version: version.Version, Commit: version.Commit, Hosts: s.hosts,
-				Mounts: c.mounts(faces),
+				Mounts: c.mounts(faces), Denied: faces.Denied,
 			}))
 		})
 	}

@@ -27,13 +27,15 @@ type Faces struct {
 	Version string // of the program
 	// Preview tells what an ALIAS would be published as now; nil: nobody can tell.
 	Preview Preview
+
+	denied denied
 }
 
 // Handler answers the requests of every face, each below its own path. Whoever asks has to show
 // a token. Whoever serves it has to check the host that is asked for (DNS rebinding).
 func (f *Faces) Handler() http.Handler {
 	mux := http.NewServeMux()
-	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, maxBody))
+	return f.sameOrigin(http.MaxBytesHandler(mux, maxBody))
 }
 
 // face is one way to ask and to be answered.
@@ -61,6 +63,7 @@ func (f *face) to(scope Scope, answer func(w http.ResponseWriter, r *http.Reques
 			f.fail(w, http.StatusServiceUnavailable, errors.New("the tokens cannot be read"))
 			return
 		case !c.Grant.Allows(scope, zone.Name{}):
+			f.Deny(DenialScope)
 			f.fail(w, http.StatusForbidden, fmt.Errorf("the token has not the scope %s", scope))
 			return
 		}
@@ -80,6 +83,12 @@ func (f *face) caller(r *http.Request) (*Caller, error) {
 		}
 	}
 	token, err := f.Tokens.Verify(secret, time.Now())
+	switch {
+	case errors.Is(err, ErrNoToken) && secret == "":
+		f.Deny(DenialNoToken)
+	case errors.Is(err, ErrNoToken):
+		f.Deny(DenialToken)
+	}
 	if err != nil {
 		return nil, err
 	}

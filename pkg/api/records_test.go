@@ -222,3 +222,35 @@ func TestTokens(t *testing.T) {
 		t.Errorf("a damaged file: %v", err)
 	}
 }
+
+func TestTokensForgetTheExpired(t *testing.T) {
+	tokens := OpenTokens(filepath.Join(t.TempDir(), TokensName))
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	create := func(now, expires time.Time) string {
+		t.Helper()
+		made, _, err := tokens.Create(t.Context(), Grant{Scopes: Scopes}, "", now, expires)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made.ID
+	}
+	short, always := create(now, now.Add(time.Hour)), create(now, time.Time{})
+	ids := func() (ids []string) {
+		list, err := tokens.List()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range list {
+			ids = append(ids, k.ID)
+		}
+		return ids
+	}
+	third := create(now.Add(expiredKept), time.Time{})
+	if got, want := ids(), []string{short, always, third}; !slices.Equal(got, want) {
+		t.Errorf("an hour too early there are %v, want %v", got, want)
+	}
+	fourth := create(now.Add(time.Hour+expiredKept), time.Time{})
+	if got, want := ids(), []string{always, third, fourth}; !slices.Equal(got, want) {
+		t.Errorf("later there are %v, want %v", got, want)
+	}
+}

@@ -30,6 +30,10 @@ const (
 	maxTokens     = 1000
 	maxTokensFile = 1 << 20 // bytes
 	tokenWait     = 10 * time.Second
+
+	// expiredKept is how long a token whose time is over is listed, so that somebody who wonders
+	// about it finds it.
+	expiredKept = 30 * 24 * time.Hour
 )
 
 // Token is what a secret allows. The secret itself is not in it.
@@ -132,7 +136,8 @@ func hashOf(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Create makes a token and gives it with its secret, which nobody can be told again.
+// Create makes a token and gives it with its secret, which nobody can be told again. Tokens that
+// have expired long ago are dropped.
 func (t *Tokens) Create(ctx context.Context, g Grant, note string, now, expires time.Time) (Token, string, error) {
 	secret := TokenPrefix + rand.Text() + rand.Text()
 	made := Token{
@@ -140,6 +145,7 @@ func (t *Tokens) Create(ctx context.Context, g Grant, note string, now, expires 
 		Created: now.UTC().Truncate(time.Second), Expires: expires,
 	}
 	err := t.change(ctx, func() error {
+		t.list = slices.DeleteFunc(t.list, func(k Token) bool { return k.Expired(now.Add(-expiredKept)) })
 		if len(t.list) >= maxTokens {
 			return fmt.Errorf("tokens: there are %d, revoke some first", len(t.list))
 		}
@@ -194,8 +200,8 @@ func (t *Tokens) change(ctx context.Context, f func() error) (err error) {
 		if err != nil {
 			return fmt.Errorf("tokens: %w", err)
 		}
-		if err := file.Close(); err != nil {
-			return fmt.Errorf("tokens: %w", err)
+		if err := errors.Join(ownAsFolder(file), file.Close()); err != nil {
+			return fmt.Errorf("tokens: %w", errors.Join(err, os.Remove(t.path)))
 		}
 	}
 	if _, err := publish.WriteBytes(t.path, append(text, '\n')); err != nil {

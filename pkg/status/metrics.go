@@ -24,11 +24,26 @@ func (s *server) metrics(w http.ResponseWriter, _ *http.Request) {
 		e.daemon(snapshot)
 		e.zones(snapshot, time.Now())
 	}
+	s.denials(e)
 	e.goRuntime()
 	e.process()
 	w.Header().Set("Content-Type", metricsType)
 	w.Header().Set("Content-Length", strconv.Itoa(e.Len()))
 	_, _ = e.WriteTo(w) // who is gone meanwhile cannot be told
+}
+
+// denials are requests that nobody looked into.
+func (s *server) denials(e *exposition) {
+	const name = "aliasflat_http_denied_total"
+	counts := map[string]uint64{}
+	if s.Denied != nil {
+		maps.Copy(counts, s.Denied())
+	}
+	counts["host"] = s.misplaced.Load()
+	e.metric(name, counter, "Requests over HTTP that were denied: for another host, of a page of another origin, or by their token.")
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		e.sample(name, float64(counts[reason]), "reason", reason)
+	}
 }
 
 func (e *exposition) daemon(s *watch.Snapshot) {

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -52,6 +53,8 @@ type Options struct {
 	// Mounts are what others answer, by the patterns of [http.ServeMux]. They are asked only by
 	// requests for a host of this daemon, and set their own headers.
 	Mounts map[string]http.Handler
+	// Denied tells how many requests the mounts have denied, by words of the program; nil: none.
+	Denied func() map[string]uint64
 }
 
 // PublicError is that an address is not one of this machine alone.
@@ -138,13 +141,15 @@ func Handler(o Options) http.Handler {
 type server struct {
 	Options
 
-	page *page
+	page      *page
+	misplaced atomic.Uint64 // requests for hosts that are not served
 }
 
 // forHost refuses what is not for this server.
 func (s *server) forHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.knows(r.Host) {
+			s.misplaced.Add(1)
 			protect(w.Header())
 			http.Error(w, "this host is not served here", http.StatusMisdirectedRequest)
 			return

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 	"strconv"
+	"sync"
 
 	"github.com/miekg/dns"
 
@@ -36,12 +37,18 @@ func (t *Text) Len() int64 { return t.size }
 // serial in a part of its own they are the same.
 func (t *Text) Checksums() (whole, apart uint32) {
 	table := crc32.MakeTable(crc32.Castagnoli)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for _, p := range t.parts {
+			whole = crc32.Update(whole, table, p)
+		}
+	})
 	for i, p := range t.parts {
-		whole = crc32.Update(whole, table, p)
 		if i != t.serial-1 {
 			apart = crc32.Update(apart, table, p)
 		}
 	}
+	wg.Wait()
 	return whole, apart
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/watch"
+	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
 // watchCommand is the work of aliasflat watch.
@@ -39,7 +40,9 @@ type watchCommand struct {
 	primary     *watch.Primary                  // nil: nothing is served
 	certificate atomic.Pointer[tls.Certificate] // of the primary
 	pulling     atomic.Pointer[pulls]           // nil: every source is a file
+	sources     *api.Records                    // that are edited
 	editable    atomic.Pointer[[]api.EditableZone]
+	updatable   atomic.Pointer[map[zone.Name]updatable]
 	asking      atomic.Pointer[asked] // the resolvers in use
 }
 
@@ -96,6 +99,7 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 		return c.finish(c.stderr, &report{Diagnostics: found}, outcome)
 	}
 	open.add(known.close)
+	c.sources = c.records(known.store.Path())
 	s, err := c.serve(ctx, now.conf, known.store)
 	if err != nil {
 		return err

@@ -23,6 +23,11 @@ func pass(tb testing.TB, z *updatedZone, m *dns.Msg) (rcode int, problem string)
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return passWire(tb, z, wire)
+}
+
+func passWire(tb testing.TB, z *updatedZone, wire []byte) (rcode int, problem string) {
+	tb.Helper()
 	read := new(dns.Msg)
 	if err := read.Unpack(wire); err != nil {
 		tb.Fatal(err)

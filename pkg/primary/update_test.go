@@ -250,9 +250,9 @@ func TestUpdateNetworks(t *testing.T) {
 		}
 		conn.Close()
 	}
-	u := z.seen[0]
-	if u.Zone != example || u.Key != keyName || !u.Peer.IsValid() || len(z.seen) != n {
-		t.Errorf("%d, and the first %+v", len(z.seen), u)
+	seen := z.take()
+	if len(seen) != n || seen[0].Zone != example || seen[0].Key != keyName || !seen[0].Peer.IsValid() {
+		t.Errorf("%d were handed on: %+v", len(seen), seen)
 	}
 	if told := s.seen.takeRefusals(); len(told) > 0 {
 		t.Errorf("told: %+v", told)
@@ -266,8 +266,8 @@ func TestUpdateNetworks(t *testing.T) {
 			t.Errorf("answered %x", reply)
 		}
 	}
-	if len(z.seen) != n+1 {
-		t.Errorf("%d were handed on, want %d", len(z.seen), n+1)
+	if again := z.count(); again != 1 {
+		t.Errorf("%d were handed on, want 1", again)
 	}
 }
 

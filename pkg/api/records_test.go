@@ -90,7 +90,9 @@ func TestRecordsEdit(t *testing.T) {
 		t.Errorf("the file has\n%s", text)
 	}
 	after, err := r.Read(&everything, z)
-	same := func(a, b zonefile.SourceRecord) bool { return a.Owner == b.Owner && a.Type == b.Type && a.Data == b.Data && a.TTL == b.TTL }
+	same := func(a, b zonefile.SourceRecord) bool {
+		return a.Owner == b.Owner && a.Type == b.Type && a.Data == b.Data && a.TTL == b.TTL
+	}
 	if err != nil || after.ETag != made.After.ETag || !slices.EqualFunc(after.Records, made.After.Records, same) {
 		t.Errorf("read again: ETag %s, %d records, %v", after.ETag, len(after.Records), err)
 	}

@@ -182,7 +182,7 @@ func readAll(f *os.File, buf []byte) ([]byte, error) {
 	}
 	size := int(info.Size())
 	if cap(buf) < size+1 {
-		buf = newBuffer(size + size/32 + 4096) // what is written from it may be a little longer
+		buf = newBuffer(size + size/32 + min(size/8+64, 4096)) // what is written from it may be a little longer
 		LargePages(buf[:size])
 	}
 	buf = buf[:cap(buf)]

@@ -41,11 +41,10 @@ func (k *LinkKey) UnmarshalText(text []byte) error {
 // Estimate is what is known of the original TTL of one RRset: the TTL that it has where no
 // cache counts it down.
 type Estimate struct {
-	TTL uint32 `json:"ttl"` // seconds; the original is this or more, unless it was lowered
+	Seen    Moment `json:"seen"`    // when it was observed last
+	Expires Moment `json:"expires"` // when every cache has dropped all that was observed
 
-	Seen    time.Time `json:"seen"`    // when it was observed last
-	Expires time.Time `json:"expires"` // when every cache has dropped all that was observed
-
+	TTL   uint32 `json:"ttl"`             // seconds; the original is this or more, unless it was lowered
 	Lower uint32 `json:"lower,omitempty"` // a lower value that was seen after expiry,
 	Times uint8  `json:"times,omitempty"` // so often running; 0: none was
 	Noise uint8  `json:"noise,omitempty"` // how many such runs another value has ended
@@ -120,7 +119,7 @@ func (e Estimates) of(k LinkKey, seen uint32) uint32 {
 // Forget drops the estimates of what was not observed since a time.
 func (e Estimates) Forget(since time.Time) {
 	for k, known := range e {
-		if known.Seen.Before(since) {
+		if known.Seen < MomentOf(since) {
 			delete(e, k)
 		}
 	}
@@ -141,7 +140,7 @@ func (e Estimates) observe(k LinkKey, seen, original uint32, authoritative bool,
 
 // exactly is the estimate for a TTL that is beyond doubt, or the only one known.
 func exactly(ttl, seen uint32, now time.Time) Estimate {
-	return Estimate{TTL: ttl, Seen: now, Expires: now.Add(lifetime(seen))}
+	return Estimate{TTL: ttl, Seen: MomentOf(now), Expires: MomentOf(now.Add(lifetime(seen)))}
 }
 
 // lifetime is how long a cache may keep what it gave a TTL for: TTLs are whole seconds.
@@ -149,10 +148,10 @@ func lifetime(ttl uint32) time.Duration { return time.Duration(ttl+1) * time.Sec
 
 // after is the estimate once a cache gave a TTL.
 func (e Estimate) after(seen uint32, now time.Time) Estimate {
-	if latest := now.Add(lifetime(e.TTL)); e.Expires.After(latest) {
+	if latest := MomentOf(now.Add(lifetime(e.TTL))); e.Expires > latest {
 		e.Expires = latest // the clock was set back
 	}
-	late := now.Sub(e.Expires)
+	late := now.Sub(e.Expires.Time())
 	switch {
 	case seen < e.TTL && late < 0:
 		// It may be counted down from what was seen before.
@@ -168,10 +167,8 @@ func (e Estimate) after(seen uint32, now time.Time) Estimate {
 		e.Lower = seen
 		e.Times++
 	}
-	if expires := now.Add(lifetime(seen)); expires.After(e.Expires) {
-		e.Expires = expires
-	}
-	e.Seen = now
+	e.Expires = max(e.Expires, MomentOf(now.Add(lifetime(seen))))
+	e.Seen = MomentOf(now)
 	if e.Times >= lowerTimes+e.Noise {
 		e.TTL, e.Lower, e.Times = seen, 0, 0
 	}

@@ -156,7 +156,7 @@ func TestEstimatesKept(t *testing.T) {
 	e := Estimates{}
 	for i, name := range []string{".", "a.test.", `odd\ \000\.\"name.test.`} {
 		for _, typ := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeCNAME, dns.TypeDNAME} {
-			e[LinkKey{zone.MustParseName(name), typ}] = Estimate{TTL: uint32(i) + 1, Seen: estimateStart, Expires: estimateStart.Add(time.Hour), Lower: 3, Times: 2, Noise: 1}
+			e[LinkKey{zone.MustParseName(name), typ}] = Estimate{TTL: uint32(i) + 1, Seen: MomentOf(estimateStart), Expires: MomentOf(estimateStart.Add(time.Hour)), Lower: 3, Times: 2, Noise: 1}
 		}
 	}
 	text, err := json.Marshal(e)
@@ -224,7 +224,7 @@ func TestEstimatesFollow(t *testing.T) {
 		c := caches{original: original, expires: make([]int64, rapid.IntRange(1, 5).Draw(t, "caches"))}
 		e, now := Estimates{}, int64(0)
 		poll := func() uint32 {
-			now = max(now, e[LinkKey{ipv4only, dns.TypeA}].Expires.Sub(estimateStart).Milliseconds()+rapid.Int64Range(0, 2000).Draw(t, "late"))
+			now = max(now, e[LinkKey{ipv4only, dns.TypeA}].Expires.Time().Sub(estimateStart).Milliseconds()+rapid.Int64Range(0, 2000).Draw(t, "late"))
 			a := seenTTL(c.ask(rapid.IntRange(0, len(c.expires)-1).Draw(t, "cache"), now))
 			e.Observe(a, at(now))
 			return e.TTL(a)
@@ -282,7 +282,7 @@ func dayOfCaches(t *testing.T, name string, original uint32, count int, random *
 			rises++
 		}
 		last = got
-		expires := e[LinkKey{ipv4only, dns.TypeA}].Expires.Sub(estimateStart).Milliseconds()
+		expires := e[LinkKey{ipv4only, dns.TypeA}].Expires.Time().Sub(estimateStart).Milliseconds()
 		now = max(now+floor, expires+random.Int64N(1000))
 	}
 	if polls < 2 || rises > 10 {

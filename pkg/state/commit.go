@@ -115,7 +115,7 @@ func (s *Store) Tidy(since time.Time, needed func(resolve.Question) bool) (Forgo
 		}
 		return w.removeIf(bucketEstimates, &f.Estimates, func(key, value []byte) bool {
 			_, e, err := openEstimate(key, value)
-			return err == nil && e.Seen.Before(since)
+			return err == nil && e.Seen.Time().Before(since)
 		})
 	})
 	return f, err
@@ -129,7 +129,7 @@ func (s *Store) hasOld(since time.Time, old func(resolve.Question, *resolve.Know
 		}
 	}
 	for _, e := range s.Estimates() {
-		if e.Seen.Before(since) {
+		if e.Seen.Time().Before(since) {
 			return true
 		}
 	}

@@ -370,7 +370,7 @@ func BenchmarkKnown(b *testing.B) {
 		q := question(fmt.Sprintf("target-%d.cdn.example.net.", i), typeA, "")
 		chain := []resolve.Link{{Owner: q.Target, Type: typeCNAME, Target: name(fmt.Sprintf("edge-%d.example.org.", i)), TTL: 300}}
 		known[q] = &resolve.Known{Addresses: addrs("192.0.2.1", "192.0.2.2"), TTL: 60, Chain: chain, Resolver: "udp://192.0.2.53", Seen: noon, Since: noon}
-		estimates[resolve.LinkKey{Owner: q.Target, Type: typeCNAME}] = resolve.Estimate{TTL: 300, Seen: noon, Expires: noon}
+		estimates[resolve.LinkKey{Owner: q.Target, Type: typeCNAME}] = resolve.Estimate{TTL: 300, Seen: resolve.MomentOf(noon), Expires: resolve.MomentOf(noon)}
 	}
 	dir := b.TempDir()
 	b.Run("commit", func(b *testing.B) {

@@ -258,8 +258,8 @@ func decodeKnown(b []byte) (*resolve.Known, bool) {
 func encodeEstimate(v resolve.Estimate) []byte {
 	e := encoder{make([]byte, 0, 40)}
 	e.uint(uint64(v.TTL))
-	e.time(v.Seen)
-	e.time(v.Expires)
+	e.time(v.Seen.Time())
+	e.time(v.Expires.Time())
 	e.uint(uint64(v.Lower))
 	e.b = append(e.b, v.Times, v.Noise)
 	return e.b
@@ -267,7 +267,7 @@ func encodeEstimate(v resolve.Estimate) []byte {
 
 func decodeEstimate(b []byte) (resolve.Estimate, bool) {
 	d := decoder{b: b}
-	v := resolve.Estimate{TTL: d.uint32(), Seen: d.time(), Expires: d.time(), Lower: d.uint32()}
+	v := resolve.Estimate{TTL: d.uint32(), Seen: resolve.MomentOf(d.time()), Expires: resolve.MomentOf(d.time()), Lower: d.uint32()}
 	if len(d.b) == 2 {
 		v.Times, v.Noise = d.b[0], d.b[1]
 		d.b = nil

@@ -147,7 +147,8 @@ func (f *estimateJSON) value() (resolve.LinkKey, resolve.Estimate, error) {
 		r.failf("type: %q is none of A, AAAA, CNAME and DNAME", f.Type)
 	}
 	v := f.Estimate
-	v.TTL, v.Seen, v.Expires = r.ttl("ttl", v.TTL), r.time("seen", v.Seen), r.time("expires", v.Expires)
+	v.TTL = r.ttl("ttl", v.TTL)
+	v.Seen, v.Expires = resolve.MomentOf(r.time("seen", v.Seen.Time())), resolve.MomentOf(r.time("expires", v.Expires.Time()))
 	return k, v, r.err
 }
 

@@ -250,7 +250,7 @@ func (in *importer) addEstimate(line []byte) error {
 	if err != nil {
 		return err
 	}
-	in.stamp("seen", e.Seen)
+	in.stamp("seen", e.Seen.Time())
 	in.estimates[k] = e
 	return in.once(kindEstimate, linkKey(k))
 }

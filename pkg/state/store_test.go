@@ -60,8 +60,8 @@ func full() Update {
 			question("missing.below.cdn.example.net.", dns.TypeAAAA, ""): {Missing: resolve.Missing{Outcome: resolve.NXDomain, First: noon, Last: noon}},
 		},
 		Estimates: resolve.Estimates{
-			{Owner: name("cdn.example.net."), Type: dns.TypeCNAME}: {TTL: 600, Seen: noon, Expires: noon.Add(time.Minute), Lower: 60, Times: 2, Noise: 1},
-			{Owner: name("edge.test."), Type: dns.TypeA}:           {TTL: 30, Seen: noon, Expires: noon},
+			{Owner: name("cdn.example.net."), Type: dns.TypeCNAME}: {TTL: 600, Seen: resolve.MomentOf(noon), Expires: resolve.MomentOf(noon.Add(time.Minute)), Lower: 60, Times: 2, Noise: 1},
+			{Owner: name("edge.test."), Type: dns.TypeA}:           {TTL: 30, Seen: resolve.MomentOf(noon), Expires: resolve.MomentOf(noon)},
 		},
 		Zone: &Zone{
 			Name: name("example.com."), View: "inside", Output: "/out/example.com.db", Serial: 2026030101,

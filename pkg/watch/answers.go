@@ -75,18 +75,19 @@ func (l *loop) take(ctx context.Context, a answered) {
 	}
 	l.tally(&settled)
 	l.distrusts = l.distrusts || settled.Reason == resolve.ReasonBadResolver
-	old, was := t.answer, t.fresh()
+	old, was := t.last(), t.fresh()
 	l.table.count(t, func() {
-		t.answer, t.asked = &settled, momentOf(now)
+		t.answer, t.asked = stand(&settled), momentOf(now)
 		t.failed = failures(t.failed, &settled)
 		t.had, t.lost = t.had || t.fresh(), t.lost && !t.fresh()
 	})
-	l.askAgain(t, &a.answer, old)
+	differs := !same(old, &settled)
+	l.askAgain(t, &a.answer, old != nil && !differs)
 	if t.fresh() && !was {
 		l.contradict(t)
 	}
-	l.answered(t, old)
-	l.tellTarget(t, old)
+	l.answered(t, differs)
+	l.tellTarget(t, &settled, old)
 }
 
 // contradict is for the other type of a name that is back, which was said not to exist before that:
@@ -170,14 +171,15 @@ func chance(name zone.Name) time.Duration {
 	return time.Duration(maphash.String(chanceSeed, name.Wire()) % uint64(200*time.Millisecond))
 }
 
-// askAgain has a target asked again when what it was seen with has expired.
-func (l *loop) askAgain(t *target, seen, old *resolve.Answer) {
+// askAgain has a target asked again when what it was seen with has expired. again tells that the
+// answer is the one before.
+func (l *loop) askAgain(t *target, seen *resolve.Answer, again bool) {
 	floor := l.work.Floor
 	if floor == 0 {
 		floor = DefaultFloor
 	}
 	wait := after(seen, t.failed, floor)
-	if !fails(seen) && seen.Outcome == resolve.Addresses && seen.TTL <= leftOver && t.answer.TTL > leftOver && old != nil && same(old, t.answer) && !t.left {
+	if !fails(seen) && seen.Outcome == resolve.Addresses && seen.TTL <= leftOver && t.answer.TTL > leftOver && again && !t.left {
 		// It is asked once more only: a resolver that has nothing but such answers is not asked
 		// more often for it.
 		t.left = true
@@ -188,16 +190,18 @@ func (l *loop) askAgain(t *target, seen, old *resolve.Answer) {
 	l.queue.at(t, time.Now().Add(wait+chance(t.question.Target)))
 }
 
-// answered has zones compiled that an answer makes a difference to, or that waited for it.
-func (l *loop) answered(t *target, old *resolve.Answer) {
+// answered has zones compiled that an answer makes a difference to, if it differs from the one
+// before, or that waited for it.
+func (l *loop) answered(t *target, differs bool) {
 	now := time.Now()
 	for _, m := range l.waiting[t] {
 		if m.open--; m.open == 0 {
 			l.dueAt(m, now)
 		}
 	}
-	delete(l.waiting, t)
-	differs := !same(old, t.answer)
+	if delete(l.waiting, t); len(l.waiting) == 0 {
+		l.waiting = map[*target][]*member{} // a map keeps the room that it once had
+	}
 	for _, i := range t.zones {
 		m := l.zones[i]
 		if differs || (m.Held || m.Guarded) && l.counts(t) {
@@ -242,8 +246,7 @@ func (l *loop) counts(t *target) bool {
 }
 
 // tellTarget tells when a target begins to fail, and when it answers again.
-func (l *loop) tellTarget(t *target, old *resolve.Answer) {
-	a := t.answer
+func (l *loop) tellTarget(t *target, a, old *resolve.Answer) {
 	e := Event{Kind: KindTarget, Type: t.question.Type, Target: t.question.Target, Resolver: a.Resolver}
 	switch {
 	case fails(a) && t.failed == 1:
@@ -324,8 +327,8 @@ func (l *loop) trouble(err error) {
 func (l *loop) seenAgain(age time.Duration) (map[resolve.Question]resolve.Seen, resolve.Estimates) {
 	seen, learned := map[resolve.Question]resolve.Seen{}, resolve.Estimates{}
 	for q, t := range l.table.targets {
-		if t.fresh() && !t.gone && t.asked.time().Sub(t.kept.time()) > age {
-			seen[q] = resolve.Seen{Addresses: t.answer.Addresses, Time: t.asked.time()}
+		if t.fresh() && !t.gone && t.asked.Time().Sub(t.kept.Time()) > age {
+			seen[q] = resolve.Seen{Addresses: t.answer.Addresses, Time: t.asked.Time()}
 			t.kept = t.asked
 			l.learned(t, learned)
 		}
@@ -336,16 +339,17 @@ func (l *loop) seenAgain(age time.Duration) (map[resolve.Question]resolve.Seen, 
 // learned adds what is known of the TTLs on the way of a target.
 func (l *loop) learned(t *target, to resolve.Estimates) {
 	estimates := l.work.Options.Estimates
-	if t.answer == nil || estimates == nil {
+	a := t.last()
+	if a == nil || estimates == nil {
 		return
 	}
-	for _, link := range t.answer.Chain {
+	for _, link := range a.Chain {
 		k := resolve.LinkKey{Owner: link.Owner, Type: link.Type}
 		if e, ok := estimates[k]; ok {
 			to[k] = e
 		}
 	}
-	k := resolve.LinkKey{Owner: t.answer.Last, Type: t.answer.Type}
+	k := resolve.LinkKey{Owner: a.Last, Type: a.Type}
 	if e, ok := estimates[k]; ok {
 		to[k] = e
 	}

@@ -269,7 +269,7 @@ func (l *loop) ask(m *member, questions []resolve.Question) {
 		}
 		if t.gone {
 			t.gone = false
-			l.queue.at(t, later(t.due.time(), now))
+			l.queue.at(t, later(t.due.Time(), now))
 		}
 		list[k], stay[t] = t, true
 		if !slices.Contains(t.zones, int32(m.index)) {
@@ -400,7 +400,7 @@ func (l *loop) settleHad(m *member, r *compile.Result) {
 	}
 	for _, t := range m.questions {
 		switch {
-		case !t.had || t.answer == nil || t.fresh() || fails(t.answer):
+		case !t.had || t.answer == nil || t.fresh() || t.answer.fails():
 		case !r.Held && !r.Guarded:
 			l.table.count(t, func() { t.had = false })
 		case !t.lost && l.isGone(t.question):

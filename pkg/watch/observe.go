@@ -163,8 +163,8 @@ func (l *loop) show() *Snapshot {
 	for i, m := range l.zones {
 		z := m.Zone
 		for _, t := range m.questions {
-			if t.place >= 0 && (z.NextRefresh.IsZero() || t.due.time().Before(z.NextRefresh)) {
-				z.NextRefresh = t.due.time()
+			if t.place >= 0 && (z.NextRefresh.IsZero() || t.due.Time().Before(z.NextRefresh)) {
+				z.NextRefresh = t.due.Time()
 			}
 		}
 		z.Oldest = l.oldest(m)
@@ -206,9 +206,9 @@ func (l *loop) targetsOf(i int) []Target {
 }
 
 func (t *target) show() Target {
-	s := Target{Question: t.question, Answer: t.answer, Asked: t.asked.time(), Failed: int(t.failed)}
+	s := Target{Question: t.question, Answer: t.last(), Asked: t.asked.Time(), Failed: int(t.failed)}
 	if t.place >= 0 {
-		s.Due = t.due.time()
+		s.Due = t.due.Time()
 	}
 	for _, i := range t.zones {
 		s.Zones = append(s.Zones, int(i))

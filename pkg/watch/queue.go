@@ -88,5 +88,5 @@ func (q *queue) first() (time.Time, bool) {
 	if len(q.list) == 0 {
 		return time.Time{}, false
 	}
-	return q.list[0].due.time(), true
+	return q.list[0].due.Time(), true
 }

@@ -14,39 +14,27 @@ import (
 // lock of the table where others read it. There may be very many.
 type target struct {
 	question  resolve.Question
-	answer    *resolve.Answer // the last one, as runs see it; nil: there is none yet
-	asked     moment          // when that came; zero: never
-	due       moment          // when it is asked again
-	denied    moment          // since when its name is said not to exist
-	kept      moment          // when what is remembered was seen last
-	turn      uint64          // in the queue
-	place     int32           // in the queue; -1: it is being asked, or is gone
-	published uint32          // behind so many zones, by one that hangs on it; 0: never
-	failed    uint16          // failures running
-	had       bool            // it had addresses when it was answered last, failures aside
-	lost      bool            // it is confirmed that it has none any more
-	left      bool            // it was asked once more behind what a cache had left
-	gone      bool            // no zone hangs on it any more
-	doubted   bool            // it is asked once more behind a look at the resolvers
+	answer    *standing // the last one, as runs see it; nil: there is none yet
+	asked     moment    // when that came; zero: never
+	due       moment    // when it is asked again
+	denied    moment    // since when its name is said not to exist
+	kept      moment    // when what is remembered was seen last
+	turn      uint64    // in the queue
+	place     int32     // in the queue; -1: it is being asked, or is gone
+	published uint32    // behind so many zones, by one that hangs on it; 0: never
+	failed    uint16    // failures running
+	had       bool      // it had addresses when it was answered last, failures aside
+	lost      bool      // it is confirmed that it has none any more
+	left      bool      // it was asked once more behind what a cache had left
+	gone      bool      // no zone hangs on it any more
+	doubted   bool      // it is asked once more behind a look at the resolvers
 	zones     []int32
 }
 
-// moment is a time that takes little room: Unix time in nanoseconds; zero is none.
-type moment int64
+// moment is a time that takes little room.
+type moment = resolve.Moment
 
-func momentOf(t time.Time) moment {
-	if t.IsZero() {
-		return 0
-	}
-	return moment(t.UnixNano())
-}
-
-func (m moment) time() time.Time {
-	if m == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, int64(m))
-}
+func momentOf(t time.Time) moment { return resolve.MomentOf(t) }
 
 // table holds all targets. Answers in it never change.
 type table struct {
@@ -61,7 +49,7 @@ func (t *table) answered(q resolve.Question) *resolve.Answer {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	if found := t.targets[q]; found != nil {
-		return found.answer
+		return found.last()
 	}
 	return nil
 }
@@ -71,16 +59,16 @@ func (t *table) known(q resolve.Question, remembered *resolve.Known) *resolve.Kn
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	found := t.targets[q]
-	if found == nil || remembered == nil || found.answer == nil || !found.asked.time().After(remembered.Seen) || !confirms(found.answer, remembered) {
+	if found == nil || remembered == nil || found.answer == nil || !found.asked.Time().After(remembered.Seen) || !confirms(found.answer, remembered) {
 		return remembered
 	}
 	k := *remembered
-	k.Seen = found.asked.time()
+	k.Seen = found.asked.Time()
 	return &k
 }
 
 // confirms tells whether an answer has the addresses that are known.
-func confirms(a *resolve.Answer, known *resolve.Known) bool {
+func confirms(a *standing, known *resolve.Known) bool {
 	return a.Outcome == resolve.Addresses && !a.Stale && slices.Equal(a.Addresses, known.Addresses)
 }
 
@@ -96,8 +84,10 @@ func same(a, b *resolve.Answer) bool {
 }
 
 // fails tells whether an answer settles nothing.
-func fails(a *resolve.Answer) bool {
-	return a.Outcome == resolve.Failure || a.Outcome == resolve.WeakNoData || a.Stale
+func fails(a *resolve.Answer) bool { return settlesNothing(a.Outcome, a.Stale) }
+
+func settlesNothing(outcome resolve.Outcome, stale bool) bool {
+	return outcome == resolve.Failure || outcome == resolve.WeakNoData || stale
 }
 
 // after is when a question is asked again, behind an answer as it was seen: when a cache has
@@ -162,7 +152,7 @@ func (t *table) add(found *target, n int) {
 	if found.had && !found.lost && !found.fresh() {
 		t.without += n
 	}
-	if found.answer != nil && fails(found.answer) {
+	if found.answer != nil && found.answer.fails() {
 		t.failing += n
 	}
 }

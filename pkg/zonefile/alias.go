@@ -9,20 +9,20 @@ import (
 
 // AliasEntry is an ALIAS entry as it stands in the source.
 type AliasEntry struct {
-	Place   Place
-	Owner   zone.Name
-	TTL     uint32    // its own, or what the entries before it give it
-	Keyword string    // ALIAS, ANAME or TYPE65401, as written
-	Target  Field     // the first field of the RDATA
-	Fields  []Field   // what follows it
-	Origin  zone.Name // completes a relative target
+	Place    Place
+	Owner    zone.Name
+	TTL      uint32 // its own, or what the entries before it give it
+	explicit bool
+	Keyword  string    // ALIAS, ANAME or TYPE65401, as written
+	Target   Field     // the first field of the RDATA
+	Fields   []Field   // what follows it
+	Origin   zone.Name // completes a relative target
 
 	Comment  string   // the last comment, from its semicolon; empty without
 	Comments []string // those before it, which only parentheses allow
 
-	owner    []byte // wire form, case as written
-	explicit bool
-	context  *saved
+	owner   []byte // wire form, case as written
+	context *saved
 }
 
 // Field is one field of the RDATA of an ALIAS entry.

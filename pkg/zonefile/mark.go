@@ -29,12 +29,12 @@ const (
 // Mark is one such entry, with what the entries before it mean for it.
 type Mark struct {
 	Kind    MarkKind
+	differ  Servers // the servers that read it otherwise
+	moved   bool    // the last owner name of child is not the one before it
 	place   place
 	child   *segment // what an $INCLUDE or $GENERATE reads
-	differ  Servers  // the servers that read it otherwise
 	code    diag.Code
 	context saved
-	moved   bool // the last owner name of child is not the one before it
 }
 
 // saved is a context in little memory.

@@ -54,8 +54,9 @@ func newWatchCommand(a *app) *cobra.Command {
 		Long: `watch compiles zones as compile does, and goes on: it asks for each target again
 when its TTL has run out, reads a source again when it changes, and publishes
 what has changed, in this order: file, reload of the name server, hooks. With
-listen.dns it then serves the zone to its secondaries, and tells them. A zone with
-source: axfr://... is transferred from its primary as that changes.
+listen.dns it then serves the zone to its secondaries, and tells them, and takes
+UPDATE for the sources from those of allow-update. A zone with source: axfr://... is
+transferred from its primary as that changes.
 
 What it knows is kept in the state, so that a restart changes nothing. A zone
 that fails keeps what was published last, and is tried again; it stops no other.

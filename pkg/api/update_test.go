@@ -147,3 +147,52 @@ func TestUpdateRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestUpdateHostile: whatever octets a name or RDATA has, they come to stand in the source as that
+// record and nothing else.
+func TestUpdateHostile(t *testing.T) {
+	const evil = "\n$INCLUDE /etc/passwd ; \"(\\\x00\xff"
+	counted := func(text string) string { return string(rune(len(text))) + text }
+	hostile, err := zone.NameFromWire([]byte(counted(evil) + wireOf("example.com")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	include, err := zone.NameFromWire([]byte(counted("$include") + wireOf("example.com")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := 0
+	for _, owner := range []zone.Name{hostile, include, zone.MustParseName("www.example.com")} {
+		for typ, rdata := range map[uint16]string{
+			dns.TypeTXT: counted(evil), dns.TypePTR: hostile.Wire(), 65000: evil,
+			dns.TypeCAA: "\x00\x05issue" + evil, primary.TypeALIAS: counted("a b\nc") + wireOf("example.net"),
+		} {
+			u := updatable(t, recordsText, Grant{})
+			rcode, problem := u.Update(t.Context(), updateOf(primary.UpdateChange{Kind: primary.UpdateAdd, Owner: owner, Type: typ, TTL: 60, RDATA: rdata}))
+			if rcode == dns.RcodeRefused && u.text(t) == recordsText {
+				continue
+			}
+			if rcode != dns.RcodeSuccess {
+				t.Fatalf("%s: %s, %s", owner, dns.RcodeToString[rcode], problem)
+			}
+			r, err := u.Records.Read(&everything, u.Records.Zones()[0])
+			if err != nil || len(r.Records) != 7 {
+				t.Fatalf("%s: %d records, %v", owner, len(r.Records), err)
+			}
+			found := 0
+			for i := range r.Records {
+				got := updateRecord(&r.Records[i], i)
+				if r.Records[i].Owner == owner && got.Type == typ && got.RDATA == rdata && got.TTL == 60 {
+					found++
+				}
+			}
+			made++
+			if found != 1 {
+				t.Errorf("%s, type %d: the file has\n%s", owner, typ, u.text(t))
+			}
+		}
+	}
+	if made != 13 { // an owner name of ALIAS has to be that of a host
+		t.Errorf("%d were made", made)
+	}
+}

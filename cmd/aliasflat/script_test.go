@@ -103,6 +103,7 @@ func somewhatConcurrent(t *testing.T) string {
 //	signal HUP|TERM|KILL    send it a signal
 //	ended STATUS SECONDS    wait so long at most for its end, with an exit status, or killed
 //	exit-status N CMD...    run a command that must end with this exit status
+//	readme WORD FILE        write the block of the README with that word behind its "sh" to a file
 //
 // and those of script_files_test.go.
 func params(dir string) testscript.Params {
@@ -148,6 +149,7 @@ func params(dir string) testscript.Params {
 			"secondary-has":    secondaryHas,
 			"primary-gives":    primaryGives,
 			"exit-status":      exitStatus,
+			"readme":           readmeTo,
 			"unprivileged":     unprivileged,
 			"interrupt":        interrupt,
 			"remember":         remember,
@@ -251,6 +253,18 @@ func checkStatus(ts *testscript.TestScript, want string, err error) {
 // readmeBlock is a block of shell commands in the README that says what
 // becomes of it: one without a word after "sh" is not run.
 var readmeBlock = regexp.MustCompile("(?ms)^```sh run\n(.*?)^```$")
+
+// readmeTo writes a block of the README that is run in surroundings of its own.
+func readmeTo(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 2, "readme WORD FILE")
+	text, err := os.ReadFile("../../README.md")
+	ts.Check(err)
+	block := regexp.MustCompile("(?ms)^```sh " + regexp.QuoteMeta(args[0]) + "\n(.*?)^```$").FindSubmatch(text)
+	if block == nil {
+		ts.Fatalf("the README has no block %q", args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), block[1], 0o600))
+}
 
 // TestReadme runs the commands that the README shows, each block as a shell
 // script in a copy of the examples.

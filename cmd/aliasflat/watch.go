@@ -33,12 +33,13 @@ type watchCommand struct {
 	poll      string
 	logFormat string
 	public    bool // what shows the daemon may listen on other addresses than loopback
+	insecure  bool // so may what takes tokens
 
 	feed        *watch.Feed
 	log         *eventLog
 	supervisor  *supervisor
 	primary     *watch.Primary                  // nil: nothing is served
-	certificate atomic.Pointer[tls.Certificate] // of the primary
+	certificate atomic.Pointer[tls.Certificate] // of the primary and of HTTPS
 	pulling     atomic.Pointer[pulls]           // nil: every source is a file
 	sources     *api.Records                    // that are edited
 	editable    atomic.Pointer[[]api.EditableZone]
@@ -82,6 +83,7 @@ SIGHUP has it read its configuration again. It ends with SIGTERM or SIGINT.`,
 	flags.StringVar(&c.poll, "poll", "", "look at the sources every `TIME`, where the system tells no changes (default 30s)")
 	flags.StringVar(&c.logFormat, "log-format", "auto", "`FORM` of the log: auto, text or json")
 	flags.BoolVar(&c.public, "public-http", false, "let listen.http be an address that other machines reach")
+	flags.BoolVar(&c.insecure, "insecure-http", false, "with --public-http, let tokens of editable zones be sent to that address in the clear")
 	flags.StringVar(&c.wait, "wait", "", "wait `TIME` for another run that writes the same files, then exit with 6 (default 10s)")
 	return cmd
 }
@@ -156,7 +158,7 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 		},
 		Tell: c.tell,
 	})
-	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStarted, Message: fmt.Sprintf("%s, state %s%s", counted(len(now.jobs), "zone"), known.dir, c.servesAt())})
+	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStarted, Message: fmt.Sprintf("%s, state %s%s", counted(len(now.jobs), "zone"), known.dir, c.servesAt(s))})
 	c.tellFound(slices.Concat(c.warned, found))
 	s.start(ctx, c, d)
 	c.supervisor.ready()
@@ -206,7 +208,8 @@ type watched struct {
 	asked       *asked
 	wait        time.Duration // for others that write the same files
 	floor, poll time.Duration
-	feeding     *feeding // nil: nothing is served
+	feeding     *feeding         // nil: nothing is served
+	certificate *tls.Certificate // nil: nothing is encrypted
 }
 
 // plan reads the configuration as it is now, and opens the resolvers. What is wrong with it is
@@ -229,6 +232,13 @@ func (c *watchCommand) plan(cmd *cobra.Command, args []string, w io.Writer) (*wa
 	if err != nil {
 		return nil, err
 	}
+	certificate, err := readCertificate(&conf.TLS)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.exposed(&conf.Listen, jobs); err != nil {
+		return nil, err
+	}
 	floor, poll, err := c.times(conf)
 	if err != nil {
 		return nil, err
@@ -240,7 +250,7 @@ func (c *watchCommand) plan(cmd *cobra.Command, args []string, w io.Writer) (*wa
 	if problems.HasErrors() {
 		return nil, c.finish(w, &report{Diagnostics: problems}, outcomeSource)
 	}
-	return &watched{conf: conf, jobs: jobs, asked: asked, wait: wait, floor: floor, poll: poll, feeding: feeding}, nil
+	return &watched{conf: conf, jobs: jobs, asked: asked, wait: wait, floor: floor, poll: poll, feeding: feeding, certificate: certificate}, nil
 }
 
 // open takes what only one may have at a time, and makes the work of a configuration. What
@@ -270,6 +280,7 @@ func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection
 	editable := editableOf(p.jobs)
 	c.editable.Store(&editable)
 	c.asking.Store(p.asked)
+	c.certificate.Store(p.certificate)
 	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]atomic.Pointer[written], len(p.jobs)), primary: c.primary}
 	open.add(c.pullFrom(ctx, p.jobs))
 	c.feedFrom(ctx, p, host)

@@ -34,10 +34,9 @@ const (
 
 // feeding is what a configuration has the primary do, before it does so.
 type feeding struct {
-	setup       primary.Setup
-	updatable   map[zone.Name]updatable
-	certificate *tls.Certificate // nil: nothing is served over TLS
-	clients     *x509.CertPool   // nil: secondaries show no certificates
+	setup     primary.Setup
+	updatable map[zone.Name]updatable
+	clients   *x509.CertPool // nil: secondaries show no certificates
 }
 
 // servedOutputs gives zones that are only served, or sent to a server, a place for what is
@@ -127,16 +126,20 @@ func followersOf(list []config.Secondary) []primary.Secondary {
 	return followers
 }
 
-// certify reads what transfers over TLS take.
-func (f *feeding) certify(files *config.TLS) error {
+// readCertificate reads what TLS takes; nil: there is none.
+func readCertificate(files *config.TLS) (*tls.Certificate, error) {
 	if files.Certificate == "" {
-		return nil
+		return nil, nil //nolint:nilnil // no certificate is none
 	}
 	certificate, err := tls.LoadX509KeyPair(files.Certificate, files.Key)
 	if err != nil {
-		return usageError{message: fmt.Sprintf("tls: %s and %s: %v", files.Certificate, files.Key, err), hint: "they are a certificate with its chain and its key, both in PEM"}
+		return nil, usageError{message: fmt.Sprintf("tls: %s and %s: %v", files.Certificate, files.Key, err), hint: "they are a certificate with its chain and its key, both in PEM"}
 	}
-	f.certificate = &certificate
+	return &certificate, nil
+}
+
+// certify reads who vouches for secondaries.
+func (f *feeding) certify(files *config.TLS) error {
 	if files.ClientCA == "" {
 		return nil
 	}
@@ -168,7 +171,7 @@ func (c *watchCommand) listenDNS(ctx context.Context, p *watched, known *recolle
 	}
 	if at := p.conf.Listen.DNSTLS; at != "" {
 		o.ListenTLS = []string{at}
-		c.certificate.Store(p.feeding.certificate)
+		c.certificate.Store(p.certificate)
 		o.TLS = &tls.Config{
 			MinVersion: tls.VersionTLS13, ClientCAs: p.feeding.clients,
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.certificate.Load(), nil },
@@ -194,13 +197,20 @@ func (c *watchCommand) listenDNS(ctx context.Context, p *watched, known *recolle
 	}, nil
 }
 
-// servesAt tells where the primary listens.
-func (c *watchCommand) servesAt() string {
+// servesAt tells where the primary listens, and HTTP.
+func (c *watchCommand) servesAt(s *served) string {
 	var text strings.Builder
 	if c.primary != nil {
 		for _, at := range c.primary.Addrs() {
 			text.WriteString(", DNS at " + at)
 		}
+	}
+	for _, l := range s.http {
+		scheme := "HTTP"
+		if l.TLS != nil {
+			scheme = "HTTPS"
+		}
+		text.WriteString(", " + scheme + " at " + l.Addr().String())
 	}
 	return text.String()
 }
@@ -215,7 +225,6 @@ func (c *watchCommand) feedFrom(ctx context.Context, p *watched, host *watchHost
 	if err := c.primary.Configure(p.feeding.setup); err != nil {
 		c.tell(watch.Event{Time: time.Now(), Kind: watch.KindTrouble, Severity: diag.Error, Message: err.Error()})
 	}
-	c.certificate.Store(p.feeding.certificate)
 	for _, j := range host.jobs {
 		if ctx.Err() != nil || j.feeds.IsZero() || c.primary.Loaded(j.feeds) {
 			continue

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -27,7 +26,8 @@ type served struct {
 	store  *state.Store
 	hosts  []string
 	socket *api.Socket
-	http   net.Listener // nil: nobody looks over HTTP
+	http   []status.Listener // none: nobody looks over HTTP
+	shared *api.Socket       // one of them; nil: none is a Unix socket
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 }
@@ -46,14 +46,8 @@ func (c *watchCommand) serve(ctx context.Context, conf *config.Config, store *st
 		}
 		return nil, err
 	}
-	if conf.Listen.HTTP == "" {
-		return s, nil
-	}
-	if s.http, err = status.Listen(ctx, conf.Listen.HTTP, c.public); err != nil {
-		_ = s.socket.Close() // nobody was answered
-		if public, ok := errors.AsType[*status.PublicError](err); ok {
-			return nil, usageError{message: "listen.http: " + public.Error(), hint: "put a proxy with a password before it, or say --public-http"}
-		}
+	if err := c.listenHTTP(ctx, s, &conf.Listen); err != nil {
+		s.close() // nobody was answered
 		return nil, err
 	}
 	return s, nil
@@ -76,7 +70,7 @@ func (s *served) start(ctx context.Context, c *watchCommand, d *watch.Daemon) {
 		}
 		trouble(s.socket.Serve(ctx, o))
 	})
-	if s.http != nil {
+	if len(s.http) > 0 {
 		faces := &api.Faces{
 			Records: c.sources, Tokens: tokensOf(s.store.Path()), Daemon: of, Feed: c.feed, Store: s.store,
 			Version: version.Version, Preview: c.preview,
@@ -97,8 +91,11 @@ func (s *served) close() {
 	s.cancel()
 	s.tasks.Wait()
 	_ = s.socket.Close() // it may be closed
-	if s.http != nil {
-		_ = s.http.Close()
+	for _, l := range s.http {
+		_ = l.Close()
+	}
+	if s.shared != nil {
+		_ = s.shared.Close()
 	}
 }
 

@@ -178,11 +178,10 @@ func (l *AuditLog) open() (*os.File, int64, error) {
 
 // rotateFull moves the file away where so many bytes more would be too many.
 func (l *AuditLog) rotateFull(more int64) error {
-	info, err := os.Stat(l.path)
-	if err != nil || info.Size() == 0 || info.Size()+more <= l.limit {
-		return nil // whoever opens it tells what is wrong with it
+	if info, err := os.Stat(l.path); err == nil && info.Size() > 0 && info.Size()+more > l.limit {
+		return l.rotate()
 	}
-	return l.rotate()
+	return nil // whoever opens it tells what is wrong with it
 }
 
 // rotate moves each file to the next number; the last one goes.

@@ -29,12 +29,15 @@ type Faces struct {
 	Preview Preview
 
 	denied denied
+	writes pace // by the IDs of tokens
+	wrong  pace // tokens that are none, by the sites of peers
 }
 
 // Handler answers the requests of every face, each below its own path. Whoever asks has to show
 // a token. Whoever serves it has to check the host that is asked for (DNS rebinding).
 func (f *Faces) Handler() http.Handler {
 	mux := http.NewServeMux()
+	f.provider(mux)
 	return f.sameOrigin(http.MaxBytesHandler(mux, maxBody))
 }
 
@@ -55,6 +58,8 @@ func (f *face) to(scope Scope, answer func(w http.ResponseWriter, r *http.Reques
 		h.Set("X-Content-Type-Options", "nosniff")
 		c, err := f.caller(r)
 		switch {
+		case errors.Is(err, ErrNoToken) && shown(r) != "" && f.tooWrong(w, r):
+			return
 		case errors.Is(err, ErrNoToken):
 			h.Set("WWW-Authenticate", `Bearer realm="aliasflat"`)
 			f.fail(w, http.StatusUnauthorized, errors.New("a token is needed: Authorization: Bearer or X-API-Key"))
@@ -66,22 +71,43 @@ func (f *face) to(scope Scope, answer func(w http.ResponseWriter, r *http.Reques
 			f.Deny(DenialScope)
 			f.fail(w, http.StatusForbidden, fmt.Errorf("the token has not the scope %s", scope))
 			return
+		case !reads(r):
+			err = paced(w, f.writes.take(c.Who, time.Now(), writeRate, writeBurst), "the token changes too much at once")
 		}
-		if err := answer(w, r, c); err != nil {
+		if err == nil {
+			err = answer(w, r, c)
+		}
+		if err != nil {
 			f.fail(w, statusOf(err), err)
 		}
 	}
 }
 
+// tooWrong answers a peer that shows too many tokens that are none. One that is good is not
+// counted and goes through all the same, so that nobody behind one address locks out the others.
+func (f *face) tooWrong(w http.ResponseWriter, r *http.Request) bool {
+	err := paced(w, f.wrong.take(site(peerOf(r)), time.Now(), wrongRate, wrongBurst), "too many requests with a token that is none")
+	if err != nil {
+		f.fail(w, statusOf(err), err)
+	}
+	return err != nil
+}
+
+// shown is the secret that a request has; empty: none.
+func shown(r *http.Request) string {
+	if secret := r.Header.Get("X-API-Key"); secret != "" {
+		return secret
+	}
+	kind, rest, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(kind, "Bearer") {
+		return strings.TrimSpace(rest)
+	}
+	return ""
+}
+
 // caller finds who asks.
 func (f *face) caller(r *http.Request) (*Caller, error) {
-	secret := r.Header.Get("X-API-Key")
-	if secret == "" {
-		kind, rest, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if strings.EqualFold(kind, "Bearer") {
-			secret = strings.TrimSpace(rest)
-		}
-	}
+	secret := shown(r)
 	token, err := f.Tokens.Verify(secret, time.Now())
 	switch {
 	case errors.Is(err, ErrNoToken) && secret == "":

@@ -13,6 +13,9 @@ func listenPrivate(ctx context.Context, path string) (net.Listener, error) {
 	return (&net.ListenConfig{}).Listen(ctx, "unix", path)
 }
 
+// shareWithFolder has nothing to do: sockets there have the rights of their folder.
+func shareWithFolder(string) error { return nil }
+
 // ownAsFolder has nothing to do: files there have the rights of their folder.
 func ownAsFolder(*os.File) error { return nil }
 

@@ -19,6 +19,21 @@ func listenPrivate(ctx context.Context, path string) (net.Listener, error) {
 	return (&net.ListenConfig{}).Listen(ctx, "unix", path)
 }
 
+// shareWithFolder lets the group of its folder open a socket. Who may not give it to that group
+// lets its own group open it.
+func shareWithFolder(path string) error {
+	folder, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	if owner, ok := folder.Sys().(*syscall.Stat_t); ok {
+		if err := os.Chown(path, -1, int(owner.Gid)); err != nil && !errors.Is(err, syscall.EPERM) {
+			return err
+		}
+	}
+	return os.Chmod(path, 0o660)
+}
+
 // ownAsFolder gives a file of root to the owner of its folder: what root makes for a daemon has
 // to be that daemon's.
 func ownAsFolder(file *os.File) error {

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/aliasflat/aliasflat/pkg/compile"
 	"github.com/aliasflat/aliasflat/pkg/diag"
@@ -138,6 +142,14 @@ type Outcome struct {
 	Written       bool
 	Old, New      []byte    // the text of the source before and after
 	Problems      diag.List // warnings that the edit brings along
+}
+
+// Diff is the difference of the text of the source, unified, with the name of its file; empty:
+// there is none.
+func (o *Outcome) Diff() string {
+	name := filepath.Base(o.Before.Zone.Path)
+	_, hunks, _ := strings.Cut(string(diff.Diff(name, o.Old, name, o.New)), "\n") // the first line is that of a command
+	return hunks
 }
 
 // List gives the zones that a caller may see.

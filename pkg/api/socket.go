@@ -20,7 +20,7 @@ const SocketName = "control.sock"
 // systems take.
 const maxSocketPath = 103
 
-// Socket is the control socket of a daemon. One daemon has it at a time.
+// Socket is a socket by which a daemon is asked. One daemon has it at a time.
 type Socket struct {
 	path     string
 	listener net.Listener
@@ -31,11 +31,29 @@ type Socket struct {
 // A socket that a dead daemon has left is replaced. That of a living one is an error that is
 // [publish.ErrLocked], and mostly a [*publish.LockedError].
 func Listen(ctx context.Context, path string) (*Socket, error) {
-	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("control socket %s: the path has %d bytes, and a socket takes no more than %d", path, len(path), maxSocketPath)
+	return takeSocket(ctx, "control socket", path, 0o700)
+}
+
+// ListenShared makes a socket for HTTP as Listen does, which the group of its folder may open
+// too: mode 0660. A folder that it makes is for that group as well.
+func ListenShared(ctx context.Context, path string) (*Socket, error) {
+	s, err := takeSocket(ctx, "listen.http", path, 0o750)
+	if err != nil {
+		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
+	if err := shareWithFolder(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen.http %s: %w", path, err), s.Close())
+	}
+	return s, nil
+}
+
+// takeSocket makes a socket that only its owner may open.
+func takeSocket(ctx context.Context, what, path string, folder fs.FileMode) (*Socket, error) {
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("%s %s: the path has %d bytes, and a socket takes no more than %d", what, path, len(path), maxSocketPath)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), folder); err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	// Who has the lock is alive, whether it answers or not. Without it two daemons that begin
 	// together would take each other's socket for one that is left over.
@@ -46,14 +64,17 @@ func Listen(ctx context.Context, path string) (*Socket, error) {
 		held.Path = path
 		return nil, held
 	case err != nil:
-		return nil, fmt.Errorf("control socket %s: %w", path, err)
+		return nil, fmt.Errorf("%s %s: %w", what, path, err)
 	}
 	listener, err := listen(ctx, path)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("control socket %s: %w", path, err), lock.Release())
+		return nil, errors.Join(fmt.Errorf("%s %s: %w", what, path, err), lock.Release())
 	}
 	return &Socket{path: path, listener: listener, lock: lock}, nil
 }
+
+// Listener is where the connections come in.
+func (s *Socket) Listener() net.Listener { return s.listener }
 
 // listen replaces what is left of a dead daemon.
 func listen(ctx context.Context, path string) (net.Listener, error) {

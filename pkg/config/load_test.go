@@ -256,6 +256,8 @@ func TestMistakes(t *testing.T) {
 		{"key twice", "timeout: 1s\ntimeout: 2s\n", `aliasflat.yaml:2:1 config-unknown-key key "timeout" stands twice ()`},
 		{"key of a later release", "listen: {quic: \"127.0.0.1:5353\"}\n", `aliasflat.yaml:1:10 config-unknown-key unknown key "quic" ()`},
 		{"no port to listen on", "listen: {http: 127.0.0.1}\n", `aliasflat.yaml:1:16 config-value http: "127.0.0.1" is no address with a port (write it as 127.0.0.1:8053 or [::1]:8053)`},
+		{"no path to listen on", "listen: {http: \"unix:\"}\n", `aliasflat.yaml:1:16 config-value http: "unix:" has no path (write it as /run/aliasflat/http.sock or unix:http.sock)`},
+		{"https over a socket", "listen: {https: /run/https.sock}\n", `aliasflat.yaml:1:17 config-value https: "/run/https.sock" is no address with a port (write it as 127.0.0.1:8053 or [::1]:8053)`},
 		{"listen is no address", "listen: 127.0.0.1:8053\n", `aliasflat.yaml:1:9 config-value keys with values belong here, not "127.0.0.1:8053" ()`},
 		{"empty control socket", "listen: {control: \"\"}\n", `aliasflat.yaml:1:19 config-value control: the value is empty ()`},
 		{"no YAML", "zones:\n\t- a\n", `aliasflat.yaml:2:1 config-syntax this is no YAML: found character that cannot start any token ()`},

@@ -13,7 +13,7 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
-// TLS names the files of transfers over TLS.
+// TLS names the files of transfers and HTTP over TLS.
 type TLS struct {
 	Certificate string // and what leads to its root, in PEM; empty: there is none
 	Key         string // of the certificate
@@ -237,12 +237,16 @@ func (in *inspector) serving(c *Config, w *written) {
 	switch t := &c.TLS; {
 	case c.Listen.DNSTLS != "" && t.Certificate == "":
 		refuse("listen.dns-tls", "dns-tls needs a certificate", "tls: {certificate: primary.pem, key: primary.key}")
+	case c.Listen.HTTPS != "" && t.Certificate == "":
+		refuse("listen.https", "https needs a certificate", "tls: {certificate: primary.pem, key: primary.key}")
 	case t.Certificate != "" && t.Key == "":
 		refuse("tls.certificate", "the certificate has no key", "tls: {certificate: primary.pem, key: primary.key}")
 	case t.Certificate == "" && (t.Key != "" || t.ClientCA != ""):
 		refuse("tls", "there is no certificate", "tls: {certificate: primary.pem, key: primary.key}")
-	case t.Certificate != "" && c.Listen.DNSTLS == "":
-		refuse("tls", "nothing is served over TLS", "listen: {dns-tls: \"192.0.2.1:853\"} says where")
+	case t.Certificate != "" && c.Listen.DNSTLS == "" && c.Listen.HTTPS == "":
+		refuse("tls", "nothing is served over TLS", "listen: {dns-tls: \"192.0.2.1:853\"} says where, or https")
+	case t.ClientCA != "" && c.Listen.DNSTLS == "":
+		refuse("tls.client-ca", "no secondary is served over TLS", "client-ca vouches for secondaries; https asks for tokens")
 	}
 }
 

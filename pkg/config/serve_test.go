@@ -139,7 +139,9 @@ func TestServeMistakes(t *testing.T) {
 		{"no certificate", strings.Replace(fed, "dns:", "dns-tls:", 1) + zoned, `1:19 config-serve dns-tls needs a certificate (tls: {certificate: primary.pem, key: primary.key})`},
 		{"certificate alone", fed + "tls: {certificate: a.pem}\n" + zoned, `4:20 config-serve the certificate has no key (tls: {certificate: primary.pem, key: primary.key})`},
 		{"no certificate for a key", fed + "tls: {key: a.key}\n" + zoned, `4:6 config-serve there is no certificate (tls: {certificate: primary.pem, key: primary.key})`},
-		{"nothing over TLS", fed + "tls: {certificate: a.pem, key: a.key}\n" + zoned, `4:6 config-serve nothing is served over TLS (listen: {dns-tls: "192.0.2.1:853"} says where)`},
+		{"nothing over TLS", fed + "tls: {certificate: a.pem, key: a.key}\n" + zoned, `4:6 config-serve nothing is served over TLS (listen: {dns-tls: "192.0.2.1:853"} says where, or https)`},
+		{"https without a certificate", "listen: {https: \"192.0.2.1:8443\"}\n", `1:17 config-serve https needs a certificate (tls: {certificate: primary.pem, key: primary.key})`},
+		{"https for secondaries", "listen: {https: \"192.0.2.1:8443\"}\ntls: {certificate: a.pem, key: a.key, client-ca: ca.pem}\n", `2:50 config-serve no secondary is served over TLS (client-ca vouches for secondaries; https asks for tokens)`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -1197,11 +1197,11 @@ target. A prefix longer than /24, or /56 for IPv6, points at a household or a si
 machine (RFC 7871 section 11.1). Servers hardly ever make use of so much.
 
     ecs: 198.51.100.0/24`},
-	{CodeConfigServe, Error, "what is to be served to secondaries does not fit together", `
+	{CodeConfigServe, Error, "what is to be served does not fit together", `
 Zones are served where listen.dns says, to the secondaries that are listed for all zones
 or for one. Each secondary needs an address and a key of keys; key: none is for a
 network in which an address is proof enough. The catalog is a zone of its own, and
-tls belongs to listen.dns-tls.
+tls belongs to listen.dns-tls and listen.https.
 
     listen: {dns: "192.0.2.1:53"}
     keys:

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -12,11 +13,11 @@ func TestDeniedRequestsAreCounted(t *testing.T) {
 	o.Denied = func() map[string]uint64 { return map[string]uint64{"token": 7, "scope": 0} }
 	h := Handler(o)
 	for _, host := range []string{"rebound.example", "rebound.example:8053"} {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Host = host
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
-	r := httptest.NewRequest("GET", "/metrics", nil)
+	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	r.Host = "localhost"
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)

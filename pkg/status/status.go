@@ -7,6 +7,7 @@ package status
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -67,12 +68,10 @@ func (e *PublicError) Error() string {
 // Listen opens an address, host:port. One that is not on loopback is a [*PublicError], unless
 // public allows it.
 func Listen(ctx context.Context, address string, public bool) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
+	if _, _, err := net.SplitHostPort(address); err != nil {
 		return nil, fmt.Errorf("listen for HTTP: %w", err)
 	}
-	addr, err := netip.ParseAddr(host)
-	if loopback := host == "localhost" || err == nil && addr.Unmap().IsLoopback(); !loopback && !public {
+	if !public && !Loopback(address) {
 		return nil, &PublicError{address}
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
@@ -82,9 +81,19 @@ func Listen(ctx context.Context, address string, public bool) (net.Listener, err
 	return listener, nil
 }
 
-// Serve answers until ctx ends, and returns when nothing of it runs any more. The listener is
-// closed then.
-func Serve(ctx context.Context, listener net.Listener, o Options) error {
+// Loopback tells whether an address, host:port, can be reached from this machine alone.
+func Loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+}
+
+// Serve answers until ctx ends, and returns when nothing of it runs any more. The listeners are
+// closed then. One that fails ends all.
+func Serve(ctx context.Context, listeners []Listener, o Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	h := http.Server{
@@ -105,13 +114,37 @@ func Serve(ctx context.Context, listener net.Listener, o Options) error {
 			_ = h.Close() // the listener is closed already
 		}
 	})
-	err := h.Serve(netutil.LimitListener(listener, maxConnections))
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
+	errs := make([]error, len(listeners))
+	var serving sync.WaitGroup
+	for i, l := range listeners {
+		serving.Go(func() {
+			defer cancel()
+			if err := h.Serve(l.bounded()); !errors.Is(err, http.ErrServerClosed) {
+				errs[i] = err
+			}
+		})
 	}
+	serving.Wait()
 	cancel()
 	ending.Wait()
-	return err
+	return errors.Join(errs...)
+}
+
+// Listener is where requests come in.
+type Listener struct {
+	net.Listener
+
+	// TLS is what the connections are encrypted with; nil: they are not.
+	TLS *tls.Config
+}
+
+// bounded takes no more connections at a time than there may be.
+func (l Listener) bounded() net.Listener {
+	limited := netutil.LimitListener(l.Listener, maxConnections)
+	if l.TLS == nil {
+		return limited
+	}
+	return tls.NewListener(limited, l.TLS)
 }
 
 // Handler gives the pages.

@@ -276,7 +276,7 @@ func TestServe(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := Serve(ctx, l, options()); err != nil {
+		if err := Serve(ctx, []Listener{{Listener: l}}, options()); err != nil {
 			t.Error(err)
 		}
 	})

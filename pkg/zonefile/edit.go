@@ -240,7 +240,21 @@ func (s *editedRRset) known(w *wantedRecord) *wantedRecord {
 
 // parse reads RDATA that somebody gave, as it would be read in the file.
 func (ed *editor) parse(c *RRsetChange, text string) (*wantedRecord, *diag.Diagnostic) {
-	from := c.From
+	return parseGiven(c.Type, text, c.From, ed.zone.apex)
+}
+
+// ParseRDATA reads RDATA that somebody gave, which an edit is to add, replace or delete: text and
+// from are as those of [RRsetChange]. It is equal to that of a [SourceRecord] but for the letter
+// case of an ALIAS target. What would be more than RDATA in a zone file is refused.
+func ParseRDATA(typ uint16, text, from string, apex zone.Name) (zone.RDATA, *diag.Diagnostic) {
+	w, d := parseGiven(typ, text, from, []byte(apex.Wire()))
+	if d != nil {
+		return zone.RDATA{}, d
+	}
+	return w.data, nil
+}
+
+func parseGiven(typ uint16, text, from string, apex []byte) (*wantedRecord, *diag.Diagnostic) {
 	if from == "" {
 		from = "RDATA"
 	}
@@ -255,11 +269,11 @@ func (ed *editor) parse(c *RRsetChange, text string) (*wantedRecord, *diag.Diagn
 		return nil, report(d, at, 1)
 	}
 	if len(tokens) == 0 {
-		return nil, report(problem(diag.CodeMissingRDATA, TypeName(c.Type)+" record without RDATA", "write what stands behind the type"), len(text), 0)
+		return nil, report(problem(diag.CodeMissingRDATA, TypeName(typ)+" record without RDATA", "write what stands behind the type"), len(text), 0)
 	}
 	w := &wantedRecord{text: line, tokens: tokens}
 	var fault *Fault
-	w.key, w.data, fault = recordData(c.Type, line, tokens, ed.zone.apex)
+	w.key, w.data, fault = recordData(typ, line, tokens, apex)
 	if fault == nil {
 		return w, nil
 	}

@@ -378,3 +378,34 @@ func TestEdit(t *testing.T) {
 		})
 	}
 }
+
+// TestParseRDATA has RDATA that is given be what the source has, in another form too.
+func TestParseRDATA(t *testing.T) {
+	apex := zone.MustParseName("example.com.")
+	z := Read("zone", []byte(editHead+"www A 192.0.2.1\n@ MX 10 Mail\n@ ALIAS cdn.example.net. siblings=merge\nt TXT \"a b\"\n"), Options{Origin: apex})
+	for _, c := range []struct{ typ, text string }{
+		{"A", "192.0.2.1"},
+		{"A", `\# 4 c0000201`},
+		{"MX", "10 mail"},
+		{"MX", "010   MAIL.example.com."},
+		{"ALIAS", "cdn.example.net.  siblings=merge"},
+		{"TXT", `a\ b`},
+	} {
+		typ, _ := ParseType(c.typ)
+		records := z.SourceRecords(zone.Name{}, typ)
+		if data, d := ParseRDATA(typ, c.text, "", apex); d != nil || len(records) != 1 || data != records[0].Data {
+			t.Errorf("%s %s is %+v, %v; the source has %+v", c.typ, c.text, data, d, records)
+		}
+	}
+	for text, want := range map[string]diag.Code{
+		"192.0.2":                     diag.CodeBadAddress,
+		"192.0.2.1 ; a comment":       diag.CodeEditText,
+		"192.0.2.1\n$INCLUDE secrets": diag.CodeEditText,
+		"":                            diag.CodeMissingRDATA,
+	} {
+		data, d := ParseRDATA(typeA, text, "content", apex)
+		if d == nil || d.Code != want || d.Span.File != "content" || data != (zone.RDATA{}) {
+			t.Errorf("%q is %+v, %v", text, data, d)
+		}
+	}
+}

@@ -124,6 +124,9 @@ func (c *watchCommand) audit(log *api.AuditLog, a *api.Audit) {
 	if err := log.Write(a); err != nil {
 		c.tell(watch.Event{Time: a.Time, Kind: watch.KindTrouble, Severity: diag.Error, Zone: a.Zone, View: a.View, Message: err.Error()})
 	}
+	if a.Err != nil && a.Caller.Via == api.ViaUpdate {
+		return // the primary tells of it
+	}
 	who := fmt.Sprintf("by %s over %s", a.Caller.Who, a.Caller.Via)
 	if a.Caller.Peer.IsValid() {
 		who += " from " + a.Caller.Peer.Addr().String()

@@ -73,7 +73,7 @@ func (s *served) start(ctx context.Context, c *watchCommand, d *watch.Daemon) {
 	})
 	if len(s.http) > 0 {
 		faces := &api.Faces{
-			Records: c.records(s.store.Path()), Tokens: tokensOf(s.store.Path()), Daemon: of, Feed: c.feed, Store: s.store,
+			Records: c.sources, Tokens: tokensOf(s.store.Path()), Daemon: of, Feed: c.feed, Store: s.store,
 			Version: version.Version, Preview: c.preview, Plan: of.plan,
 		}
 		if c.primary != nil {

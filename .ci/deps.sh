@@ -37,8 +37,10 @@ else
 	need ldnsutils ldns-read-zone
 	need unbound unbound
 	need pdns-server pdns_server pdnsutil
-	# A module of the server, without a program of its own.
+	# Modules of the server, without programs of their own.
 	ls /usr/lib/*/pdns/libbindbackend.so >/dev/null 2>&1 || missing="$missing pdns-backend-bind"
+	[ -e /usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql ] || missing="$missing pdns-backend-sqlite3"
+	need sqlite3 sqlite3
 	# They let calls to files fail, and file systems lose their power.
 	need strace strace
 	need e2fsprogs mkfs.ext4

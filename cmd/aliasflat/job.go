@@ -107,6 +107,7 @@ type job struct {
 	watched     bool                         // by a daemon: what fails is tried again, and a pipe, which may never end, is not read
 	secondaries []config.Secondary           // that the zone is served to; empty: it is not
 	editable    bool                         // by those who have a token
+	updates     []config.Update              // by those who have a key, by UPDATE
 	feeds       zone.Name                    // that it is served as; the zero Name: it is not
 	root        string                       // that $INCLUDE may read below, as it was said; empty: it was not
 	sum         uint64                       // of the text to be written, see sumOf; reading back overwrites the text
@@ -210,7 +211,7 @@ func (f *sourceFlags) named(c *config.Config) ([]*job, error) {
 }
 
 func configured(z *config.Zone) *job {
-	j := &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith, delivery: deliveryOf(z), asked: z.SerialFrom, secondaries: z.Secondaries, editable: z.Editable}
+	j := &job{path: z.Source, output: z.Output, expand: z.OutputFor, origin: z.Name, view: z.View, settings: z.Settings, checkers: z.VerifyWith, delivery: deliveryOf(z), asked: z.SerialFrom, secondaries: z.Secondaries, editable: z.Editable, updates: z.Updates}
 	j.source.Guards = &z.Guards
 	if z.Pull != nil {
 		j.path, j.pull = pull.URL(z.Pull.Primary, z.Pull.Zone), &pulled{Pull: *z.Pull}

@@ -9,13 +9,11 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
+	"github.com/aliasflat/aliasflat/pkg/api"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/zonefile"
 )
-
-// recordSchema names the form of the JSON that record list and get print.
-const recordSchema = "aliasflat/records/v1"
 
 // sourceEdit is what an edit makes of the text of a source.
 type sourceEdit struct {
@@ -100,37 +98,12 @@ func textDiff(path string, old, text []byte) []string {
 	return slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, "diff ") })
 }
 
-type jsonSource struct {
-	Schema  string             `json:"schema"`
-	Zone    string             `json:"zone"`
-	Source  string             `json:"source"`
-	ETag    string             `json:"etag"`
-	Records []jsonSourceRecord `json:"records"`
-}
-
-type jsonSourceRecord struct {
-	Owner    string `json:"owner"`
-	Type     string `json:"type"`
-	TTL      uint32 `json:"ttl"`
-	RDATA    string `json:"rdata"`
-	Comment  string `json:"comment,omitempty"` // behind it, with its semicolon
-	File     string `json:"file"`
-	Line     int    `json:"line"`
-	Editable bool   `json:"editable"` // false: $INCLUDE or $GENERATE makes it
-}
-
 // print prints records of a source.
 func (c *recordCommand) print(j *job, z *zonefile.Zone, etag string, records []zonefile.SourceRecord) error {
 	if c.format == "json" {
-		out := jsonSource{Schema: recordSchema, Zone: displayName(z.Name), Source: j.source.Name, ETag: etag, Records: []jsonSourceRecord{}}
+		out := api.SourceRecords{Schema: api.SchemaRecords, Zone: displayName(z.Name), Source: j.source.Name, ETag: etag, Records: []api.SourceRecord{}}
 		for i := range records {
-			r := &records[i]
-			at := r.Place.Note("")
-			out.Records = append(out.Records, jsonSourceRecord{
-				Owner: r.Owner.String(), Type: zonefile.TypeName(r.Type), TTL: r.TTL,
-				RDATA: string(zonefile.AppendData(nil, r.Type, r.Data)), Comment: r.Comment,
-				File: at.File, Line: at.Line, Editable: !r.Included,
-			})
+			out.Records = append(out.Records, api.RecordForm(&records[i]))
 		}
 		return writeJSON(c.stdout, out)
 	}

@@ -16,6 +16,7 @@ import (
 type running struct {
 	cmd  *exec.Cmd
 	done chan error // has how it ended
+	log  string     // the file that its error output goes to
 }
 
 type runningKey struct{}
@@ -46,7 +47,7 @@ func startProcess(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(cmd.Start())
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
-	r.cmd, r.done = cmd, done
+	r.cmd, r.done, r.log = cmd, done, log.Name()
 	ts.Defer(func() {
 		_ = cmd.Process.Kill() // it may have ended
 		if text, err := os.ReadFile(log.Name()); err == nil {

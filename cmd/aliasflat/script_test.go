@@ -165,6 +165,7 @@ func params(dir string) testscript.Params {
 			"start":            startProcess,
 			"signal":           signalProcess,
 			"ended":            ended,
+			"http":             askHTTP,
 		},
 	}
 }

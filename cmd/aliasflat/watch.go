@@ -22,6 +22,7 @@ import (
 	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/watch"
+	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
 // watchCommand is the work of aliasflat watch.
@@ -40,7 +41,9 @@ type watchCommand struct {
 	primary     *watch.Primary                  // nil: nothing is served
 	certificate atomic.Pointer[tls.Certificate] // of the primary and of HTTPS
 	pulling     atomic.Pointer[pulls]           // nil: every source is a file
+	sources     *api.Records                    // that are edited
 	editable    atomic.Pointer[[]api.EditableZone]
+	updatable   atomic.Pointer[map[zone.Name]updatable]
 	asking      atomic.Pointer[asked] // the resolvers in use
 	planning    atomic.Pointer[planning]
 }
@@ -53,8 +56,9 @@ func newWatchCommand(a *app) *cobra.Command {
 		Long: `watch compiles zones as compile does, and goes on: it asks for each target again
 when its TTL has run out, reads a source again when it changes, and publishes
 what has changed, in this order: file, reload of the name server, hooks. With
-listen.dns it then serves the zone to its secondaries, and tells them. A zone with
-source: axfr://... is transferred from its primary as that changes.
+listen.dns it then serves the zone to its secondaries, and tells them, and takes
+UPDATE for the sources from those of allow-update. A zone with source: axfr://... is
+transferred from its primary as that changes.
 
 What it knows is kept in the state, so that a restart changes nothing. A zone
 that fails keeps what was published last, and is tried again; it stops no other.
@@ -99,6 +103,7 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 		return c.finish(c.stderr, &report{Diagnostics: found}, outcome)
 	}
 	open.add(known.close)
+	c.sources = c.records(known.store.Path())
 	s, err := c.serve(ctx, now.conf, known.store)
 	if err != nil {
 		return err
@@ -154,7 +159,7 @@ func (c *watchCommand) watch(cmd *cobra.Command, args []string) error {
 		},
 		Tell: c.tell,
 	})
-	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStarted, Message: fmt.Sprintf("%s, state %s%s", counted(len(now.jobs), "zone"), known.dir, c.servesAt(s))})
+	c.tell(watch.Event{Time: time.Now(), Kind: watch.KindStarted, Message: fmt.Sprintf("%s, state %s%s", counted(len(now.jobs), "zone"), known.dir, c.servesAt()+s.at())})
 	c.tellFound(slices.Concat(c.warned, found))
 	s.start(ctx, c, d)
 	c.supervisor.ready()
@@ -276,12 +281,12 @@ func (c *watchCommand) open(ctx context.Context, p *watched, known *recollection
 	editable := editableOf(p.jobs)
 	c.editable.Store(&editable)
 	c.asking.Store(p.asked)
-	c.planning.Store(newPlanning(p.jobs, known))
-	c.certificate.Store(p.certificate)
 	host := &watchHost{command: &c.compileCommand, jobs: p.jobs, known: known, written: make([]atomic.Pointer[written], len(p.jobs)), primary: c.primary}
 	open.add(c.pullFrom(ctx, p.jobs))
+	c.planning.Store(newPlanning(p.jobs, known))
 	c.feedFrom(ctx, p, host)
 	c.firstPulls(ctx)
+	c.certificate.Store(p.certificate)
 	options := compile.Options{Advise: publish.LargePages, Force: c.force, Sightings: c.failsOn("warning")}
 	p.asked.options(&options)
 	known.options(&options)

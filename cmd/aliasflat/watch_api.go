@@ -35,19 +35,35 @@ func tokensOf(statePath string) *api.Tokens {
 	return api.OpenTokens(filepath.Join(filepath.Dir(statePath), api.TokensName))
 }
 
-// mounts are what is answered on listen.http beside what only shows. Without a zone that may be
-// edited it is nothing.
+// mounts are what is answered on listen.http beside what only shows: nothing as long as no zone may
+// be edited.
 func (c *watchCommand) mounts(o *api.Faces) map[string]http.Handler {
-	if len(*c.editable.Load()) == 0 {
-		return nil
-	}
-	mounts := map[string]http.Handler{}
 	faces := o.Handler()
+	page := dashboard.Handler(dashboard.Options{API: faces, Tokens: o.Tokens, Version: o.Version})
+	mounts := map[string]http.Handler{dashboard.Path: c.whereEditable(page)}
 	for _, path := range apiPaths {
-		mounts[path] = faces
+		mounts[path] = c.whereEditable(faces)
 	}
-	mounts[dashboard.Path] = dashboard.Handler(dashboard.Options{API: faces, Tokens: o.Tokens, Version: o.Version})
 	return mounts
+}
+
+// whereEditable answers only where some zone may be edited.
+func (c *watchCommand) whereEditable(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c.dashboardPath() == "" {
+			http.NotFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// dashboardPath is where the dashboard is; empty: no zone may be edited, and there is none.
+func (c *watchCommand) dashboardPath() string {
+	if len(*c.editable.Load()) == 0 {
+		return ""
+	}
+	return dashboard.Path
 }
 
 // preview looks up a target by the resolvers in use.
@@ -126,6 +142,9 @@ func loaderOf(jobs []*job) func() ([]compile.Source, func(), diag.List) {
 func (c *watchCommand) audit(log *api.AuditLog, a *api.Audit) {
 	if err := log.Write(a); err != nil {
 		c.tell(watch.Event{Time: a.Time, Kind: watch.KindTrouble, Severity: diag.Error, Zone: a.Zone, View: a.View, Message: err.Error()})
+	}
+	if a.Err != nil && a.Caller.Via == api.ViaUpdate {
+		return // the primary tells of it
 	}
 	who := fmt.Sprintf("by %s over %s", a.Caller.Who, a.Caller.Via)
 	if a.Caller.Peer.IsValid() {

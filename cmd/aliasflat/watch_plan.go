@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/api"
@@ -16,13 +15,13 @@ import (
 type planning struct {
 	jobs  []job
 	known *recollection
-	one   sync.Mutex  // a plan takes as much memory as a publication
-	names []zone.Name // by job, once they were needed
+	one   chan struct{} // full while a plan is made, which takes as much memory as a publication
+	names []zone.Name   // by job, once they were needed
 }
 
 // newPlanning takes of some jobs what their sources and outputs are.
 func newPlanning(jobs []*job, known *recollection) *planning {
-	p := &planning{known: known, jobs: make([]job, len(jobs))}
+	p := &planning{known: known, jobs: make([]job, len(jobs)), one: make(chan struct{}, 1)}
 	for i, j := range jobs {
 		k := job{path: j.path, output: j.output, view: j.view, settings: j.settings, last: j.last, root: j.root, source: j.source, watched: true}
 		k.source.Text, k.source.Includes, k.source.IncludePath, k.source.Published = nil, nil, "", nil
@@ -38,8 +37,12 @@ func newPlanning(jobs []*job, known *recollection) *planning {
 // plan tells what the next publication of an output would change.
 func (a *asDaemon) plan(ctx context.Context, source, output string) (*api.Planned, error) {
 	p := a.command.planning.Load()
-	p.one.Lock()
-	defer p.one.Unlock()
+	select {
+	case p.one <- struct{}{}:
+		defer func() { <-p.one }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	asking, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	options, err := a.daemon.Options(asking)

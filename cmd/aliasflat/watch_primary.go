@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aliasflat/aliasflat/pkg/api"
 	"github.com/aliasflat/aliasflat/pkg/compile"
 	"github.com/aliasflat/aliasflat/pkg/config"
 	"github.com/aliasflat/aliasflat/pkg/diag"
@@ -33,8 +34,9 @@ const (
 
 // feeding is what a configuration has the primary do, before it does so.
 type feeding struct {
-	setup   primary.Setup
-	clients *x509.CertPool // nil: secondaries show no certificates
+	setup     primary.Setup
+	updatable map[zone.Name]updatable
+	clients   *x509.CertPool // nil: secondaries show no certificates
 }
 
 // servedOutputs gives zones that are only served, or sent to a server, a place for what is
@@ -72,7 +74,11 @@ func (c *watchCommand) feeding(conf *config.Config, jobs []*job, w io.Writer) (*
 	if found.HasErrors() {
 		return nil, c.finish(w, &report{Diagnostics: found}, outcomeUsage)
 	}
-	f := &feeding{setup: primary.Setup{Keys: keys, Sources: sourcesOfNotify(jobs), Shrink: c.force}}
+	updates, err := updatableZones(jobs)
+	if err != nil {
+		return nil, err
+	}
+	f := &feeding{updatable: updates, setup: primary.Setup{Keys: keys, Sources: sourcesOfNotify(jobs), Updates: updatesOf(updates), Shrink: c.force}}
 	named := map[zone.Name]*job{}
 	for _, j := range jobs {
 		if len(j.secondaries) == 0 {
@@ -157,7 +163,8 @@ func (c *watchCommand) listenDNS(ctx context.Context, p *watched, known *recolle
 	if err != nil {
 		return nil, err
 	}
-	o := primary.Options{History: history}
+	o := primary.Options{History: history, Updater: &api.Updater{Records: c.sources, Granted: c.granted}}
+	c.updatable.Store(&p.feeding.updatable)
 	o.Observer.Notified = func(name zone.Name, _ netip.AddrPort) { c.checkPulls(name) }
 	if at := p.conf.Listen.DNS; at != "" {
 		o.Listen = []string{at}
@@ -190,20 +197,13 @@ func (c *watchCommand) listenDNS(ctx context.Context, p *watched, known *recolle
 	}, nil
 }
 
-// servesAt tells where the primary listens, and HTTP.
-func (c *watchCommand) servesAt(s *served) string {
+// servesAt tells where the primary listens.
+func (c *watchCommand) servesAt() string {
 	var text strings.Builder
 	if c.primary != nil {
 		for _, at := range c.primary.Addrs() {
 			text.WriteString(", DNS at " + at)
 		}
-	}
-	for _, l := range s.http {
-		scheme := "HTTP"
-		if l.TLS != nil {
-			scheme = "HTTPS"
-		}
-		text.WriteString(", " + scheme + " at " + l.Addr().String())
 	}
 	return text.String()
 }
@@ -214,6 +214,7 @@ func (c *watchCommand) feedFrom(ctx context.Context, p *watched, host *watchHost
 	if c.primary == nil {
 		return
 	}
+	c.updatable.Store(&p.feeding.updatable)
 	if err := c.primary.Configure(p.feeding.setup); err != nil {
 		c.tell(watch.Event{Time: time.Now(), Kind: watch.KindTrouble, Severity: diag.Error, Message: err.Error()})
 	}

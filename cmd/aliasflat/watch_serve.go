@@ -6,13 +6,13 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/api"
 	"github.com/aliasflat/aliasflat/pkg/config"
-	"github.com/aliasflat/aliasflat/pkg/dashboard"
 	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/publish"
 	"github.com/aliasflat/aliasflat/pkg/state"
@@ -73,20 +73,33 @@ func (s *served) start(ctx context.Context, c *watchCommand, d *watch.Daemon) {
 	})
 	if len(s.http) > 0 {
 		faces := &api.Faces{
-			Records: c.records(s.store.Path()), Tokens: tokensOf(s.store.Path()), Daemon: of, Feed: c.feed, Store: s.store,
+			Records: c.sources, Tokens: tokensOf(s.store.Path()), Daemon: of, Feed: c.feed, Store: s.store,
 			Version: version.Version, Preview: c.preview, Plan: of.plan,
+		}
+		if c.primary != nil {
+			faces.Notify = c.primary.Notify
 		}
 		o := status.Options{
 			Snapshot: d.Snapshot, State: s.store.Problem, Version: version.Version, Commit: version.Commit, Hosts: s.hosts,
-			Mounts: c.mounts(faces), Denied: faces.Denied,
-		}
-		if o.Mounts != nil {
-			o.Dashboard = dashboard.Path
+			Mounts: c.mounts(faces), Denied: faces.Denied, Dashboard: c.dashboardPath,
 		}
 		s.tasks.Go(func() { trouble(status.Serve(ctx, s.http, o)) })
 	}
 	s.tasks.Go(func() { c.supervisor.tend(ctx, d.Snapshot) })
 	s.tasks.Go(func() { of.reloadOnHangup(ctx) })
+}
+
+// at tells where the daemon is looked at; empty: nowhere.
+func (s *served) at() string {
+	var text strings.Builder
+	for _, l := range s.http {
+		scheme := "HTTP"
+		if l.TLS != nil {
+			scheme = "HTTPS"
+		}
+		text.WriteString(", " + scheme + " at " + l.Addr().String())
+	}
+	return text.String()
 }
 
 // close ends it, and waits for the requests that are under way.

@@ -38,13 +38,17 @@ func (f *Faces) Denied() map[string]uint64 {
 // Deny counts a request that was denied.
 func (f *Faces) Deny(d Denial) { f.denied[d].Add(1) }
 
-// sameOrigin refuses what a web page of another origin has a browser send, unless it only reads.
+// sameOrigin refuses what a web page of another origin has a browser send, unless it only reads. No
+// answer is taken for something else than it says it is.
 func (f *Faces) sameOrigin(next http.Handler) http.Handler {
 	p := http.NewCrossOriginProtection()
 	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		f.Deny(DenialOrigin)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
 		http.Error(w, "a page of another origin has sent this", http.StatusForbidden)
 	}))
-	return p.Handler(next)
+	next = p.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
 }

@@ -28,6 +28,8 @@ type Faces struct {
 	// Preview tells what an ALIAS would be published as now; nil: nobody can tell.
 	Preview Preview
 	Plan    Planner // nil: nobody can tell
+	// Notify is that of [Options].
+	Notify func(name zone.Name) (zones, secondaries int)
 
 	denied denied
 	writes pace // by the IDs of tokens
@@ -38,8 +40,9 @@ type Faces struct {
 // a token. Whoever serves it has to check the host that is asked for (DNS rebinding).
 func (f *Faces) Handler() http.Handler {
 	mux := http.NewServeMux()
-	f.native(mux)
 	f.provider(mux)
+	f.native(mux)
+	f.powerdns(mux)
 	return f.sameOrigin(http.MaxBytesHandler(mux, maxBody))
 }
 

@@ -8,8 +8,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
+	"github.com/miekg/dns"
+
+	"github.com/aliasflat/aliasflat/pkg/compile"
+	"github.com/aliasflat/aliasflat/pkg/diag"
 	"github.com/aliasflat/aliasflat/pkg/state"
+	"github.com/aliasflat/aliasflat/pkg/zone"
 )
 
 // patientRecorder has deadlines as a connection has.
@@ -50,6 +56,54 @@ func FuzzRequest(f *testing.F) {
 		}
 		if w.Code == http.StatusOK && w.Body.Len() == 0 && path != "events" {
 			t.Error("nothing was answered")
+		}
+	})
+}
+
+// FuzzPowerDNSPatch sends edits as anybody may: each is refused, or would change records of the zone
+// on lines of their own.
+func FuzzPowerDNSPatch(f *testing.F) {
+	for _, c := range []string{
+		`{'name':'ns1.example.com.','type':'A','ttl':60,'changetype':'REPLACE','records':[{'content':'192.0.2.9'}]}`,
+		`{'name':'example.com.','type':'ALIAS','ttl':'60','changetype':'EXTEND','records':[{'content':'cdn.example.net.','disabled':false}],'comments':[]}`,
+		`{'name':'t.example.com.','type':'TXT','ttl':60,'changetype':'REPLACE','records':[{'content':'a\n$INCLUDE /etc/passwd'},{'content':'( ; \\'}]}`,
+		`{'name':'example.com.','type':'NS','changetype':'PRUNE','records':[{'content':'ns2.example.com.'}]}`,
+		`{'name':'example.com.','type':'SOA','changetype':'DELETE','records':null}`,
+	} {
+		f.Add(patchBody(c))
+	}
+	reading, done, err := readZone(EditableZone{Name: zone.MustParseName("example.com."), Load: func() ([]compile.Source, func(), diag.List) {
+		return []compile.Source{{Name: "zone", Text: []byte(recordsText), Origin: zone.MustParseName("example.com.")}}, func() {}, nil
+	}})
+	defer done()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		var request struct {
+			RRsets []rrsetRequest `json:"rrsets"`
+		}
+		if json.Unmarshal([]byte(body), &request) != nil {
+			return
+		}
+		changes, err := changesOfPatch(reading, request.RRsets)
+		if err != nil {
+			if reasonOf(err) != ReasonInvalid || !utf8.ValidString(err.Error()) {
+				t.Errorf("%s: %v", body, err)
+			}
+			return
+		}
+		edited, _ := reading.source.Edit(changes)
+		if edited == nil {
+			return
+		}
+		if text := string(edited.Text.Bytes()); strings.Contains(text, "\n$") {
+			t.Errorf("%s has made a control entry:\n%s", body, text)
+		}
+		for _, c := range edited.Difference {
+			if set := c.RRset(); !set.Owner.IsIn(reading.Zone.Name) || set.Type == dns.TypeSOA {
+				t.Errorf("%s changes %s", body, set.Owner)
+			}
 		}
 	})
 }

@@ -44,22 +44,23 @@ func (g *Grant) Allows(scope Scope, zoneName zone.Name) bool {
 	return has && (zoneName.IsZero() || matchesName(g.Zones, zoneName))
 }
 
-// forbids says why a change is not allowed in a zone that may be edited; empty: it is.
-func (g *Grant) forbids(c *zone.Change) string {
+// forbids says why whoever holds the grant, a token or a key, may not make a change in a zone that
+// may be edited; empty: it is allowed.
+func (g *Grant) forbids(c *zone.Change, holder string) string {
 	set := c.RRset()
 	typ := zonefile.TypeName(set.Type)
 	switch {
 	case !matchesName(g.Names, set.Owner):
-		return fmt.Sprintf("the token is not for the owner name %s", set.Owner)
+		return fmt.Sprintf("the %s is not for the owner name %s", holder, set.Owner)
 	case len(g.Types) > 0 && !slices.ContainsFunc(g.Types, func(t string) bool { return strings.EqualFold(t, typ) }):
-		return fmt.Sprintf("the token is not for records of type %s", typ)
+		return fmt.Sprintf("the %s is not for records of type %s", holder, typ)
 	case set.Type != zonefile.TypeALIAS || len(g.Targets) == 0 || c.New == nil:
 		return ""
 	}
 	for _, r := range c.New.RDATA {
 		target, _, _ := strings.Cut(r.Text, " ")
 		if name, err := zone.ParseName(target, zone.Root); err != nil || !g.AllowsTarget(name) {
-			return fmt.Sprintf("the token is not for the target %s", target)
+			return fmt.Sprintf("the %s is not for the target %s", holder, target)
 		}
 	}
 	return ""

@@ -112,10 +112,7 @@ type Change struct {
 // means all.
 func HistoryOf(s *state.Store, name zone.Name, limit int) *History {
 	out := &History{Schema: SchemaHistory, Name: name.String(), Changes: []Change{}}
-	for c := range s.Changes(state.Filter{}) {
-		if c.Zone != name && c.Owner != name && c.Target != name {
-			continue
-		}
+	for c := range s.Changes(state.Filter{Name: name}) {
 		if limit > 0 && len(out.Changes) == limit {
 			out.More = true
 			break

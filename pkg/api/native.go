@@ -123,7 +123,7 @@ func failNative(w http.ResponseWriter, status int, err error) {
 		out.Message = fmt.Sprintf("the body has more than %d bytes", large.Limit)
 	}
 	out.Schema = SchemaError
-	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+	if w.Header().Get("Retry-After") == "" && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) {
 		w.Header().Set("Retry-After", "1")
 	}
 	reply(w, status, out)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"net/netip"
 	"os"
@@ -119,7 +120,9 @@ func (n *native) lookups(z *shownZone) map[zone.Name][]Lookup {
 		}
 	}
 	for _, of := range list {
-		slices.SortFunc(of, func(a, b Lookup) int { return strings.Compare(a.Type+a.Subnet.String(), b.Type+b.Subnet.String()) })
+		slices.SortFunc(of, func(a, b Lookup) int {
+			return cmp.Or(cmp.Compare(a.Type, b.Type), a.Subnet.Addr().Compare(b.Subnet.Addr()))
+		})
 	}
 	return list
 }

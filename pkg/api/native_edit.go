@@ -8,9 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/aliasflat/aliasflat/pkg/resolve"
 	"github.com/aliasflat/aliasflat/pkg/watch"
@@ -99,10 +98,10 @@ func (n *native) edit(w http.ResponseWriter, r *http.Request, c *Caller, wanted 
 	}
 	form := &Edited{
 		Schema: SchemaEdited, Zone: zoneName(z.Name), DryRun: dryRun(r), Written: out.Written, ETag: out.After.ETag,
-		Difference: differenceForm(out.Difference), Diff: []string{}, Diagnostics: problemForms(out.Problems), Targets: []Previewed{},
+		Difference: differenceForm(out.Difference), Diagnostics: problemForms(out.Problems), Targets: []Previewed{},
 	}
 	if form.DryRun {
-		form.Diff = textDiff(z.Path, out.Old, out.New)
+		form.Diff = out.Diff()
 		if form.Targets, err = n.previews(r.Context(), c, z.Name, out.Difference); err != nil {
 			return err
 		}
@@ -147,34 +146,34 @@ func (c *ChangeRequest) change(apex zone.Name) (zonefile.RRsetChange, error) {
 	return out, err
 }
 
-// textDiff gives the lines of a unified difference; none where there is no difference.
-func textDiff(path string, old, text []byte) []string {
-	lines := strings.Split(strings.TrimSuffix(string(diff.Diff(path, old, path, text)), "\n"), "\n")
-	return slices.DeleteFunc(lines, func(line string) bool { return line == "" || strings.HasPrefix(line, "diff ") })
-}
-
 // previews looks up the targets of ALIAS records that come. The caller may name them: the edit
 // would be made.
 func (n *native) previews(ctx context.Context, c *Caller, apex zone.Name, d zone.Difference) ([]Previewed, error) {
-	list := []Previewed{}
 	targets := comingTargets(d)
 	if len(targets) == 0 || n.Preview == nil {
-		return list, nil
+		return []Previewed{}, nil
 	}
 	if err := n.mayAsk(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, previewTime)
 	defer cancel()
-	for _, target := range targets[:min(len(targets), maxPreviews)] {
-		p := Previewed{Target: target.String(), Inside: target.IsIn(apex), Lookups: []Lookup{}}
-		if !p.Inside && c.Grant.AllowsTarget(target) {
+	targets = targets[:min(len(targets), maxPreviews)]
+	list := make([]Previewed, len(targets))
+	var asking sync.WaitGroup
+	for i, target := range targets {
+		p := &list[i]
+		*p = Previewed{Target: target.String(), Inside: target.IsIn(apex), Lookups: []Lookup{}}
+		if p.Inside || !c.Grant.AllowsTarget(target) {
+			continue
+		}
+		asking.Go(func() {
 			for _, a := range n.Preview(ctx, target) {
 				p.Lookups = append(p.Lookups, lookupForm(&watch.Target{Question: resolve.Question{Target: target, Type: a.Type}, Answer: &a, Asked: time.Now()}))
 			}
-		}
-		list = append(list, p)
+		})
 	}
+	asking.Wait()
 	return list, nil
 }
 

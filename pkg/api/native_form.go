@@ -90,8 +90,8 @@ type SourceRecord struct {
 	Editable bool   `json:"editable"` // false: $INCLUDE or $GENERATE makes it
 }
 
-// recordForm gives the document of a record.
-func recordForm(r *zonefile.SourceRecord) SourceRecord {
+// RecordForm gives the document of a record.
+func RecordForm(r *zonefile.SourceRecord) SourceRecord {
 	at := r.Place.Note("")
 	return SourceRecord{
 		Owner: r.Owner.String(), Type: zonefile.TypeName(r.Type), TTL: r.TTL, RDATA: string(zonefile.AppendData(nil, r.Type, r.Data)),
@@ -132,7 +132,7 @@ type Edited struct {
 	Written     bool          `json:"written"`
 	ETag        string        `json:"etag"`       // of the source as the edit leaves it, or would
 	Difference  []RRsetChange `json:"difference"` // of the source
-	Diff        []string      `json:"diff"`       // of its text, a unified one by lines; with a dry run alone
+	Diff        string        `json:"diff"`       // of its text, unified; with a dry run alone
 	Diagnostics []Problem     `json:"diagnostics"`
 	Targets     []Previewed   `json:"targets"` // of ALIAS records that come; with a dry run alone
 }

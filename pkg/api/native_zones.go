@@ -192,7 +192,7 @@ func (n *native) records(w http.ResponseWriter, r *http.Request, c *Caller) erro
 	}
 	out := &SourceRecords{Schema: SchemaRecords, Zone: zoneName(reading.Zone.Name), Source: reading.Zone.Path, ETag: reading.ETag, Next: next, Records: []SourceRecord{}}
 	for i := range part {
-		out.Records = append(out.Records, recordForm(&part[i]))
+		out.Records = append(out.Records, RecordForm(&part[i]))
 	}
 	setETag(w, reading)
 	reply(w, http.StatusOK, out)
@@ -232,7 +232,7 @@ func rrsetOf(ownerText, typeWord string, apex zone.Name) (owner zone.Name, typ u
 		owner = name
 	}
 	if typeWord != "" {
-		known := false
+		var known bool
 		if typ, known = zonefile.ParseType(typeWord); !known {
 			refused := Refusef(ReasonInvalid, "type: %q is no record type", typeWord)
 			refused.Hint = "a type is a word such as ALIAS, A or MX, or TYPE and a number"

@@ -49,6 +49,14 @@ type Caller struct {
 	Peer  netip.AddrPort
 }
 
+// holder is what the caller has shown.
+func (c *Caller) holder() string {
+	if c.Via == ViaUpdate {
+		return "key"
+	}
+	return "token"
+}
+
 // Audit is an edit that was asked for, and what came of it.
 type Audit struct {
 	Time       time.Time
@@ -253,7 +261,7 @@ func (r *Records) edit(ctx context.Context, c *Caller, e *Edit) (*Outcome, error
 		return nil, &RefusedError{Reason: ReasonInvalid, Message: invalid(problems), Problems: problems}
 	}
 	for i := range edited.Difference {
-		if why := c.Grant.forbids(&edited.Difference[i]); why != "" {
+		if why := c.Grant.forbids(&edited.Difference[i], c.holder()); why != "" {
 			return nil, Refusef(ReasonForbidden, "%s", why)
 		}
 	}

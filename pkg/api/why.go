@@ -174,7 +174,7 @@ type changes struct {
 func lastChanges(s *state.Store, name zone.Name) changes {
 	last := changes{zones: map[whyKey]bool{}}
 	seen := map[whyKey]bool{}
-	for c := range s.Changes(state.Filter{}) {
+	for c := range s.Changes(state.Filter{Name: name}) {
 		rrset := whyKey{zone: c.Zone, view: c.View, owner: c.Owner, qtype: c.Type}
 		if c.Owner != name && c.Target != name || seen[rrset] {
 			continue

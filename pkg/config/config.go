@@ -56,6 +56,7 @@ type Config struct {
 	Catalog       zone.Name   // that lists the zones that are served; the zero Name: none does
 
 	AllowQuery []netip.Prefix // who may ask for the data of the zones that are served, and transfer none
+	Updates    []Update       // who may update the zones that may be edited and list nobody
 
 	Settings Settings // of sources that are no configured zone
 	Zones    []Zone   // patterns expanded, in the order of the file
@@ -105,6 +106,7 @@ type Zone struct {
 	SerialFrom  string      // the server whose serial counts as published, as dns://192.0.2.1; empty: none
 	Secondaries []Secondary // that are fed from here; nil: the zone is not served
 	Editable    bool        // its source may be edited by those who have a token for it
+	Updates     []Update    // who may edit it by UPDATE too; nil: nobody
 	Settings    Settings
 	Span        diag.Span // the entry in the file
 }

@@ -49,6 +49,7 @@ type written struct {
 	Secondaries     []writtenSecondary `mapstructure:"secondaries"`
 	Catalog         string             `mapstructure:"catalog"`
 	AllowQuery      []string           `mapstructure:"allow-query"`
+	AllowUpdate     []writtenUpdate    `mapstructure:"allow-update"`
 	writtenSettings `mapstructure:",squash"`
 	Zones           []writtenZone `mapstructure:"zones"`
 }
@@ -85,6 +86,7 @@ type writtenZone struct {
 	SerialFrom      string             `mapstructure:"serial-from"`
 	Secondaries     []writtenSecondary `mapstructure:"secondaries"`
 	Editable        string             `mapstructure:"editable"`
+	AllowUpdate     []writtenUpdate    `mapstructure:"allow-update"`
 	writtenSettings `mapstructure:",squash"`
 }
 
@@ -241,6 +243,7 @@ func (in *inspector) build(path string, w *written) *Config {
 	in.privacy("", c.Settings)
 	in.keys(c, w.Keys)
 	c.Secondaries = in.secondaries("secondaries", w.Secondaries, c.Keys)
+	c.Updates = in.updates("allow-update", w.AllowUpdate, c.Keys)
 	named := map[string]bool{}
 	for i := range w.Zones {
 		if !isPattern(w.Zones[i].Source) && !IsPull(w.Zones[i].Source) {
@@ -253,6 +256,7 @@ func (in *inspector) build(path string, w *written) *Config {
 	in.clashes(c.Zones)
 	in.pushedOnce(c.Zones)
 	in.serving(c, w)
+	in.updating(c)
 	in.queries(c, w)
 	return c
 }
@@ -371,6 +375,7 @@ func (in *inspector) zone(path string, i int, w *writtenZone, base Settings, nam
 	in.deliver(prefix, &z, w)
 	in.publish(prefix, &z, w, c)
 	in.feed(prefix, &z, w, c)
+	in.allowUpdate(prefix, &z, w, c)
 	in.bounds(prefix+".", z.Settings)
 	if own.ECS != "" {
 		in.privacy(prefix+".", z.Settings)

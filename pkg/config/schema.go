@@ -26,6 +26,7 @@ const (
 	tlsFiles          // keys with values
 	tsigKeys          // a list of keys with values
 	secondaries       // a list of keys with values
+	updates           // a list of keys with values
 )
 
 // isMapping tells whether a shape is one mapping; other shapes with keys are lists of them.
@@ -44,6 +45,8 @@ func (s shape) inner() []key {
 		return tsigKeyKeys()
 	case secondaries:
 		return secondaryKeys()
+	case updates:
+		return updateKeys()
 	case zones:
 		return zoneKeys()
 	case reload:
@@ -105,6 +108,7 @@ func topKeys() []key {
 		{"secondaries", secondaries, nil},
 		{"catalog", scalar, checkCatalog},
 		{"allow-query", list, checkPrefix},
+		{"allow-update", updates, nil},
 		{"zones", zones, nil},
 	}, settingKeys()...)
 }
@@ -125,6 +129,7 @@ func zoneKeys() []key {
 		{"serial-from", scalar, checkSerialFrom},
 		{"secondaries", secondaries, nil},
 		{"editable", scalar, oneOf(boolWords)},
+		{"allow-update", updates, nil},
 	}, settingKeys()...)
 }
 

@@ -218,16 +218,17 @@ func (in *inspector) serving(c *Config, w *written) {
 	refuse := func(key, message, hint string) { in.add(diag.CodeConfigServe, in.place(key), message, hint) }
 	c.Catalog, _ = parseCatalog(w.Catalog)
 	in.servedOnce(c)
-	fed, pulls := false, false // NOTIFY of a primary is something to listen for too
+	fed, told := false, false // NOTIFY of a primary and UPDATE are something to listen for too
 	for i := range c.Zones {
-		fed, pulls = fed || len(c.Zones[i].Secondaries) > 0, pulls || c.Zones[i].Pull != nil
+		z := &c.Zones[i]
+		fed, told = fed || len(z.Secondaries) > 0, told || z.Pull != nil || len(z.Updates) > 0
 	}
 	switch {
 	case !c.Listen.Serves() && len(c.Secondaries) > 0:
 		refuse("secondaries", "nothing says where zones are served", "listen: {dns: \"192.0.2.1:53\"} does, with an address of this machine")
 	case !c.Listen.Serves() && !c.Catalog.IsZero():
 		refuse("catalog", "nothing says where the catalog is served", "listen: {dns: \"192.0.2.1:53\"} does, with an address of this machine")
-	case c.Listen.Serves() && !fed && !pulls && !in.found.HasErrors():
+	case c.Listen.Serves() && !fed && !told && !in.found.HasErrors():
 		refuse("listen", "no zone has secondaries, so that nobody may ask for anything", "list them: secondaries: [{address: \"192.0.2.54:53\", key: xfr}]")
 	}
 	if !c.Catalog.IsZero() && c.Listen.Serves() && !anyCatalog(c.Secondaries) {

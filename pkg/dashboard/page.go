@@ -25,6 +25,7 @@ func newPages() pages {
 	functions := template.FuncMap{
 		"serial": serialText, "age": age, "until": until, "stamp": stamp, "plain": plainName, "addresses": addressList,
 		"yes": func(b *bool) bool { return b != nil && *b }, "kind": lineKind,
+		"lines":   func(text string) []string { return strings.Split(strings.TrimSuffix(text, "\n"), "\n") },
 		"repeats": func(e *api.Error) bool { return len(e.Diagnostics) > 0 && e.Diagnostics[0].Message == e.Message },
 	}
 	layout := template.Must(template.New("layout.html").Funcs(functions).ParseFS(templates, "files/layout.html", "files/parts.html"))

@@ -10,7 +10,7 @@ import (
 
 const (
 	timelineWidth = 1000 // units of the picture
-	timelineLeast = time.Hour
+	timelineLeast = 5 * time.Minute
 	colors        = 6 // of address sets, in the order in which they come
 )
 
@@ -33,8 +33,11 @@ type segment struct {
 // timelines draws what is published in place of an ALIAS, out of its changes, the latest first.
 func timelines(a *api.Alias, changes []api.Change, now time.Time) []timeline {
 	begin := now.Add(-timelineLeast)
-	if n := len(changes); n > 0 && changes[n-1].Time.Before(begin) {
-		begin = changes[n-1].Time
+	if n := len(changes); n > 0 {
+		first := changes[n-1].Time
+		if lead := first.Add(-now.Sub(first) / 20); lead.Before(begin) { // some of what was before it
+			begin = lead
+		}
 	}
 	var list []timeline
 	for _, typ := range []string{"A", "AAAA"} {

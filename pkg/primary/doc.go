@@ -7,5 +7,6 @@
 // gets no octet of a zone.
 //
 // It reads no files of zones and decides nothing about what is in them: a [Zone] is handed in by
-// [Server.Publish] when it is durable. It answers no questions for the world.
+// [Server.Publish] when it is durable, and what UPDATE (RFC 2136) asks for is handed to an
+// [Updater]. It answers no questions for the world.
 package primary

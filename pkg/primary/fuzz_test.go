@@ -109,6 +109,54 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
+// FuzzUpdate: whatever an UPDATE has, signed or not, nobody panics, no answer is longer than the
+// request and a signature, and what is handed on is of the zone and can be applied.
+func FuzzUpdate(f *testing.F) {
+	z := newUpdatedZone(f)
+	s, err := New(Options{Updater: z}, updatable(f))
+	if err != nil {
+		f.Fatal(err)
+	}
+	a := wireRecord{"www.example.com.", dns.TypeA, dns.ClassINET, 60, "\xc0\x00\x02\x07"}
+	for _, typ := range []uint16{dns.TypeA, dns.TypeANY, dns.TypeMX, dns.TypeHTTPS, dns.TypeNAPTR, TypeALIAS, 65000} {
+		for _, class := range []uint16{dns.ClassINET, dns.ClassANY, dns.ClassNONE} {
+			of := wireRecord{"www.example.com.", typ, class, 0, "\x00\x01\x03cdn\x00"}
+			empty := wireRecord{"example.com.", typ, class, 0, ""}
+			f.Add(updateWire(dns.TypeSOA, dns.ClassINET, []wireRecord{of}, []wireRecord{of, a}))
+			f.Add(updateWire(dns.TypeSOA, dns.ClassINET, []wireRecord{empty}, []wireRecord{empty, a}))
+		}
+	}
+	udp := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 53}
+	key := testKey(f)
+	signature := len(key.Name.Wire()) + recordFixed + len(key.algorithm.wire) + 16 + key.algorithm.hash().Size() + 6
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		requests := [][]byte{wire}
+		if len(wire) >= headerLen && len(wire) < udpSize {
+			requests = append(requests, signWire(key, wire, time.Now()))
+		}
+		for _, request := range requests {
+			before := z.count()
+			g := s.take(udp, request)
+			if z.count() > before && !g.signed {
+				t.Error("it is not signed")
+			}
+			for _, b := range g.messages {
+				checkAnswer(t, b, request)
+				if len(b) > len(request)+signature {
+					t.Errorf("answered %d octets to %d", len(b), len(request))
+				}
+			}
+		}
+		for _, u := range z.take() {
+			for i := range u.Changes {
+				if c := &u.Changes[i]; !c.Owner.IsIn(example) || isMetaType(c.Type) && c.Kind != UpdateDeleteRRsets {
+					t.Errorf("handed on: %+v", c)
+				}
+			}
+		}
+	})
+}
+
 func signedWire(f *testing.F, m *dns.Msg) []byte {
 	f.Helper()
 	k := testKey(f)

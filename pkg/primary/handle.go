@@ -81,7 +81,7 @@ func (r *request) read(rules *rules) *problem {
 		}
 	}
 	switch {
-	case m.Opcode != dns.OpcodeQuery && (m.Opcode != dns.OpcodeNotify || len(rules.sources) == 0):
+	case !r.server.serves(m.Opcode, rules):
 		return &problem{rcode: dns.RcodeNotImplemented, reason: "opcode " + dns.OpcodeToString[m.Opcode] + " is not served"}
 	case len(m.Question) != 1:
 		return &problem{rcode: dns.RcodeFormatError, reason: "it has not one question"}
@@ -89,6 +89,19 @@ func (r *request) read(rules *rules) *problem {
 		return &problem{rcode: dns.RcodeBadVers, reason: "its version of EDNS is not known"}
 	}
 	return nil
+}
+
+// serves tells whether requests with an opcode are taken at all.
+func (s *Server) serves(opcode int, rules *rules) bool {
+	switch opcode {
+	case dns.OpcodeQuery:
+		return true
+	case dns.OpcodeNotify:
+		return len(rules.sources) > 0
+	case dns.OpcodeUpdate:
+		return len(rules.updates) > 0 && s.options.Updater != nil
+	}
+	return false
 }
 
 // verified takes the result of looking at the signature.
@@ -119,11 +132,13 @@ func (r *request) verified(rules *rules, status error) *problem {
 // answer gives a request of the right form what it asks for.
 func (r *request) answer(rules *rules) *problem {
 	q := r.msg.Question[0]
-	if q.Qclass != dns.ClassINET {
-		return refused("its class is not IN")
-	}
-	if r.encrypted != nil && r.encrypted.NegotiatedProtocol != alpn {
+	switch {
+	case r.encrypted != nil && r.encrypted.NegotiatedProtocol != alpn:
 		return refused("it comes over TLS, and not as DNS")
+	case r.msg.Opcode == dns.OpcodeUpdate:
+		return r.update(rules)
+	case q.Qclass != dns.ClassINET:
+		return refused("its class is not IN")
 	}
 	name, err := zone.ParseName(q.Name, zone.Root)
 	if err != nil {
@@ -201,7 +216,7 @@ func (r *request) refuse(p *problem) {
 
 // tell tells of a request that does not get what it asks for.
 func (r *request) tell(p *problem) {
-	refusal := Refusal{Client: r.client, Network: r.network, Rcode: p.rcode, Error: p.code, Reason: p.reason}
+	refusal := Refusal{Client: r.client, Network: r.network, Update: r.msg.Opcode == dns.OpcodeUpdate, Rcode: p.rcode, Error: p.code, Reason: p.reason}
 	if len(r.msg.Question) > 0 {
 		refusal.Name, refusal.Type = r.msg.Question[0].Name, r.msg.Question[0].Qtype
 	}

@@ -167,6 +167,7 @@ func (s *Server) serve(ctx context.Context) error {
 	}
 	stopping.Wait()
 	s.gate.closeAll()
+	s.updates.end()
 	wg.Wait()
 	return err
 }
@@ -366,10 +367,15 @@ func (g *gate) refusal(m []byte, client netip.AddrPort, network string) []byte {
 	if len(m) < headerLen || m[2]&response != 0 {
 		return []byte{}
 	}
-	if g.server.rules.Load().knows(client.Addr()) {
-		return nil
-	}
 	r := Refusal{Client: client, Network: network, Rcode: dns.RcodeRefused, Reason: "its address is not known"}
+	if g.server.rules.Load().knows(client.Addr()) {
+		if !repeats(m) {
+			return nil
+		}
+		r.Rcode, r.Reason = -1, "it is no DNS message"
+		g.server.options.Observer.refused(r)
+		return []byte{}
+	}
 	answer := make([]byte, headerLen, udpSize)
 	copy(answer, m[:2])
 	answer[2] = response | m[2]&0x79 // opcode and RD
@@ -382,6 +388,12 @@ func (g *gate) refusal(m []byte, client netip.AddrPort, network string) []byte {
 	}
 	g.server.options.Observer.refused(r)
 	return answer
+}
+
+// repeats tells whether the library would answer a request, which it cannot read, with several
+// questions of it: they come out far longer than they went in, where their names are compressed.
+func repeats(m []byte) bool {
+	return binary.BigEndian.Uint16(m[4:]) > 1 && new(dns.Msg).Unpack(m) != nil
 }
 
 func networkName(overUDP, encrypted bool) string {

@@ -58,6 +58,7 @@ func (o *Observer) problem(err error) {
 type Refusal struct {
 	Client  netip.AddrPort // not valid where it is not known
 	Network string         // udp, tcp or tls; empty where it is not known
+	Update  bool           // it is an UPDATE of the zone Name
 	Name    string         // that it asked for, in presentation format; empty: that was not read
 	Type    uint16
 	Key     string // the name of the key that it was signed with, whether it is right or not

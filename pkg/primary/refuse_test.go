@@ -204,6 +204,42 @@ func TestBadSignatures(t *testing.T) {
 	}
 }
 
+// TestNoRepetition: a message of many questions that cannot be read is not answered with them, which
+// are longer than it is.
+func TestNoRepetition(t *testing.T) {
+	s := guarded(t)
+	const questions = 100
+	wire := []byte{0, 7, 0, 0, 0, questions, 0, 1, 0, 0, 0, 0}
+	wire = append(wire, zone.MustParseName(strings.Repeat("long.", 40)).Wire()...)
+	wire = append(wire, 0, 1, 0, 1)
+	for range questions - 1 {
+		wire = append(wire, 0xc0, headerLen, 0, 1, 0, 1)
+	}
+	wire = append(wire, 0xff) // of a record that is none
+	c, err := net.Dial("udp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write(wire); err != nil {
+		t.Fatal(err)
+	}
+	s.seen.wait(t, "it is told", func() bool {
+		return len(s.seen.refusals) == 1 && s.seen.refusals[0].Rcode == -1 && s.seen.refusals[0].Client.IsValid()
+	})
+	if _, err := c.Write(signedRaw(t, testKey(t), new(dns.Msg).SetQuestion("example.com.", dns.TypeSOA), time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 65535)
+	n, err := c.Read(buf)
+	if err != nil || n > 1000 || buf[3]&15 != dns.RcodeSuccess {
+		t.Errorf("the first answer has %d octets, %v", n, err)
+	}
+}
+
 // TestKeyNamesAndQuestionsInOddCase: names are compared without regard to case, and the question
 // comes back as it was asked.
 func TestOddCase(t *testing.T) {

@@ -20,7 +20,9 @@ type Options struct {
 	TLS       *tls.Config // certificates, and with ClientCAs mutual TLS; needed by ListenTLS
 	// History keeps differences over a restart; nil: there is IXFR from the generations of this
 	// process alone.
-	History  History
+	History History
+	// Updater is handed what [Setup.Updates] lets in; nil: the answer to UPDATE is NOTIMP.
+	Updater  Updater
 	Limits   Limits
 	Observer Observer
 	// Now is the time for signatures; nil: that of the clock.
@@ -40,6 +42,8 @@ type Limits struct {
 	Generations  int           // differences kept for each zone; 0 means 64
 	HistoryBytes int           // of those, for each zone; 0 means 100 MiB
 	Lag          time.Duration // until a secondary that lags is told of; 0 means 60 s
+	Updates      int           // UPDATEs at once; 0 means 8
+	Update       time.Duration // for one of them; 0 means 20 s
 	Poll         time.Duration // between questions for the SOA of a secondary that follows; 0 means 60 s
 }
 
@@ -55,6 +59,8 @@ func (l Limits) filled() Limits {
 	fill(&l.Generations, 64)
 	fill(&l.HistoryBytes, 100<<20)
 	fill(&l.Lag, 60*time.Second)
+	fill(&l.Updates, 8)
+	fill(&l.Update, 20*time.Second)
 	fill(&l.Poll, 60*time.Second)
 	return l
 }
@@ -73,6 +79,7 @@ type Server struct {
 	gate      *gate
 	listeners []*listener
 	followers *followers
+	updates   *updates
 }
 
 // served is what is served of one zone.
@@ -107,6 +114,7 @@ func New(o Options, setup Setup) (*Server, error) {
 	s := &Server{options: o}
 	s.gate = newGate(s)
 	s.followers = newFollowers(s)
+	s.updates = newUpdates(s)
 	s.rules.Store(&rules{})
 	err := s.Configure(setup)
 	if _, shrunk := errors.AsType[*ShrinkError](err); shrunk {

@@ -16,6 +16,8 @@ type Setup struct {
 	Zones []ZoneSetup // each name once
 	// Sources are zones of other primaries, whose NOTIFY is taken; a name may stand several times.
 	Sources []Source
+	// Updates says whose UPDATE is handed to [Options.Updater]. A zone need not be among Zones.
+	Updates []Updates
 	// Catalog is the zone that lists Zones (RFC 9432); with the zero Name there is none.
 	Catalog ZoneSetup
 	// Shrink lets the catalog lose any number of members at once. Without it one may go, or a
@@ -62,11 +64,19 @@ type Source struct {
 	Unsigned bool
 }
 
+// Updates lets somebody send UPDATE for a zone.
+type Updates struct {
+	Zone zone.Name
+	From netip.Prefix
+	Key  zone.Name // that it is signed with
+}
+
 // rules are a setup as requests are judged by it. They never change.
 type rules struct {
 	ring    keyring
 	zones   map[zone.Name]*zoneRules
 	sources map[zone.Name][]Access // whose NOTIFY is taken
+	updates map[zone.Name][]Access // whose UPDATE is taken
 	known   map[netip.Prefix]bool  // every address that may do anything
 	catalog zone.Name
 	members []zone.Name // of the catalog, in canonical order
@@ -82,7 +92,7 @@ type zoneRules struct {
 
 // newRules makes sure that a setup is one. Errors are joined.
 func newRules(setup *Setup) (*rules, error) {
-	r := &rules{ring: keyring{}, zones: map[zone.Name]*zoneRules{}, sources: map[zone.Name][]Access{}, known: map[netip.Prefix]bool{}, catalog: setup.Catalog.Name, shrink: setup.Shrink}
+	r := &rules{ring: keyring{}, zones: map[zone.Name]*zoneRules{}, sources: map[zone.Name][]Access{}, updates: map[zone.Name][]Access{}, known: map[netip.Prefix]bool{}, catalog: setup.Catalog.Name, shrink: setup.Shrink}
 	var problems []error
 	for i := range setup.Keys {
 		k := &setup.Keys[i]
@@ -101,6 +111,9 @@ func newRules(setup *Setup) (*rules, error) {
 	}
 	for i := range setup.Sources {
 		problems = append(problems, r.follow(&setup.Sources[i]))
+	}
+	for _, u := range setup.Updates {
+		problems = append(problems, r.take(u))
 	}
 	slices.SortFunc(r.members, zone.Name.Compare)
 	if !r.catalog.IsZero() {
@@ -146,6 +159,21 @@ func (r *rules) follow(s *Source) error {
 		return err
 	}
 	r.sources[s.Name] = append(r.sources[s.Name], a)
+	r.known[a.From] = true
+	return nil
+}
+
+// take adds a zone whose UPDATE is taken.
+func (r *rules) take(u Updates) error {
+	if u.Zone.IsZero() {
+		return errors.New("UPDATE for a zone without a name")
+	}
+	a := Access{From: u.From, Key: u.Key}
+	if err := r.judge(u.Zone, a); err != nil {
+		return err
+	}
+	a.From = a.From.Masked()
+	r.updates[u.Zone] = append(r.updates[u.Zone], a)
 	r.known[a.From] = true
 	return nil
 }

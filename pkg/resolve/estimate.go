@@ -41,10 +41,11 @@ func (k *LinkKey) UnmarshalText(text []byte) error {
 // Estimate is what is known of the original TTL of one RRset: the TTL that it has where no
 // cache counts it down.
 type Estimate struct {
+	TTL uint32 `json:"ttl"` // seconds; the original is this or more, unless it was lowered
+
 	Seen    Moment `json:"seen"`    // when it was observed last
 	Expires Moment `json:"expires"` // when every cache has dropped all that was observed
 
-	TTL   uint32 `json:"ttl"`             // seconds; the original is this or more, unless it was lowered
 	Lower uint32 `json:"lower,omitempty"` // a lower value that was seen after expiry,
 	Times uint8  `json:"times,omitempty"` // so often running; 0: none was
 	Noise uint8  `json:"noise,omitempty"` // how many such runs another value has ended

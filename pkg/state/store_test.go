@@ -347,13 +347,22 @@ func TestChangesFilter(t *testing.T) {
 	u := full()
 	other := u.Changes[0]
 	other.Zone = name("example.org.")
-	u.Changes = append(u.Changes, other)
+	odd := u.Changes[0]
+	odd.Zone, odd.Owner, odd.Target = name(`a<b\"c\\d\010.example.`), name(`a<b\"c\\d\010.example.`), name("target.example.")
+	u.Changes = append(u.Changes, odd, other)
 	commit(t, s, u)
 	for _, tt := range []struct {
 		f    Filter
 		want []Change
 	}{
-		{Filter{}, []Change{other, u.Changes[1], u.Changes[0]}},
+		{Filter{}, []Change{other, odd, u.Changes[1], u.Changes[0]}},
+		{Filter{Zone: odd.Zone}, []Change{odd}},
+		{Filter{Owner: odd.Owner, Name: odd.Zone}, []Change{odd}},
+		{Filter{Name: odd.Target}, []Change{odd}},
+		{Filter{Name: name("example.com.")}, []Change{u.Changes[1], u.Changes[0]}},
+		{Filter{Name: name("www.example.com.")}, []Change{other, u.Changes[0]}},
+		{Filter{Name: name("example.org.")}, []Change{other}},
+		{Filter{Name: name("ample.com.")}, nil},
 		{Filter{Zone: name("example.com.")}, []Change{u.Changes[1], u.Changes[0]}},
 		{Filter{Owner: name("www.example.com.")}, []Change{other, u.Changes[0]}},
 		{Filter{Zone: name("example.com."), Owner: name("www.example.com.")}, []Change{u.Changes[0]}},

@@ -54,7 +54,10 @@ func (s *server) style(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *server) show(w http.ResponseWriter, _ *http.Request) {
-	data := pageData{Version: s.Version, Dashboard: s.Dashboard, Snapshot: s.Snapshot()}
+	data := pageData{Version: s.Version, Snapshot: s.Snapshot()}
+	if s.Dashboard != nil {
+		data.Dashboard = s.Dashboard()
+	}
 	now := time.Now()
 	if data.Snapshot != nil {
 		data.Hung = data.Snapshot.Hung(now)

@@ -54,8 +54,8 @@ type Options struct {
 	// Mounts are what others answer, by the patterns of [http.ServeMux]. They are asked only by
 	// requests for a host of this daemon, and set their own headers.
 	Mounts map[string]http.Handler
-	// Dashboard is the path of a page that shows more; empty: there is none.
-	Dashboard string
+	// Dashboard gives the path of a page that shows more, or nothing; nil: there is none.
+	Dashboard func() string
 	// Denied tells how many requests the mounts have denied, by words of the program; nil: none.
 	Denied func() map[string]uint64
 }

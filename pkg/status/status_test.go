@@ -297,3 +297,35 @@ func TestServe(t *testing.T) {
 		t.Error("somebody answers still")
 	}
 }
+
+// Whoever follows something that others answer is let go when the daemon ends, and not cut off.
+func TestServeLetsFollowersGo(t *testing.T) {
+	l, err := Listen(t.Context(), "127.0.0.1:0", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	o := options()
+	o.Mounts = map[string]http.Handler{"/follow": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+		_, _ = io.WriteString(w, "the end")
+	})}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := Serve(ctx, []Listener{{Listener: l}}, o); err != nil {
+			t.Error(err)
+		}
+	})
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	reply, err := client.Get("http://" + l.Addr().String() + "/follow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(reply.Body)
+	_ = reply.Body.Close()
+	if err != nil || string(text) != "the end" {
+		t.Errorf("%q, %v", text, err)
+	}
+	wg.Wait()
+}

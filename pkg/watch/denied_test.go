@@ -101,6 +101,7 @@ func TestDeniedInOneLine(t *testing.T) {
 		{what: "clock skew", m: query("example.com.", dns.TypeAXFR), ago: time.Hour, rcode: dns.RcodeNotAuth, line: "BADTIME to 127.0.0.1"},
 		{what: "unknown key in odd case", m: query("example.com.", dns.TypeAXFR), key: "XfR2.tEsT.", rcode: dns.RcodeNotAuth, line: "with key XfR2.tEsT.: its key is not known"},
 		{what: "key in odd case", m: query("example.com.", dns.TypeSOA), key: "xFr.TeSt.", rcode: dns.RcodeSuccess, answer: 1},
+		{what: "UPDATE", m: new(dns.Msg).SetUpdate("example.com."), rcode: dns.RcodeNotImplemented, line: "over tcp for an UPDATE of example.com. with key xfr.test.: opcode UPDATE is not served"},
 		{what: "TSIG not last", m: query("example.com.", dns.TypeAXFR), last: func(m *dns.Msg) { m.SetEdns0(1232, false) }, rcode: dns.RcodeFormatError, line: "its TSIG record is not the last record"},
 	} {
 		if c.key == "" {

@@ -321,7 +321,10 @@ func denial(r *primary.Refusal, code string) string {
 	if r.Network != "" {
 		text += " over " + r.Network
 	}
-	if r.Name != "" {
+	switch {
+	case r.Name != "" && r.Update:
+		text += " for an UPDATE of " + r.Name
+	case r.Name != "":
 		text += fmt.Sprintf(" for %s %s", r.Name, dns.Type(r.Type))
 	}
 	if r.Key != "" {

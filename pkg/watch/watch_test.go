@@ -588,6 +588,38 @@ func TestTargets(t *testing.T) {
 	})
 }
 
+// Whoever wants to know what would come of a source has the answers that there are, and asks nobody.
+func TestOptions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := newWorld(), newHost(source("example.com.", "cdn.example.net."))
+		w.has("cdn.example.net.", 3600, "192.0.2.1")
+		d, _ := daemon(t, h, w)
+		wait(2 * time.Second)
+		options, err := d.Options(t.Context())
+		if err != nil || options.Lookup != nil || options.Confirm != nil {
+			t.Fatalf("%v, %+v", err, options)
+		}
+		q := resolve.Question{Target: zone.MustParseName("cdn.example.net."), Type: dns.TypeA}
+		if a := options.Answered(q); a == nil || a.Outcome != resolve.Addresses {
+			t.Errorf("%+v", a)
+		}
+		q.Target = zone.MustParseName("other.example.net.")
+		if a := options.Answered(q); a != nil {
+			t.Errorf("of a target that no zone has: %+v", a)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 100 { // one may be taken all the same
+			if _, err = d.Options(ended); err != nil {
+				break
+			}
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("by somebody who does not wait: %v", err)
+		}
+	})
+}
+
 // What one zone has published of a target, a guard of another zone holds back no longer.
 func TestSharedTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

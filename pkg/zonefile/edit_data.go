@@ -109,6 +109,7 @@ type SourceRecord struct {
 	Type    uint16
 	TTL     uint32
 	Data    zone.RDATA // of an ALIAS its target, absolute, and parameters, as text
+	Written string     // RDATA as it stands, on one line; relative names are below the $ORIGIN there
 	Place   Place
 	Comment string // behind it, from its semicolon; empty without
 	// Included tells that the zone file itself does not hold it, but what $INCLUDE or $GENERATE
@@ -132,11 +133,13 @@ func (z *Zone) SourceRecords(owner zone.Name, typ uint16) []SourceRecord {
 		if string(lower) != last.Wire() {
 			last, _ = zone.NameFromWire(lower)
 		}
-		_, data, fault := recordData(h.typ, r.text, e.Tokens[h.typeAt+1:], r.ctx.origin)
+		tokens := e.Tokens[h.typeAt+1:]
+		_, data, fault := recordData(h.typ, r.text, tokens, r.ctx.origin)
 		if fault != nil {
-			data.Text = string(appendTokens(nil, r.text, e.Tokens[h.typeAt+1:])) // an ALIAS that is judged elsewhere
+			data.Text = string(appendTokens(nil, r.text, tokens)) // an ALIAS that is judged elsewhere
 		}
-		rec := SourceRecord{Owner: last, Type: h.typ, TTL: h.ttl, Data: data, Place: Place{r.place(e)}, Included: r.seg != z.segs[0]}
+		written := bytes.TrimPrefix(appendBehind(nil, r.text, tokens), []byte(" "))
+		rec := SourceRecord{Owner: last, Type: h.typ, TTL: h.ttl, Data: data, Written: string(written), Place: Place{r.place(e)}, Included: r.seg != z.segs[0]}
 		if c := e.comments(r.text); len(c) > 0 && c[len(c)-1][0] >= int(e.lastEnd()) {
 			rec.Comment = string(r.text[c[len(c)-1][0]:c[len(c)-1][1]])
 		}

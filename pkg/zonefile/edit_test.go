@@ -1,6 +1,7 @@
 package zonefile
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -407,5 +408,18 @@ func TestParseRDATA(t *testing.T) {
 		if d == nil || d.Code != want || d.Span.File != "content" || data != (zone.RDATA{}) {
 			t.Errorf("%q is %+v, %v", text, data, d)
 		}
+	}
+}
+
+func TestSourceRecordWritten(t *testing.T) {
+	z := Read("zone", []byte(editHead+"$ORIGIN in\n@ MX ( 010 ; a comment\n Mail )\nt TXT \"a ;b\"c\ns SVCB 1 . alpn=\"h2\"\n"), Options{Origin: zone.MustParseName("example.com.")})
+	var got []string
+	for _, r := range z.SourceRecords(zone.Name{}, 0) {
+		if r.Owner.IsIn(zone.MustParseName("in.example.com.")) {
+			got = append(got, r.Written)
+		}
+	}
+	if want := []string{"010 Mail", `"a ;b"c`, `1 . alpn="h2"`}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }

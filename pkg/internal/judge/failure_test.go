@@ -51,6 +51,10 @@ func TestFailures(t *testing.T) {
 			(&Secondary{Program: "false", Primary: "127.0.0.1:1"}).Start(tb)
 		},
 		"missing port in address": func(tb testing.TB) { tb.Helper(); (&Secondary{Program: "nsd", Primary: "127.0.0.1"}).Start(tb) },
+		"load-zone example.com": func(tb testing.TB) {
+			tb.Helper()
+			StartPowerDNSAPI(tb, map[string]string{"example.com": "/no/such/folder/zone"}, "key")
+		},
 		"false does not start: it has ended\nfalse: exit status 1": func(tb testing.TB) {
 			tb.Helper()
 			start(tb, "false", map[string]string{"example.com": good}, nsdConfig)

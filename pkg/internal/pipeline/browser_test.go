@@ -27,8 +27,13 @@ type browser struct {
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
 	needPrograms(t, "chromium")
+	// What Chromium starts may write for a moment after it has ended.
+	profile, err := os.MkdirTemp("", "chromium") //nolint:usetesting // T.TempDir fails where it is not empty at once
+	if err != nil {
+		t.Fatal(err)
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.UserDataDir(profile),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(time.Minute))
 	ctx, end := chromedp.NewExecAllocator(t.Context(), options...)
 	ctx, shut := chromedp.NewContext(ctx)
@@ -39,9 +44,10 @@ func startBrowser(t *testing.T) *browser {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // what it leaves goes with the folder
+		_ = chromedp.Cancel(ctx) // it may have ended
 		shut()
 		end()
+		until(t, "what Chromium leaves is removed", func() bool { return os.RemoveAll(profile) == nil })
 	})
 	// The first run starts the program, which lives as long as its context does.
 	if err := chromedp.Run(ctx, chromedp.EmulateViewport(1200, 900)); err != nil {

@@ -4,23 +4,27 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"github.com/miekg/dns"
 
 	"github.com/aliasflat/aliasflat/pkg/dnstest"
+	"github.com/aliasflat/aliasflat/pkg/internal/judge"
 )
 
 const editableZone = "$ORIGIN example.com.\n$TTL 300 ; five minutes\n@ SOA ns1.example.net. hostmaster 7 7200 900 1209600 300\n@ NS ns1.example.net.\nwww A 192.0.2.1 ; by hand\n"
 
-// startEditable starts a daemon with an editable zone, and gives where it listens for HTTP and a
-// token for everything.
-func startEditable(t *testing.T, resolver, more string) (d *running, dir, at, token string) {
+// startDashboard starts a daemon with an editable zone, and gives where it listens for HTTP and a
+// token for everything, as the README makes one.
+func startDashboard(t *testing.T, resolver, more string) (d *running, dir, at, token string) {
 	t.Helper()
 	dir = t.TempDir()
 	put(t, dir, "example.com.zone", editableZone)
@@ -28,7 +32,8 @@ func startEditable(t *testing.T, resolver, more string) (d *running, dir, at, to
 	d = startWatch(t, dir)
 	listens := regexp.MustCompile(`HTTP at ([0-9.:]+)`)
 	until(t, "the port", func() bool { return listens.MatchString(d.log.String()) })
-	out, err := program(t, dir, "token", "create", "--scope", "read,refresh,records").Output()
+	command := strings.Fields(here(t, shown(t, "sh dashboard"), "aliasflat token", "token"))
+	out, err := program(t, dir, command...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +48,7 @@ func TestDashboard(t *testing.T) {
 		return fmt.Sprintf("cdn.example.net. 30 IN CNAME edge.example.org.\nedge.example.org. 2 IN A 192.0.2.%d\nedge.example.org. 2 IN AAAA 2001:db8::%d\n", last, last)
 	}
 	resolver := dnstest.Start(t, world(80))
-	d, dir, at, token := startEditable(t, resolver.URL(), "listen: {http: \"127.0.0.1:0\"}\n")
+	d, dir, at, token := startDashboard(t, resolver.URL(), "listen: {http: \"127.0.0.1:0\"}\n")
 	b := startBrowser(t)
 
 	b.do(t, "open", chromedp.Navigate("http://"+at+"/"))
@@ -131,7 +136,7 @@ func read(t *testing.T, dir, name string) string {
 func TestDashboardWithoutScripts(t *testing.T) {
 	t.Parallel()
 	resolver := dnstest.Start(t, "cdn.example.net. 300 IN A 192.0.2.80\n")
-	d, dir, at, token := startEditable(t, resolver.URL(), "listen: {http: \"127.0.0.1:0\"}\n")
+	d, dir, at, token := startDashboard(t, resolver.URL(), "listen: {http: \"127.0.0.1:0\"}\n")
 	b := startBrowser(t)
 	b.do(t, "without scripts", chromedp.ActionFunc(func(ctx context.Context) error {
 		return emulation.SetScriptExecutionDisabled(true).Do(ctx)
@@ -154,6 +159,75 @@ func TestDashboardWithoutScripts(t *testing.T) {
 		}
 		return strings.Contains(text, "192.0.2.80")
 	})
+	if err := d.stop(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// The story of the first five minutes: a zone file that is editable, an ALIAS by the call that the
+// README shows, which a browser shows and NSD answers, and which follows its target.
+func TestFiveMinutes(t *testing.T) {
+	t.Parallel()
+	world := func(last int) string {
+		return fmt.Sprintf("cdn.example.net. 1 IN A 192.0.2.%d\ncdn.example.net. 1 IN AAAA 2001:db8::%d\n", last, last)
+	}
+	resolver := dnstest.Start(t, world(80))
+	feeds := func(nsd string) string {
+		return "listen: {http: \"127.0.0.1:0\", dns: \"127.0.0.1:0\"}\nsecondaries:\n  - {address: \"" + nsd + "\", key: none}\n"
+	}
+	d, dir, at, token := startDashboard(t, resolver.URL(), feeds("127.0.0.9:53"))
+	port := regexp.MustCompile(`DNS at 127\.0\.0\.1:([0-9]+)`).FindStringSubmatch(d.log.String())
+	if port == nil {
+		t.Fatalf("nothing is served:\n%s", d.log)
+	}
+	secondary := judge.Secondary{
+		Program: "nsd", Host: "127.0.0.3", Primary: "127.0.0.1:" + port[1],
+		Config: "zone:\n    name: \"example.com\"\n    allow-notify: 127.0.0.1 NOKEY\n    outgoing-interface: 127.0.0.3\n    request-xfr: 127.0.0.1@" + port[1] + " NOKEY\n",
+	}
+	nsd := secondary.Start(t)
+	put(t, dir, "aliasflat.yaml", here(t, read(t, dir, "aliasflat.yaml"), "127.0.0.9:53", nsd.Addr))
+	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "NSD has the zone", func() bool { return serves(t, nsd, "www.example.com.", "192.0.2.1") })
+
+	b := startBrowser(t)
+	b.do(t, "open", chromedp.Navigate("http://"+at+"/dashboard/"))
+	b.fill(t, "#token", token)
+	b.click(t, "Log in")
+	b.has(t, "example.com")
+	b.click(t, "example.com")
+	b.has(t, "This zone has no ALIAS records")
+
+	// The README's call, on this machine.
+	call := here(t, shown(t, "sh provider"), "http://127.0.0.1:8053", "http://"+at, "aliasflat token", "\"$ALIASFLAT\" token")
+	curl := exec.CommandContext(t.Context(), "sh", "-ec", call)
+	curl.Dir, curl.Env = dir, append(os.Environ(), "ALIASFLAT="+program(t, dir).Path)
+	out, err := curl.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), `"status":"success"`) || !strings.Contains(string(out), `"type":"ALIAS"`) {
+		t.Fatalf("%v: %s", err, out)
+	}
+	both := func(last int) {
+		t.Helper()
+		b.has(t, fmt.Sprint("192.0.2.", last))
+		b.has(t, fmt.Sprint("2001:db8::", last))
+		until(t, fmt.Sprint("NSD answers with ", last), func() bool {
+			aaaa := nsd.Query(t, "example.com.", dns.TypeAAAA).Answer
+			return serves(t, nsd, "example.com.", fmt.Sprint("192.0.2.", last)) && len(aaaa) == 1 && strings.HasSuffix(aaaa[0].String(), fmt.Sprint("2001:db8::", last))
+		})
+	}
+	both(80)
+	until(t, "the page shows that NSD follows", func() bool {
+		var state string
+		b.do(t, "see the secondary", chromedp.Text("[data-live=secondaries]", &state, chromedp.ByQuery))
+		return strings.Contains(state, nsd.Addr) && strings.Contains(state, "current")
+	})
+	b.look(t, "five-minutes-before")
+	if err := resolver.SetWorld(world(90)); err != nil {
+		t.Fatal(err)
+	}
+	both(90)
+	b.look(t, "five-minutes-after")
 	if err := d.stop(t); err != nil {
 		t.Error(err)
 	}

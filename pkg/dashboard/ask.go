@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aliasflat/aliasflat/pkg/api"
@@ -26,10 +27,11 @@ type question struct {
 
 // ask asks the native face in the name of somebody. Its errors are [*api.Error] with a status.
 func (d *dashboard) ask(r *http.Request, v *visit, q question, to any) error {
-	path := native
+	parts := []string{native}
 	for _, part := range q.path {
-		path += "/" + url.PathEscape(part)
+		parts = append(parts, url.PathEscape(part))
 	}
+	path := strings.Join(parts, "/")
 	if len(q.query) > 0 {
 		path += "?" + q.query.Encode()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -60,9 +61,9 @@ func (w *world) Refresh(name zone.Name) (zones, targets int) {
 const hostile = `<script>alert(1)</script>`
 
 // newWorld makes some zones with one ALIAS each, of which the text is hostile.
-func newWorld(t testing.TB, aliases int, names ...string) *world {
-	t.Helper()
-	w := &world{t: t, dir: t.TempDir()}
+func newWorld(tb testing.TB, aliases int, names ...string) *world {
+	tb.Helper()
+	w := &world{t: tb, dir: tb.TempDir()}
 	var editable []api.EditableZone
 	for _, name := range names {
 		path := filepath.Join(w.dir, name+".zone")
@@ -71,7 +72,7 @@ func newWorld(t testing.TB, aliases int, names ...string) *world {
 			text += fmt.Sprintf("a%d ALIAS cdn%d.example.net.\n", i, i)
 		}
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		origin := zone.MustParseName(name + ".")
 		w.zones = append(w.zones, watch.Zone{
@@ -92,9 +93,9 @@ func newWorld(t testing.TB, aliases int, names ...string) *world {
 	}}
 	store, err := state.Open(filepath.Join(w.dir, "state"), state.Options{})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = store.Close() })
+	tb.Cleanup(func() { _ = store.Close() })
 	w.tokens = api.OpenTokens(filepath.Join(w.dir, api.TokensName))
 	faces := &api.Faces{
 		Records: &api.Records{Zones: func() []api.EditableZone { return editable }}, Tokens: w.tokens, Daemon: w, Feed: watch.NewFeed(0), Store: store,
@@ -103,7 +104,7 @@ func newWorld(t testing.TB, aliases int, names ...string) *world {
 		},
 	}
 	w.server = httptest.NewServer(Handler(Options{API: faces.Handler(), Tokens: w.tokens, Version: "test"}))
-	t.Cleanup(w.server.Close)
+	tb.Cleanup(w.server.Close)
 	w.fresh()
 	return w
 }
@@ -249,9 +250,7 @@ func TestEditsInForms(t *testing.T) {
 	} {
 		for _, step := range []string{"preview", "save"} {
 			bad := url.Values{"form": form["form"], "kind": {"replace"}, "owner": {"@"}, "target": {"x.example.net."}, "etag": {"*"}, "step": {step}}
-			for k, v := range change {
-				bad[k] = v
-			}
+			maps.Copy(bad, change)
 			if status, text := w.ask("/dashboard/zones/example.com./alias", bad); status < 400 || status >= 500 || !strings.Contains(text, `role="alert"`) {
 				t.Errorf("%s, %s: %d\n%s", name, step, status, text)
 			}

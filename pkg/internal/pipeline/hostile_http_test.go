@@ -250,8 +250,7 @@ func TestHostileHTTP(t *testing.T) {
 		route := &writingRoutes[i]
 		status, body := w.ask(w.write(route, good, w.token(api.Grant{})))
 		if body == "404 page not found\n" {
-			t.Logf("%s: no face answers", route.name)
-			continue
+			t.Fatalf("%s: no face answers", route.name)
 		}
 		if status >= 300 {
 			t.Fatalf("%s: a good edit: %d %s", route.name, status, body)
@@ -268,9 +267,6 @@ func TestHostileHTTP(t *testing.T) {
 	}
 	w.readers()
 	w.raw()
-	if len(w.routes) == 0 {
-		t.Fatal("no face of the record API answers")
-	}
 	w.others()
 	w.atOnce()
 	w.paths()

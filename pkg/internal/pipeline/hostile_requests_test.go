@@ -86,8 +86,7 @@ func (w *hostileWorld) others() {
 			return w.request(route.method, route.path, map[string]any{}, secret)
 		}
 		if _, body := w.ask(made("")); body == "404 page not found\n" {
-			w.Logf("%s: no face answers", route.name)
-			continue
+			w.Fatalf("%s: no face answers", route.name)
 		}
 		w.refused(route.name+" without a token", made(""), http.StatusUnauthorized, http.StatusTooManyRequests)
 		w.refused(route.name+" with a token that may read", made(reader), http.StatusForbidden)

@@ -13,7 +13,7 @@ BENCHRUN := $(GO) run ./pkg/internal/benchrun
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build test race check bench bench-long deep fuzz lint fmt golden demo package deps cover cross
+.PHONY: help build test race check bench bench-long deep fuzz lint fmt screenshots golden demo package deps cover cross
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -49,6 +49,9 @@ fuzz: ## Run each fuzz target for FUZZTIME (FUZZ=regexp picks some).
 lint: ## Check style, likely bugs and which package imports which.
 	$(GO) vet ./...
 	$(LINT) run ./...
+
+screenshots: deps ## Make pictures of the dashboard, in screenshots/.
+	ALIASFLAT_SCREENSHOTS='$(CURDIR)/screenshots' $(GO) test -count=1 -run 'TestDashboard$$|TestFiveMinutes' ./pkg/internal/pipeline
 
 fmt: ## Format the Go files and sort their imports.
 	$(LINT) fmt ./...

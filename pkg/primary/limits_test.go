@@ -36,7 +36,7 @@ func dial(t *testing.T, addr string) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return c.(*net.TCPConn) //nolint:errcheck // It is one.
+	return c.(*net.TCPConn) //nolint:errcheck // It was dialed as one.
 }
 
 // ended waits until the server ends a connection.
@@ -172,7 +172,7 @@ func TestManyConnections(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { c.Close() })
-			if err := c.(*net.TCPConn).SetReadBuffer(4096); err != nil { //nolint:errcheck // It is one.
+			if err := c.(*net.TCPConn).SetReadBuffer(4096); err != nil { //nolint:errcheck // It was dialed as one.
 				t.Fatal(err)
 			}
 			_, _ = c.Write(framed) // it may be turned away already

@@ -45,7 +45,7 @@ func startDashboard(t *testing.T, resolver, more string) (d *running, dir, at, t
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	world := func(last int) string {
-		return fmt.Sprintf("cdn.example.net. 30 IN CNAME edge.example.org.\nedge.example.org. 2 IN A 192.0.2.%d\nedge.example.org. 2 IN AAAA 2001:db8::%d\n", last, last)
+		return fmt.Sprintf("cdn.example.net. 3000 IN CNAME edge.example.org.\nedge.example.org. 90 IN A 192.0.2.%d\nedge.example.org. 90 IN AAAA 2001:db8::%d\n", last, last)
 	}
 	resolver := dnstest.Start(t, world(80))
 	d, dir, at, token := startDashboard(t, resolver.URL(), "listen: {http: \"127.0.0.1:0\"}\n")
@@ -96,11 +96,16 @@ func TestDashboard(t *testing.T) {
 	if text := read(t, dir, "example.com.zone"); text != want {
 		t.Errorf("the source is\n%s", text)
 	}
-	// The page follows by itself what the target does.
+	// The page follows by itself what the target does, and what somebody else has asked for.
 	if err := resolver.SetWorld(world(90)); err != nil {
 		t.Fatal(err)
 	}
+	if out, err := program(t, dir, "refresh", "--state", "state", "cdn.example.net").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	b.has(t, "2001:db8::90")
+	b.click(t, "Refresh now")
+	b.has(t, "2 targets are asked again")
 	b.look(t, "zone")
 	b.click(t, "Delete")
 	b.has(t, "What would change")

@@ -90,7 +90,7 @@ func TestUpdateAsNamed(t *testing.T) {
 	}
 	z := newUpdatedZone(t)
 	z.records[example] = slices.DeleteFunc(z.records[example], func(r UpdateRecord) bool { return r.Type == TypeALIAS })
-	rounds := 400
+	rounds := 200
 	if judge.Deep() {
 		rounds = 5000
 	}

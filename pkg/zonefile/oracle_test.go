@@ -126,7 +126,7 @@ func TestContextAsNSD(t *testing.T) {
 	}
 	t.Parallel()
 	dir, total := t.TempDir(), 0
-	eachSeed(t, rounds(120), func(t *testing.T, seed uint64) {
+	eachSeed(t, rounds(160), func(t *testing.T, seed uint64) {
 		t.Helper()
 		z := makeZone(seed, mix{records: 5 + int(seed%40), aliases: true, portable: true})
 		defer z.showFailed(t)

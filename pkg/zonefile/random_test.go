@@ -352,12 +352,13 @@ func (z *randomZone) showFailed(t *testing.T) {
 	}
 }
 
-// rounds is how many random zones a test tries.
-func rounds(usual int) int {
+// rounds is how many random zones a test tries: half as many as it says, or ten times as many in a
+// deep run.
+func rounds(n int) int {
 	if judge.Deep() {
-		return 10 * usual
+		return 10 * n
 	}
-	return usual
+	return n / 2
 }
 
 // eachSeed runs a test for a number of seeds until one has failed.

@@ -155,7 +155,7 @@ func TestEditAsBIND(t *testing.T) {
 	t.Parallel()
 	dir, done := t.TempDir(), 0
 	refused := map[string]int{}
-	eachSeed(t, rounds(120), func(t *testing.T, seed uint64) {
+	eachSeed(t, rounds(240), func(t *testing.T, seed uint64) {
 		t.Helper()
 		z := makeZone(seed, mix{
 			records: 3 + int(seed%25), aliases: seed%3 != 0, includes: seed%4 == 0, generates: seed%5 == 0,

@@ -42,7 +42,7 @@ func broken(rng *rand.Rand, text []byte) []byte {
 func TestPiecesBroken(t *testing.T) {
 	t.Parallel()
 	refused, accepted := 0, 0
-	eachSeed(t, rounds(1000), func(t *testing.T, seed uint64) {
+	eachSeed(t, rounds(2000), func(t *testing.T, seed uint64) {
 		t.Helper()
 		rng := rand.New(rand.NewPCG(seed, 2))
 		z := makeZone(seed, mix{
